@@ -1,0 +1,19 @@
+#!/bin/sh
+# Builds the sandbox with a count of packages, since the first time takes long.
+set -eu
+cd "$(dirname "$0")"
+for tool in go git; do
+	command -v "$tool" >/dev/null || { echo "$tool is missing: install it and run make again" >&2; exit 1; }
+done
+total=$(go list -deps . | wc -l)
+mkdir -p ../../bin
+{ go build -v -o ../../bin/sandbox . 2>&1; echo "exit $?"; } | awk -v total="$total" '
+	/^exit [0-9]+$/ { status = $2; next }
+	/^[a-z0-9][A-Za-z0-9_.\/-]*$/ {
+		if (n++ == 0) print "building the sandbox: a Kubernetes API server, Temporal and NATS are compiled once; about 15 minutes on 2 cores, seconds after that"
+		if (n % 25 == 0) { printf "\r  %d packages compiled, of at most %d", n, total; fflush() }
+		next
+	}
+	/^go: downloading / { if (d++ == 0) print "downloading Go modules"; next }
+	{ print }
+	END { if (n) print "\r  " n " packages compiled, of at most " total "        "; exit status }'

@@ -1,0 +1,34 @@
+// Package pipeline is the journey of one incident. Follow it through the rooms, in this order:
+//
+//	Prometheus fires, Alertmanager posts. intake checks the token, bounds the body, and turns each alert into a
+//	Signal whose ID is derived from what it says. bus publishes it to the stream SIGNALS; only when JetStream has
+//	acknowledged it does the webhook answer 2xx. A forge's webhook becomes an Action on the stream ACTIONS.
+//
+//	correlate reads SIGNALS in order. topology says which workload owns the pod that the alert is about, and the
+//	signals of one owner become one Incident: provisional at first, sealed when its settle window has passed. Its
+//	ID is derived from the owner and the onset. Each revision goes to the stream INCIDENTS, and only then are the
+//	signals in it acknowledged.
+//
+//	remediation starts one workflow remediation/<incident>/<attempt> for a sealed incident. From here on every step is
+//	an activity, and every write to the outside looks first and leaves an intent row and a done row in ledger:
+//
+//	PLANNING          plan matches a playbook, finds the one file that sets the field (gitops/locate proves it by
+//	                  rendering), and changes one scalar (gitops/edit keeps every other byte). No fit: ADVISED.
+//	POLICY_CHECK      policies decides on the edit alone: gate plan. A denial ends here: DENIED, no branch.
+//	DRY_RUNNING       gitops/delivery asks the API server what it would store, under the worker's own identity;
+//	                  then gate approve, which also says how many people must agree.
+//	PROPOSED          gitops/repo commits without a checkout and pushes by compare-and-swap; writeup makes the words;
+//	                  gitops/forge opens the pull request.
+//	APPROVAL_PENDING  an Action only says that something happened; the forge is read, and approval judges: reviews
+//	                  of exactly this head, a person's merge, a close. Nobody in time: EXPIRED.
+//	MERGING           gate apply, then the merge with sha = the approved head.
+//	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then
+//	                  dry-run and server-side apply of those objects, and the wait for their rollout.
+//	VERIFYING         verify asks Prometheus until every check has held for its time (SUCCEEDED) or the window is
+//	                  over. No data: ESCALATED, a person is asked, nothing is reverted on silence.
+//	ROLLING_BACK      a failed verdict: a revert commit, its pull request, our merge, the same apply: ROLLED_BACK, and
+//	                  the incident is escalated, since it is still open.
+//
+// health answers /debug/healthz, /livez, /readyz and /metrics beside all of this. The nouns are in incident; who is
+// wired to whom is in cmd/cortexops/serve.go.
+package pipeline

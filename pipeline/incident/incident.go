@@ -1,0 +1,121 @@
+// Package incident holds every noun that crosses stations, as plain data. It imports the standard library only
+// and does nothing but name, identify and compare.
+package incident
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"time"
+)
+
+// Status of a Signal.
+type Status string
+
+const (
+	Firing   Status = "firing"
+	Resolved Status = "resolved"
+)
+
+// Signal is one normalised piece of telemetry: an alert instance or a Flux event.
+// Labels and Annotations are untrusted text, bounded by intake.
+type Signal struct {
+	ID           string            `json:"id"`     // content-derived, see SignalID
+	Source       string            `json:"source"` // alertmanager | flux
+	Name         string            `json:"name"`   // alertname, or the reason of the event
+	Status       Status            `json:"status"`
+	Severity     string            `json:"severity,omitempty"`
+	Fingerprint  string            `json:"fingerprint"` // the same for every state of one alert instance
+	Subject      Resource          `json:"subject"`     // as the source names it; topology finds its owner
+	Container    string            `json:"container,omitempty"`
+	Labels       map[string]string `json:"labels,omitempty"`
+	Annotations  map[string]string `json:"annotations,omitempty"`
+	StartsAt     time.Time         `json:"startsAt"`
+	EndsAt       time.Time         `json:"endsAt,omitzero"`
+	AcceptedAt   time.Time         `json:"acceptedAt"` // when intake had it whole; not part of the ID
+	GeneratorURL string            `json:"generatorURL,omitempty"`
+}
+
+// SignalID derives the ID from what the signal says, so that a repeated delivery has the same one.
+func SignalID(source, fingerprint string, status Status, startsAt, endsAt time.Time) string {
+	return Digest(source, fingerprint, string(status), stamp(startsAt), stamp(endsAt))[:32]
+}
+
+// State of an Incident.
+type State string
+
+const (
+	Provisional State = "provisional" // its settle window is open, its ID may still change
+	Sealed      State = "sealed"      // its ID is fixed; only now may a remediation start
+	Healed      State = "resolved"    // every signal in it is resolved
+)
+
+// Incident is the signals that belong together, with the Resource they are about.
+type Incident struct {
+	ID       string      `json:"id"`       // see ID
+	Revision int         `json:"revision"` // grows by one with every published change
+	State    State       `json:"state"`
+	Root     Resource    `json:"root"`
+	Signals  []Signal    `json:"signals"` // one per fingerprint, its latest state; ordered by StartsAt, then ID
+	Blast    BlastRadius `json:"blast"`
+	Onset    time.Time   `json:"onset"` // the earliest StartsAt of the signals it was sealed with
+	SealedAt time.Time   `json:"sealedAt,omitzero"`
+}
+
+// ID of the incident on root whose earliest signal began at onset: 12 hex digits.
+func ID(root Resource, onset time.Time) string { return Digest(root.Key(), stamp(onset))[:12] }
+
+// Alerts lists the distinct names of the incident's signals, sorted.
+func (i Incident) Alerts() []string {
+	var names []string
+	for _, s := range i.Signals {
+		names = append(names, s.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Container the signals agree on, or "" where they name none or several.
+func (i Incident) Container() string {
+	name := ""
+	for _, s := range i.Signals {
+		if s.Container == "" {
+			continue
+		}
+		if name != "" && name != s.Container {
+			return ""
+		}
+		name = s.Container
+	}
+	return name
+}
+
+// BlastRadius is who is hit.
+type BlastRadius struct {
+	Pods     int      `json:"pods"`
+	Services []string `json:"services,omitempty"` // names, in the root's namespace, sorted
+}
+
+// Advisory is the likely cause and what it rests on. Advice only: it never acts.
+type Advisory struct {
+	By       string   `json:"by"` // heuristics | llm
+	Cause    string   `json:"cause"`
+	Evidence []string `json:"evidence,omitempty"`
+}
+
+// Digest of the parts, in hex. Parts are separated, so that ("ab","c") and ("a","bc") differ.
+func Digest(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write([]byte(p))
+		h.Write([]byte{0})
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}

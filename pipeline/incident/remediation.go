@@ -1,0 +1,228 @@
+package incident
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// Phase of a remediation: the Keyword search attribute CortexOpsPhase, a field of every log line, a metric label.
+type Phase string
+
+const (
+	Planning        Phase = "PLANNING"
+	PolicyCheck     Phase = "POLICY_CHECK"
+	DryRunning      Phase = "DRY_RUNNING"
+	Proposed        Phase = "PROPOSED"
+	ApprovalPending Phase = "APPROVAL_PENDING"
+	Merging         Phase = "MERGING"
+	Applying        Phase = "APPLYING"
+	Verifying       Phase = "VERIFYING"
+	RollingBack     Phase = "ROLLING_BACK"
+
+	Succeeded  Phase = "SUCCEEDED"
+	RolledBack Phase = "ROLLED_BACK"
+	Advised    Phase = "ADVISED" // no pull request: no playbook fits, the file can't be proven, or git can't fix it
+	Denied     Phase = "DENIED"
+	Rejected   Phase = "REJECTED"
+	Expired    Phase = "EXPIRED"
+	Superseded Phase = "SUPERSEDED"
+	Escalated  Phase = "ESCALATED"
+	Failed     Phase = "FAILED"
+)
+
+// Key names one remediation: one workflow, one branch, one pull request, one merge, one apply, at most one revert.
+type Key struct {
+	Incident string `json:"incident"`
+	Attempt  int    `json:"attempt"` // from 1
+}
+
+// Workflow is the Temporal workflow ID.
+func (k Key) Workflow() string { return fmt.Sprintf("remediation/%s/%d", k.Incident, k.Attempt) }
+
+// Branch carries the change.
+func (k Key) Branch() string { return fmt.Sprintf("cortexops/%s-%d", k.Incident, k.Attempt) }
+
+// RevertBranch carries its undoing.
+func (k Key) RevertBranch() string { return k.Branch() + "-revert" }
+
+var branch = regexp.MustCompile(`^cortexops/([0-9a-f]{12})-([1-9][0-9]{0,3})(-revert)?$`)
+
+// KeyOfBranch is the inverse of Branch and RevertBranch. A branch name comes from outside: anything else is refused.
+func KeyOfBranch(name string) (key Key, revert, ok bool) {
+	m := branch.FindStringSubmatch(name)
+	if m == nil {
+		return Key{}, false, false
+	}
+	n, err := strconv.Atoi(m[2])
+	return Key{Incident: m[1], Attempt: n}, m[3] != "", err == nil
+}
+
+// Proposal is an incident and a playbook turned into edits of files. Dry-run and decisions are kept beside it, so
+// that its digest is known before either.
+type Proposal struct {
+	Key       Key              `json:"key"`
+	Incident  Incident         `json:"incident"`
+	Advisory  Advisory         `json:"advisory"`
+	Playbook  Playbook         `json:"playbook"`
+	BaseSHA   string           `json:"baseSHA"` // the commit that the edits were made on
+	Overlay   string           `json:"overlay"` // the kustomization that renders Target, a path in the repository
+	Edits     []Edit           `json:"edits"`
+	Files     []File           `json:"files"`
+	Before    []RenderedObject `json:"before"`    // the objects that the edits change, as rendered before them
+	Objects   []RenderedObject `json:"objects"`   // and after them: what is approved
+	Untouched []string         `json:"untouched"` // the other overlays, proven to render byte-identical
+	Explain   string           `json:"explain"`   // the playbook's own words, rendered
+}
+
+// NoPlan is the error of planning where an incident gets no pull request. It is an answer, not a failure.
+type NoPlan struct{ Why string }
+
+func (e *NoPlan) Error() string { return e.Why }
+
+// Playbook is what a remediation needs to know of the playbook that it follows.
+type Playbook struct {
+	Name     string        `json:"name"`
+	Digest   string        `json:"digest"` // sha256 of its file, in hex
+	Risk     string        `json:"risk"`   // low | medium | high
+	People   int           `json:"people"` // approvals asked for
+	Within   time.Duration `json:"within"` // from the pull request's opening
+	Window   time.Duration `json:"window"` // of the verification
+	Checks   []Check       `json:"checks"`
+	Rollback string        `json:"rollback"` // revert | none
+}
+
+// Check is one PromQL condition of a verification; the query is already bound to the incident.
+type Check struct {
+	Name  string        `json:"name"`
+	Query string        `json:"query"` // an instant vector or scalar
+	Must  string        `json:"must"`  // comparison and number, such as "<= 0.3"
+	For   time.Duration `json:"for"`   // how long it must hold without a break, within the window
+}
+
+// Edit is one changed scalar.
+type Edit struct {
+	Resource Resource `json:"resource"`
+	Field    string   `json:"field"` // spec.template.spec.containers[name=app].resources.limits.memory
+	From     string   `json:"from"`
+	To       string   `json:"to"`
+	File     string   `json:"file"` // path in the repository
+	Line     int      `json:"line"`
+	Why      []string `json:"why"` // the chain that proves that this file sets this field
+}
+
+// File is one file of the change, whole.
+type File struct {
+	Path   string `json:"path"`
+	Before []byte `json:"before"`
+	After  []byte `json:"after"`
+}
+
+// RenderedObject is an object as the overlay renders it.
+type RenderedObject struct {
+	Resource Resource `json:"resource"`
+	JSON     []byte   `json:"json"`   // canonical: keys sorted, no space
+	Digest   string   `json:"digest"` // sha256 of JSON, in hex
+}
+
+// DryRun is what the API server would store.
+type DryRun struct {
+	By      string         `json:"by"` // the user that asked
+	Objects []ObjectChange `json:"objects"`
+}
+
+// ObjectChange is the difference between what is stored and what would be.
+type ObjectChange struct {
+	Resource Resource      `json:"resource"`
+	Diff     string        `json:"diff"` // unified, of YAML without the server's bookkeeping
+	Fields   []FieldChange `json:"fields"`
+}
+
+// FieldChange is one leaf that differs.
+type FieldChange struct {
+	Field string `json:"field"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+}
+
+// Gate is a question that policy answers.
+type Gate string
+
+const (
+	GatePlan    Gate = "plan"
+	GateApprove Gate = "approve"
+	GateApply   Gate = "apply"
+)
+
+// Decision is what policy said.
+type Decision struct {
+	Gate        Gate     `json:"gate"`
+	Allow       bool     `json:"allow"`
+	Approvals   int      `json:"approvals"` // people still needed; of the approve gate
+	Reasons     []string `json:"reasons"`   // of a denial, or of the number of people
+	Revision    string   `json:"revision"`  // of the policies
+	InputDigest string   `json:"inputDigest"`
+}
+
+// Change is a commit on a branch and its pull request.
+type Change struct {
+	Repository string    `json:"repository"` // owner/name
+	Branch     string    `json:"branch"`
+	Base       string    `json:"base"`
+	HeadSHA    string    `json:"headSHA"`
+	Number     int       `json:"number"`
+	URL        string    `json:"url"`
+	OpenedAt   time.Time `json:"openedAt"`
+}
+
+// ActionKind is what a person did.
+type ActionKind string
+
+const (
+	Approve        ActionKind = "approve" // a review
+	RequestChanges ActionKind = "request_changes"
+	Merge          ActionKind = "merge"
+	Close          ActionKind = "close"
+	Push           ActionKind = "push" // new commits on the change's branch
+)
+
+// Action is what a person did to a Change.
+type Action struct {
+	Delivery   string     `json:"delivery"` // the forge's ID, the same when it is sent again
+	Kind       ActionKind `json:"kind"`
+	Actor      string     `json:"actor"`
+	Repository string     `json:"repository"`
+	Number     int        `json:"number"`
+	Branch     string     `json:"branch"`
+	HeadSHA    string     `json:"headSHA"`
+	MergeSHA   string     `json:"mergeSHA,omitempty"`
+	AcceptedAt time.Time  `json:"acceptedAt"`
+}
+
+// Verdict of a verification.
+type Verdict struct {
+	Result string        `json:"result"` // pass | fail | no-data
+	Checks []CheckResult `json:"checks"`
+	At     time.Time     `json:"at"`
+}
+
+const (
+	Pass   = "pass"
+	Fail   = "fail"
+	NoData = "no-data"
+)
+
+// CheckResult is how one check stood when the verdict fell.
+type CheckResult struct {
+	Name   string `json:"name"`
+	Result string `json:"result"`
+	Value  string `json:"value"` // as Prometheus printed it, or why there is none
+	Must   string `json:"must"`
+}
+
+// Outcome is how a remediation ended.
+type Outcome struct {
+	Phase  Phase  `json:"phase"` // one of the endings
+	Reason string `json:"reason"`
+}

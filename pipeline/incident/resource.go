@@ -1,0 +1,30 @@
+package incident
+
+import "strings"
+
+// Resource names one object of one cluster. Namespace is empty for cluster-scoped kinds, Group for the core group.
+type Resource struct {
+	Cluster   string `json:"cluster"`
+	Group     string `json:"group,omitempty"`
+	Version   string `json:"version,omitempty"`
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+}
+
+// Key identifies the object: cluster/group/kind/namespace/name. The version is left out, since one object is
+// served under several.
+func (r Resource) Key() string {
+	return strings.Join([]string{r.Cluster, r.Group, r.Kind, r.Namespace, r.Name}, "/")
+}
+
+// String is how people write it: Deployment shop/checkout.
+func (r Resource) String() string {
+	if r.Namespace == "" {
+		return r.Kind + " " + r.Name
+	}
+	return r.Kind + " " + r.Namespace + "/" + r.Name
+}
+
+// IsZero reports whether nothing is named.
+func (r Resource) IsZero() bool { return r == Resource{} }

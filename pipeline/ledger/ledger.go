@@ -1,0 +1,213 @@
+// Package ledger is the audit: an append-only table whose rows are chained by hash, and the content-addressed blobs
+// that its rows and the workflows name by digest. It decides nothing and is never the only copy of an approval.
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver
+
+	"github.com/cortexops/cortexops/migrations"
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// ErrOldSchema is returned by Open where migrations are due.
+var ErrOldSchema = errors.New("the ledger's schema is older than this program: run cortexops migrate")
+
+// ErrNoBlob is returned where no blob has the digest.
+var ErrNoBlob = errors.New("no such blob in the ledger")
+
+// Ledger is safe for concurrent use; writers of several processes keep one chain.
+type Ledger struct{ db *sql.DB }
+
+// Open opens the SQLite file at path. It migrates nothing.
+func Open(ctx context.Context, path string) (*Ledger, error) {
+	db, provider, err := connect(path)
+	if err != nil {
+		return nil, err
+	}
+	if pending, err := provider.HasPending(ctx); err != nil || pending {
+		db.Close()
+		if err == nil {
+			err = ErrOldSchema
+		}
+		return nil, fmt.Errorf("open ledger %s: %w", path, err)
+	}
+	return &Ledger{db: db}, nil
+}
+
+// Migrate brings the schema up to date and reports how many migrations ran.
+func Migrate(ctx context.Context, path string) (int, error) {
+	db, provider, err := connect(path)
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	done, err := provider.Up(ctx)
+	if err != nil {
+		return len(done), fmt.Errorf("migrate ledger %s: %w", path, err)
+	}
+	return len(done), nil
+}
+
+func connect(path string) (*sql.DB, *goose.Provider, error) {
+	// immediate: two writers queue for the lock instead of failing when both turn from reading to writing
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_txlock=immediate")
+	if err != nil {
+		return nil, nil, fmt.Errorf("open ledger %s: %w", path, err)
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, migrations.FS)
+	if err != nil {
+		db.Close()
+		return nil, nil, fmt.Errorf("read the embedded migrations: %w", err)
+	}
+	return db, provider, nil
+}
+
+// Close closes the file.
+func (l *Ledger) Close() error { return l.db.Close() }
+
+// Ping tells whether the ledger can be written.
+func (l *Ledger) Ping(ctx context.Context) error {
+	tx, err := l.db.BeginTx(ctx, nil) // takes the write lock
+	if err != nil {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return tx.Rollback()
+}
+
+// Append adds the row to the chain. A row that is there already, by (incident, attempt, step, kind), is left as it is
+// and fresh is false.
+func (l *Ledger) Append(ctx context.Context, e incident.Entry) (fresh bool, err error) {
+	if len(e.Detail) == 0 {
+		e.Detail = json.RawMessage("{}")
+	}
+	tx, err := l.db.BeginTx(ctx, nil)
+	if err != nil {
+		return false, fmt.Errorf("append to ledger: %w", err)
+	}
+	defer tx.Rollback()
+	var one int
+	err = tx.QueryRowContext(ctx, `SELECT 1 FROM entries WHERE incident=? AND attempt=? AND step=? AND kind=?`,
+		e.Incident, e.Attempt, e.Step, e.Kind).Scan(&one)
+	if err == nil {
+		return false, nil
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return false, fmt.Errorf("append to ledger: %w", err)
+	}
+	var seq int64
+	var prev string
+	err = tx.QueryRowContext(ctx, `SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1`).Scan(&seq, &prev)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, fmt.Errorf("append to ledger: %w", err)
+	}
+	at := e.At.UTC().Format(time.RFC3339Nano)
+	_, err = tx.ExecContext(ctx, `INSERT INTO entries(seq,incident,attempt,phase,step,kind,actor,detail,at,prev_hash,hash)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?)`, seq+1, e.Incident, e.Attempt, e.Phase, e.Step, e.Kind, e.Actor, string(e.Detail), at,
+		prev, chain(prev, seq+1, e, at))
+	if err != nil {
+		return false, fmt.Errorf("append to ledger: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return false, fmt.Errorf("append to ledger: %w", err)
+	}
+	return true, nil
+}
+
+// chain hashes a row with the hash of the row before it.
+func chain(prev string, seq int64, e incident.Entry, at string) string {
+	return incident.Digest(prev, strconv.FormatInt(seq, 10), e.Incident, strconv.Itoa(e.Attempt), string(e.Phase), e.Step,
+		string(e.Kind), e.Actor, string(e.Detail), at)
+}
+
+// Entries lists the rows of one incident, or all for "", in the order of the chain.
+func (l *Ledger) Entries(ctx context.Context, id string) ([]incident.Entry, error) {
+	var out []incident.Entry
+	err := l.each(ctx, func(_ int64, _, _ string, e incident.Entry, _ string) error {
+		if id == "" || e.Incident == id {
+			out = append(out, e)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Verify walks the chain and returns the number of rows, or an error that names the first one that does not fit.
+func (l *Ledger) Verify(ctx context.Context) (int, error) {
+	rows, last := 0, ""
+	err := l.each(ctx, func(seq int64, prev, hash string, e incident.Entry, at string) error {
+		rows++
+		switch {
+		case seq != int64(rows):
+			return fmt.Errorf("row %d is missing", rows)
+		case prev != last:
+			return fmt.Errorf("row %d does not follow row %d: it was moved, or the row before it was changed", seq, seq-1)
+		case hash != chain(prev, seq, e, at):
+			return fmt.Errorf("row %d was changed: its hash does not fit its content", seq)
+		}
+		last = hash
+		return nil
+	})
+	return rows, err
+}
+
+func (l *Ledger) each(ctx context.Context, f func(seq int64, prev, hash string, e incident.Entry, at string) error) error {
+	rows, err := l.db.QueryContext(ctx, `SELECT seq,incident,attempt,phase,step,kind,actor,detail,at,prev_hash,hash FROM entries ORDER BY seq`)
+	if err != nil {
+		return fmt.Errorf("read ledger: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var seq int64
+		var detail, at, prev, hash string
+		var e incident.Entry
+		if err := rows.Scan(&seq, &e.Incident, &e.Attempt, &e.Phase, &e.Step, &e.Kind, &e.Actor, &detail, &at, &prev, &hash); err != nil {
+			return fmt.Errorf("read ledger: %w", err)
+		}
+		e.Detail = json.RawMessage(detail)
+		if e.At, err = time.Parse(time.RFC3339Nano, at); err != nil {
+			return fmt.Errorf("row %d was changed: %w", seq, err)
+		}
+		if err := f(seq, prev, hash, e, at); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// PutBlob keeps data and returns its digest: sha256 in hex.
+func (l *Ledger) PutBlob(ctx context.Context, data []byte) (string, error) {
+	sum := sha256.Sum256(data)
+	digest := hex.EncodeToString(sum[:])
+	_, err := l.db.ExecContext(ctx, `INSERT INTO blobs(digest,bytes) VALUES(?,?) ON CONFLICT DO NOTHING`, digest, data)
+	if err != nil {
+		return "", fmt.Errorf("keep blob: %w", err)
+	}
+	return digest, nil
+}
+
+// Blob returns the bytes with this digest; bytes that no longer fit it are an error.
+func (l *Ledger) Blob(ctx context.Context, digest string) ([]byte, error) {
+	var data []byte
+	err := l.db.QueryRowContext(ctx, `SELECT bytes FROM blobs WHERE digest=?`, digest).Scan(&data)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNoBlob
+	}
+	if err != nil {
+		return nil, fmt.Errorf("blob %s: %w", digest, err)
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != digest {
+		return nil, fmt.Errorf("blob %s was changed: its bytes do not fit its digest", digest)
+	}
+	return data, nil
+}
