@@ -56,7 +56,8 @@ type Incident struct {
 	Revision int         `json:"revision"` // grows by one with every published change
 	State    State       `json:"state"`
 	Root     Resource    `json:"root"`
-	Signals  []Signal    `json:"signals"` // one per fingerprint, its latest state; ordered by StartsAt, then ID
+	Signals  []Signal    `json:"signals"`          // one per fingerprint, its latest state; ordered by StartsAt, then ID
+	Folded   int         `json:"folded,omitempty"` // signals that are counted only, beyond what one message can carry
 	Blast    BlastRadius `json:"blast"`
 	Onset    time.Time   `json:"onset"` // the earliest StartsAt of the signals it was sealed with
 	SealedAt time.Time   `json:"sealedAt,omitzero"`

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is the configuration file. Unknown keys are errors. Secrets come from the environment only.
+type Config struct {
+	// Cluster is the name of the cluster that this instance looks after, as it appears in incidents.
+	Cluster string `yaml:"cluster"`
+	Server  struct {
+		// Address of webhooks, health and metrics.
+		Address string `yaml:"address"`
+	} `yaml:"server"`
+	NATS struct {
+		URL string `yaml:"url"`
+		// Prefix of the streams' names and subjects, where several instances share a server.
+		Prefix string `yaml:"prefix"`
+	} `yaml:"nats"`
+	Temporal struct {
+		Address   string `yaml:"address"`
+		Namespace string `yaml:"namespace"`
+		TaskQueue string `yaml:"taskQueue"`
+	} `yaml:"temporal"`
+	Kubernetes struct {
+		// Kubeconfig of the worker's own identity. Empty: the pod's service account.
+		Kubeconfig string `yaml:"kubeconfig"`
+		// Namespaces that are watched and may be remediated.
+		Namespaces []string `yaml:"namespaces"`
+	} `yaml:"kubernetes"`
+	Forge struct {
+		// API is the REST root: https://api.github.com/, or https://HOST/api/v3/ of a GitHub Enterprise.
+		API   string `yaml:"api"`
+		Owner string `yaml:"owner"`
+		Repo  string `yaml:"repo"`
+		// Base is the branch that is deployed.
+		Base string `yaml:"base"`
+		// User is our own login.
+		User string `yaml:"user"`
+	} `yaml:"forge"`
+	Git struct {
+		URL string `yaml:"url"`
+		// Directory keeps the mirror.
+		Directory   string `yaml:"directory"`
+		AuthorName  string `yaml:"authorName"`
+		AuthorEmail string `yaml:"authorEmail"`
+	} `yaml:"git"`
+	// Overlays are the kustomizations in the repository that this cluster runs.
+	Overlays []string `yaml:"overlays"`
+	Delivery struct {
+		Direct struct {
+			// FieldManager is the one that the team's own applier uses: it owns the fields that we edit.
+			FieldManager string `yaml:"fieldManager"`
+		} `yaml:"direct"`
+	} `yaml:"delivery"`
+	Prometheus struct {
+		URL string `yaml:"url"`
+	} `yaml:"prometheus"`
+	Ledger struct {
+		// Path of the SQLite file.
+		Path string `yaml:"path"`
+	} `yaml:"ledger"`
+	Playbooks struct {
+		// Directory of NAME/playbook.yaml. Empty: the built-in catalogue.
+		Directory string `yaml:"directory"`
+	} `yaml:"playbooks"`
+	Policies struct {
+		// Directory of *.rego. Empty: the built-in policies.
+		Directory string `yaml:"directory"`
+	} `yaml:"policies"`
+	Correlate struct {
+		// Settle is how long an incident gathers signals before it is sealed.
+		Settle time.Duration `yaml:"settle"`
+	} `yaml:"correlate"`
+
+	secrets secrets
+}
+
+// secrets come from the environment: they are in no file and no log.
+type secrets struct {
+	alertmanagerToken, fluxKey, forgeToken, forgeWebhookSecret string
+}
+
+func defaults() Config {
+	var c Config
+	c.Server.Address = ":8080"
+	c.NATS.URL = "nats://127.0.0.1:4222"
+	c.Temporal.Address, c.Temporal.Namespace, c.Temporal.TaskQueue = "127.0.0.1:7233", "default", "cortexops"
+	c.Forge.API, c.Forge.Base = "https://api.github.com/", "main"
+	c.Git.AuthorName, c.Git.AuthorEmail = "CortexOps", "cortexops@localhost"
+	c.Correlate.Settle = 10 * time.Second
+	return c
+}
+
+// loadConfig reads a file over the defaults and reports everything that is
+// missing at once.
+func loadConfig(path string) (Config, error) {
+	c := defaults()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("read configuration: %w (name one with --config)", err)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	d.KnownFields(true)
+	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return c, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	var missing []error
+	for key, value := range map[string]string{
+		"cluster": c.Cluster, "forge.owner": c.Forge.Owner, "forge.repo": c.Forge.Repo, "forge.user": c.Forge.User, "git.url": c.Git.URL,
+		"git.directory": c.Git.Directory, "overlays": strings.Join(c.Overlays, ","), "prometheus.url": c.Prometheus.URL,
+		"ledger.path": c.Ledger.Path, "delivery.direct.fieldManager": c.Delivery.Direct.FieldManager,
+		"kubernetes.namespaces": strings.Join(c.Kubernetes.Namespaces, ","),
+	} {
+		if value == "" {
+			missing = append(missing, fmt.Errorf("configuration %s: %s is required", path, key))
+		}
+	}
+	return c, errors.Join(missing...)
+}
+
+// readSecrets is apart from loadConfig: migrate and ledger need none.
+func (c *Config) readSecrets(getenv func(string) string) error {
+	var missing []error
+	for name, into := range map[string]*string{
+		"CORTEXOPS_ALERTMANAGER_TOKEN": &c.secrets.alertmanagerToken, "CORTEXOPS_FLUX_HMAC_KEY": &c.secrets.fluxKey,
+		"CORTEXOPS_FORGE_TOKEN": &c.secrets.forgeToken, "CORTEXOPS_FORGE_WEBHOOK_SECRET": &c.secrets.forgeWebhookSecret,
+	} {
+		if *into = getenv(name); *into == "" {
+			missing = append(missing, fmt.Errorf("the environment variable %s is required", name))
+		}
+	}
+	return errors.Join(missing...)
+}

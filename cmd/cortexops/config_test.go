@@ -1,0 +1,64 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestTheCommentedConfigurationLoads(t *testing.T) {
+	t.Parallel()
+	c, err := loadConfig("../../manifests/cortexops.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := defaults()
+	if c.Server != want.Server || c.NATS != want.NATS || c.Temporal != want.Temporal || c.Correlate != want.Correlate {
+		t.Errorf("the file says other defaults than the program: %+v, %+v", c, want)
+	}
+}
+
+func TestConfigurationIsStrict(t *testing.T) {
+	t.Parallel()
+	whole, err := os.ReadFile("../../manifests/cortexops.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		text  string
+		wants []string
+	}{
+		"an unknown key":     {string(whole) + "\nclutser: x\n", []string{"clutser", "line"}},
+		"nothing":            {"", []string{"cluster is required", "ledger.path is required", "git.url is required"}},
+		"of the wrong shape": {"overlays: 3\n", []string{"line 1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "c.yaml")
+			if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := loadConfig(path)
+			for _, want := range c.wants {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, want %q in it", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestSecretsAreRequired(t *testing.T) {
+	t.Parallel()
+	var c Config
+	err := c.readSecrets(func(name string) string {
+		if name == "CORTEXOPS_FORGE_TOKEN" {
+			return ""
+		}
+		return "x"
+	})
+	if err == nil || !strings.Contains(err.Error(), "CORTEXOPS_FORGE_TOKEN") || strings.Contains(err.Error(), "WEBHOOK") {
+		t.Fatal(err)
+	}
+}

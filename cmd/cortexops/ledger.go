@@ -1,0 +1,59 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cortexops/cortexops/pipeline/ledger"
+)
+
+func ledgerCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "ledger", Short: "Read the audit"}
+	cmd.AddCommand(
+		&cobra.Command{Use: "show [INCIDENT]", Short: "Print the rows, one JSON object a line", Args: cobra.MaximumNArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return withLedger(cmd, func(l *ledger.Ledger) error {
+					id := ""
+					if len(args) == 1 {
+						id = args[0]
+					}
+					rows, err := l.Entries(cmd.Context(), id)
+					if err != nil {
+						return err
+					}
+					out := json.NewEncoder(cmd.OutOrStdout())
+					for _, row := range rows {
+						if err := out.Encode(row); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}},
+		&cobra.Command{Use: "verify", Short: "Check the hash chain; exit 1 and name the first row that does not fit", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return withLedger(cmd, func(l *ledger.Ledger) error {
+					n, err := l.Verify(cmd.Context())
+					if err == nil {
+						fmt.Fprintf(cmd.OutOrStdout(), "%d row(s), chain intact\n", n)
+					}
+					return err
+				})
+			}})
+	return cmd
+}
+
+func withLedger(cmd *cobra.Command, f func(*ledger.Ledger) error) error {
+	c, err := loaded(cmd)
+	if err != nil {
+		return err
+	}
+	l, err := ledger.Open(cmd.Context(), c.Ledger.Path)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	return f(l)
+}

@@ -1,0 +1,42 @@
+// Command cortexops turns production telemetry into remediation pull requests.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "cortexops:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the program; main only adds the process around it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	root := &cobra.Command{Use: "cortexops", Short: "Telemetry in, remediation pull requests out", SilenceUsage: true, SilenceErrors: true}
+	root.PersistentFlags().String("config", "cortexops.yaml", "the configuration file; manifests/cortexops.yaml is a commented one")
+	root.AddCommand(serveCommand(), migrateCommand(), ledgerCommand())
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return root.ExecuteContext(ctx)
+}
+
+// loaded reads the configuration that --config names.
+func loaded(cmd *cobra.Command) (Config, error) {
+	path, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return Config{}, err
+	}
+	return loadConfig(path)
+}

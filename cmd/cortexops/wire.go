@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/cortexops/cortexops/gitops/delivery"
+	"github.com/cortexops/cortexops/gitops/forge"
+	"github.com/cortexops/cortexops/gitops/locate"
+	"github.com/cortexops/cortexops/gitops/repo"
+	"github.com/cortexops/cortexops/pipeline/advise"
+	"github.com/cortexops/cortexops/pipeline/approval"
+	"github.com/cortexops/cortexops/pipeline/incident"
+	"github.com/cortexops/cortexops/pipeline/ledger"
+	"github.com/cortexops/cortexops/pipeline/plan"
+	"github.com/cortexops/cortexops/pipeline/remediation"
+	"github.com/cortexops/cortexops/pipeline/verify"
+	"github.com/cortexops/cortexops/pipeline/writeup"
+	"github.com/cortexops/cortexops/playbooks"
+	"github.com/cortexops/cortexops/policies"
+)
+
+// outside is everything that remediation reads and writes.
+type outside struct {
+	kube       *rest.Config
+	cluster    *delivery.Direct
+	forge      *forge.Forge
+	repo       *repo.Repo
+	prometheus *verify.Verifier
+	policy     *policies.Engine
+	playbooks  []playbooks.Playbook
+}
+
+func connect(ctx context.Context, c Config, _ *ledger.Ledger) (o outside, err error) {
+	if o.kube, err = kubernetes(c.Kubernetes.Kubeconfig); err != nil {
+		return o, err
+	}
+	if o.cluster, err = delivery.NewDirect(o.kube, c.Delivery.Direct.FieldManager); err != nil {
+		return o, err
+	}
+	o.forge, err = forge.New(forge.Options{API: c.Forge.API, Token: c.secrets.forgeToken, Owner: c.Forge.Owner, Repo: c.Forge.Repo})
+	if err != nil {
+		return o, err
+	}
+	o.repo, err = repo.Open(ctx, repo.Options{URL: c.Git.URL, Dir: c.Git.Directory, User: "x-access-token", Token: c.secrets.forgeToken})
+	if err != nil {
+		return o, err
+	}
+	if o.prometheus, err = verify.New(c.Prometheus.URL, nil); err != nil {
+		return o, err
+	}
+	if o.policy, err = policies.New(ctx, folder(c.Policies.Directory, policies.Default())); err != nil {
+		return o, err
+	}
+	o.playbooks, err = playbooks.Load(folder(c.Playbooks.Directory, playbooks.Catalogue()))
+	return o, err
+}
+
+func folder(dir string, builtin fs.FS) fs.FS {
+	if dir == "" {
+		return builtin
+	}
+	return os.DirFS(dir)
+}
+
+// kubernetes reads the worker's own identity.
+func kubernetes(kubeconfig string) (*rest.Config, error) {
+	rc, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("the worker's kubeconfig %q: %w", kubeconfig, err)
+	}
+	rc.UserAgent, rc.Timeout = "cortexops", 0
+	return rc, nil
+}
+
+func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities {
+	writer := writeup.Writer{}
+	where := remediation.Repository{Name: c.Forge.Owner + "/" + c.Forge.Repo, Base: c.Forge.Base,
+		Author: repo.Author{Name: c.Git.AuthorName, Email: c.Git.AuthorEmail}}
+	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays, Advise: advise.Heuristics}
+	return remediation.Activities{
+		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: planner.Propose},
+		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Bot: c.Forge.User},
+		DryRunner:  &remediation.DryRunner{Book: book, Cluster: o.cluster},
+		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
+		Approver:   &remediation.Approver{Book: book, Forge: o.forge, Rule: judging(c.Forge.User)},
+		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Writer: writer},
+		Applier:    &remediation.Applier{Book: book, Repo: o.repo, Render: locate.Render, Cluster: o.cluster, Canon: plan.Canon},
+		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
+		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
+		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer},
+	}
+}
+
+// watching is verify as the activity of VERIFYING uses it.
+type watching struct{ prometheus *verify.Verifier }
+
+func (w watching) Look(ctx context.Context, state json.RawMessage, window time.Duration, checks []incident.Check) (json.RawMessage, *incident.Verdict, error) {
+	now := verify.Window{Length: window}
+	if state != nil {
+		if err := json.Unmarshal(state, &now); err != nil {
+			return nil, nil, fmt.Errorf("read the state of a verification: %w", err)
+		}
+	}
+	seen, err := w.prometheus.Sample(ctx, checks)
+	if err != nil {
+		return nil, nil, err
+	}
+	next, verdict := verify.Step(now, checks, seen, time.Now())
+	data, err := json.Marshal(next)
+	return data, verdict, err
+}
+
+// judging is the pure rule of approval, fed with what the forge says.
+func judging(bot string) remediation.Judging {
+	return func(in remediation.JudgeInput, p forge.Pull, reviews []forge.Review) remediation.Judgement {
+		state := approval.PullState(p.State)
+		if p.Merged {
+			state = approval.Merged
+		}
+		q := approval.In{Change: in.Change, Bot: bot, Needed: in.People, Deadline: in.Deadline, Now: in.Now,
+			Pull: approval.Pull{State: state, HeadSHA: p.HeadSHA, MergedBy: p.MergedBy, MergeSHA: p.MergeSHA, ClosedAt: p.ClosedAt}}
+		for _, r := range reviews {
+			q.Reviews = append(q.Reviews, approval.Review{User: r.User, State: approval.ReviewState(r.State), CommitSHA: r.CommitSHA, SubmittedAt: r.SubmittedAt})
+		}
+		out := approval.Judge(q)
+		seen := remediation.Judgement{State: string(out.State), By: out.By, Why: out.Why}
+		if p.Merged {
+			seen.Merge = p.MergeSHA // an open one has the SHA of a trial merge here
+		}
+		return seen
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cortexops/cortexops/cmd/sandbox/demo"
+	"github.com/cortexops/cortexops/cmd/sandbox/supervisor"
+	"github.com/cortexops/cortexops/cmd/sandbox/testrun"
+)
+
+func demoCommand() *cobra.Command {
+	var dir string
+	var auto bool
+	c := &cobra.Command{
+		Use: "demo", Short: "Build, start the stack and tell two incidents from alert to verdict", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return tell(c.Context(), dir, auto || !terminal(os.Stdin), c.OutOrStdout())
+		},
+	}
+	dirFlag(c, &dir)
+	c.Flags().BoolVar(&auto, "auto", false, "approve as a second forge user; without a terminal it is the default")
+	return c
+}
+
+func testCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "test", Short: "Run the tests of both modules on a stack of their own", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := supervisor.Build(c.Context(), c.OutOrStdout(), root()); err != nil {
+				return err
+			}
+			return testrun.Run(c.Context(), root(), c.OutOrStdout())
+		},
+	}
+}
+
+// tell returns nil only if both stories ended as told.
+func tell(ctx context.Context, dir string, auto bool, out io.Writer) (err error) {
+	if err := supervisor.Build(ctx, out, root()); err != nil {
+		return err
+	}
+	began := time.Now()
+	s, err := supervisor.Start(ctx, supervisor.Options{Dir: dir, Progress: func(line string) { fmt.Fprintln(out, line) }})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	fmt.Fprintf(out, "\nThe sandbox is up after %s.\n", time.Since(began).Round(100*time.Millisecond))
+	whatToTry(out, s.Stack())
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case d := <-s.Died():
+			cancel(d)
+		case <-ctx.Done():
+		}
+	}()
+	err = demo.Tell(ctx, s.Stack(), &demo.Teller{Out: out, Auto: auto})
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+func terminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

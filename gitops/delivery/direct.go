@@ -1,0 +1,175 @@
+// Package delivery brings rendered objects to a cluster: here `direct`, by server-side apply of single objects under
+// the identity of the kubeconfig it is given. It never takes a field from another owner, and what it applies are the
+// very bytes that it can dry-run.
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+)
+
+// Ref names an object. Namespace is empty for cluster-scoped kinds, Version where any will do.
+type Ref struct{ Group, Version, Kind, Namespace, Name string }
+
+func (r Ref) String() string {
+	if r.Namespace == "" {
+		return r.Kind + " " + r.Name
+	}
+	return r.Kind + " " + r.Namespace + "/" + r.Name
+}
+
+// Change is what the API server would store, compared with what it stores.
+type Change struct {
+	User   string // who asked, as the API server sees it
+	Ref    Ref
+	Diff   string // unified, of YAML without the server's bookkeeping; empty where InSync
+	Fields []Field
+	InSync bool
+}
+
+// Direct applies objects. It is safe for concurrent use.
+type Direct struct {
+	client  dynamic.Interface
+	kube    kubernetes.Interface
+	mapper  *restmapper.DeferredDiscoveryRESTMapper
+	manager string
+
+	mu   sync.Mutex
+	user string // once known
+}
+
+// NewDirect uses the field manager that the team's own applier uses, since that one owns the fields that we edit. It
+// calls nothing.
+func NewDirect(rc *rest.Config, fieldManager string) (*Direct, error) {
+	if fieldManager == "" {
+		return nil, errors.New("delivery needs the field manager that the team's own applier uses")
+	}
+	client, err := dynamic.NewForConfig(rc)
+	if err != nil {
+		return nil, err
+	}
+	kube, err := kubernetes.NewForConfig(rc)
+	if err != nil {
+		return nil, err
+	}
+	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(kube.Discovery()))
+	return &Direct{client: client, kube: kube, mapper: mapper, manager: fieldManager}, nil
+}
+
+// Ping tells whether the API server answers us.
+func (d *Direct) Ping(ctx context.Context) error {
+	if _, err := d.kube.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx); err != nil {
+		return typed(err, Ref{Kind: "API server", Name: "readyz"}, "read")
+	}
+	_, err := d.whoAmI(ctx)
+	return err
+}
+
+// DryRun asks what Apply would store: the same request, but for dryRun=All. Errors: *Conflict, *Forbidden,
+// *Unauthorized, *Invalid; any other may be retried.
+func (d *Direct) DryRun(ctx context.Context, object []byte) (Change, error) {
+	user, err := d.whoAmI(ctx)
+	if err != nil {
+		return Change{}, err
+	}
+	t, err := d.target(object)
+	if err != nil {
+		return Change{}, err
+	}
+	live, err := t.resource.Get(ctx, t.ref.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		live, err = nil, nil
+	}
+	if err != nil {
+		return Change{}, d.explain(ctx, err, t, "get")
+	}
+	would, err := d.patch(ctx, t, object, []string{metav1.DryRunAll})
+	if err != nil {
+		return Change{}, err
+	}
+	change, err := compare(live, would)
+	change.User, change.Ref = user, t.ref
+	return change, err
+}
+
+// Apply applies the object by server-side apply, unforced. Errors as DryRun's.
+func (d *Direct) Apply(ctx context.Context, object []byte) error {
+	t, err := d.target(object)
+	if err != nil {
+		return err
+	}
+	_, err = d.patch(ctx, t, object, nil)
+	return err
+}
+
+func (d *Direct) patch(ctx context.Context, t target, object []byte, dryRun []string) (*unstructured.Unstructured, error) {
+	force := false
+	out, err := t.resource.Patch(ctx, t.ref.Name, types.ApplyPatchType, object, metav1.PatchOptions{FieldManager: d.manager, Force: &force, DryRun: dryRun})
+	if err != nil {
+		return nil, d.explain(ctx, err, t, "patch", "create")
+	}
+	return out, nil
+}
+
+// target is where the requests for one object go.
+type target struct {
+	ref      Ref
+	gvr      schema.GroupVersionResource
+	resource dynamic.ResourceInterface
+}
+
+func (d *Direct) target(object []byte) (target, error) {
+	var u unstructured.Unstructured
+	if err := json.Unmarshal(object, &u.Object); err != nil {
+		return target{}, &Invalid{Message: fmt.Sprintf("the object to apply is no JSON: %v", err)}
+	}
+	gvk := u.GroupVersionKind()
+	r := Ref{gvk.Group, gvk.Version, gvk.Kind, u.GetNamespace(), u.GetName()}
+	if r.Version == "" || r.Kind == "" || r.Name == "" {
+		return target{}, &Invalid{Ref: r, Message: "it lacks an apiVersion, a kind or a name"}
+	}
+	return d.of(r)
+}
+
+func (d *Direct) of(r Ref) (target, error) {
+	var versions []string
+	if r.Version != "" {
+		versions = []string{r.Version}
+	}
+	kind := schema.GroupKind{Group: r.Group, Kind: r.Kind}
+	mapping, err := d.mapper.RESTMapping(kind, versions...)
+	if meta.IsNoMatchError(err) { // a CRD may have come since
+		d.mapper.Reset()
+		mapping, err = d.mapper.RESTMapping(kind, versions...)
+	}
+	if meta.IsNoMatchError(err) {
+		return target{}, &Invalid{Ref: r, Message: "the API server does not know this kind"}
+	}
+	if err != nil {
+		return target{}, typed(err, r, "discover")
+	}
+	t := target{ref: r, gvr: mapping.Resource, resource: d.client.Resource(mapping.Resource)}
+	namespaced := mapping.Scope.Name() == meta.RESTScopeNameNamespace
+	if namespaced != (r.Namespace != "") {
+		return target{}, &Invalid{Ref: r, Message: map[bool]string{true: "it lacks a namespace", false: "its kind has no namespace"}[namespaced]}
+	}
+	if namespaced {
+		t.resource = d.client.Resource(mapping.Resource).Namespace(r.Namespace)
+	}
+	return t, nil
+}

@@ -1,0 +1,72 @@
+package edit
+
+import (
+	"fmt"
+	"strconv"
+
+	"gopkg.in/inf.v0"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// ScaleQuantity multiplies a Kubernetes quantity and keeps it within min and max, each of which may be empty. The
+// result is rounded up to what a person would write: whole Mi (Ki below one), whole M, or thousandths; a bare whole
+// number stays one, since it may count replicas. A bound never turns the change round: 3Gi doubled with a maximum of
+// 2Gi stays 3Gi.
+func ScaleQuantity(current string, by float64, min, max string) (string, error) {
+	q, err := resource.ParseQuantity(current)
+	if err != nil {
+		return "", fmt.Errorf("%q is no quantity: %w", current, err)
+	}
+	factor, ok := new(inf.Dec).SetString(strconv.FormatFloat(by, 'f', -1, 64))
+	if !ok || factor.Sign() <= 0 {
+		return "", fmt.Errorf("a quantity cannot be multiplied by %v: give a number above 0", by)
+	}
+	if q.Sign() <= 0 {
+		return "", fmt.Errorf("%q cannot be scaled: it is not above 0", current)
+	}
+	unit := inf.NewDec(1, 0)
+	product := new(inf.Dec).Mul(q.AsDec(), factor)
+	if _, err := strconv.ParseUint(current, 10, 64); err != nil {
+		unit = unitOf(product, q.Format)
+	}
+	whole := new(inf.Dec).QuoRound(product, unit, 0, inf.RoundCeil)
+	scaled := *resource.NewDecimalQuantity(*whole.Mul(whole, unit), q.Format)
+	for _, bound := range []struct {
+		text string
+		over int // the sign of scaled compared with the bound when it is over it
+	}{{min, -1}, {max, 1}} {
+		if bound.text == "" {
+			continue
+		}
+		b, err := resource.ParseQuantity(bound.text)
+		if err != nil {
+			return "", fmt.Errorf("the bound %q is no quantity: %w", bound.text, err)
+		}
+		if scaled.Cmp(b) == bound.over {
+			scaled = b
+		}
+	}
+	q, err = resource.ParseQuantity(current) // AsDec changed how q is kept
+	if err != nil {
+		return "", err
+	}
+	if c := scaled.Cmp(q); c == 0 || (c > 0) != (by > 1) {
+		return current, nil
+	}
+	return scaled.String(), nil
+}
+
+// unitOf is the unit that d is rounded to.
+func unitOf(d *inf.Dec, format resource.Format) *inf.Dec {
+	for _, u := range units[format] {
+		if d.Cmp(u) >= 0 {
+			return u
+		}
+	}
+	return inf.NewDec(1, 3)
+}
+
+var units = map[resource.Format][]*inf.Dec{
+	resource.BinarySI:  {inf.NewDec(1<<20, 0), inf.NewDec(1<<10, 0), inf.NewDec(1, 0)},
+	resource.DecimalSI: {inf.NewDec(1_000_000, 0)},
+}

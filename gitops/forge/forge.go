@@ -1,0 +1,113 @@
+// Package forge speaks to GitHub, or to anything that answers like it, through go-github: pull requests, reviews,
+// commit statuses, merges. Every write looks first, and again when its answer is lost, so that a retry is harmless. It
+// never decides.
+package forge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/go-github/v60/github"
+)
+
+const perPage = 100 // GitHub's most
+
+// Options of New.
+type Options struct {
+	API         string // the REST root, with a slash at its end: https://api.github.com/
+	Token       string
+	Owner, Repo string
+	HTTP        *http.Client // nil: one with a timeout of 15 s
+}
+
+// Forge is one repository on the forge. It is safe for concurrent use.
+type Forge struct {
+	client      *github.Client
+	owner, repo string
+}
+
+// New makes a client. It calls nothing.
+func New(o Options) (*Forge, error) {
+	base, err := url.Parse(o.API)
+	if err != nil || base.Host == "" || !strings.HasSuffix(base.Path, "/") {
+		return nil, fmt.Errorf("forge API %q is not the URL of a REST root that ends in a slash", o.API)
+	}
+	if o.Token == "" || o.Owner == "" || o.Repo == "" {
+		return nil, errors.New("the forge needs a token, an owner and a repository")
+	}
+	c := http.Client{Timeout: 15 * time.Second}
+	if o.HTTP != nil {
+		c = *o.HTTP
+	}
+	c.CheckRedirect = func(req *http.Request, via []*http.Request) error { // the token goes with every request
+		if req.URL.Host != base.Host || req.URL.Scheme != base.Scheme || len(via) > 3 {
+			return fmt.Errorf("the forge redirects to %s, where our token must not go: set its API's real address", req.URL.Host)
+		}
+		return nil
+	}
+	client := github.NewClient(&c).WithAuthToken(o.Token)
+	client.BaseURL = base // WithEnterpriseURLs would append to it
+	return &Forge{client: client, owner: o.Owner, repo: o.Repo}, nil
+}
+
+// Ping tells whether the repository can be read.
+func (f *Forge) Ping(ctx context.Context) error {
+	_, _, err := f.client.Repositories.Get(ctx, f.owner, f.repo)
+	return wrap("read the repository", err)
+}
+
+// Refused is a write that the forge refuses: a rule of the branch, a moved head, a conflict.
+type Refused struct {
+	Status  int
+	Message string
+}
+
+func (e *Refused) Error() string {
+	return fmt.Sprintf("the forge refuses (%d): %s", e.Status, e.Message)
+}
+
+// Unauthorized means that the token is not valid, or may not do this.
+type Unauthorized struct {
+	Status  int
+	Message string
+}
+
+func (e *Unauthorized) Error() string {
+	return fmt.Sprintf("the forge does not let this token do that (%d): %s; give it write access to contents, pull requests and commit statuses", e.Status, e.Message)
+}
+
+// ErrNotFound is returned where the forge answers 404.
+var ErrNotFound = errors.New("not found on the forge")
+
+// wrap types the forge's answer. Rate limits and server errors stay as they are: a retry may mend them.
+func wrap(action string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var limited *github.RateLimitError
+	var abuse *github.AbuseRateLimitError
+	var answer *github.ErrorResponse
+	if errors.As(err, &limited) || errors.As(err, &abuse) || !errors.As(err, &answer) || answer.Response == nil {
+		return fmt.Errorf("%s: %w", action, err)
+	}
+	message := answer.Message
+	for _, e := range answer.Errors {
+		if e.Message != "" {
+			message += "; " + e.Message
+		}
+	}
+	switch answer.Response.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%s: %w", action, &Unauthorized{answer.Response.StatusCode, message})
+	case http.StatusNotFound:
+		return fmt.Errorf("%s: %w", action, ErrNotFound)
+	case http.StatusMethodNotAllowed, http.StatusConflict, http.StatusUnprocessableEntity:
+		return fmt.Errorf("%s: %w", action, &Refused{answer.Response.StatusCode, message})
+	}
+	return fmt.Errorf("%s: %w", action, err)
+}

@@ -1,0 +1,202 @@
+package forge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/go-github/v60/github"
+)
+
+// Pull is a pull request.
+type Pull struct {
+	Number                        int
+	URL, Title, Body              string
+	HeadRef, HeadSHA, BaseRef     string
+	State                         string // open | closed
+	Merged                        bool
+	MergeSHA, MergedBy            string // empty unless Merged
+	Author                        string
+	CreatedAt, ClosedAt, MergedAt time.Time
+}
+
+func pullOf(p *github.PullRequest) Pull {
+	out := Pull{Number: p.GetNumber(), URL: p.GetHTMLURL(), Title: p.GetTitle(), Body: p.GetBody(), HeadRef: p.GetHead().GetRef(),
+		HeadSHA: p.GetHead().GetSHA(), BaseRef: p.GetBase().GetRef(), State: p.GetState(), Merged: p.GetMerged(),
+		Author: p.GetUser().GetLogin(), CreatedAt: p.GetCreatedAt().Time, ClosedAt: p.GetClosedAt().Time, MergedAt: p.GetMergedAt().Time}
+	if out.Merged { // before, the SHA is that of a trial
+		out.MergeSHA, out.MergedBy = p.GetMergeCommitSHA(), p.GetMergedBy().GetLogin()
+	}
+	return out
+}
+
+// NewPull is what OpenPull is asked for.
+type NewPull struct {
+	Head, Base, Title, Body string
+	Labels                  []string
+}
+
+// OpenPull returns the pull request of the head branch, whatever its state, or opens it. Labels that it lacks are added.
+func (f *Forge) OpenPull(ctx context.Context, n NewPull) (Pull, error) {
+	number, err := f.find(ctx, n.Head)
+	if errors.Is(err, ErrNotFound) {
+		var made *github.PullRequest
+		made, _, err = f.client.PullRequests.Create(ctx, f.owner, f.repo, &github.NewPullRequest{Title: &n.Title, Head: &n.Head, Base: &n.Base, Body: &n.Body})
+		number = made.GetNumber()
+		if err != nil {
+			err = wrap("open a pull request for "+n.Head, err)
+			// Somebody was quicker, or only the answer is lost.
+			if found, again := f.find(ctx, n.Head); again == nil {
+				number, err = found, nil
+			}
+		}
+	}
+	if err != nil {
+		return Pull{}, err
+	}
+	if err := f.Label(ctx, number, n.Labels...); err != nil {
+		return Pull{}, err
+	}
+	return f.Get(ctx, number)
+}
+
+// find is the number of the newest pull request of the head branch.
+func (f *Forge) find(ctx context.Context, head string) (int, error) {
+	list, _, err := f.client.PullRequests.List(ctx, f.owner, f.repo, &github.PullRequestListOptions{State: "all", Head: f.owner + ":" + head,
+		Sort: "created", Direction: "desc", ListOptions: github.ListOptions{PerPage: perPage}})
+	if err != nil {
+		return 0, wrap("list pull requests", err)
+	}
+	for _, p := range list {
+		if p.GetHead().GetRef() == head { // a forge that ignores the filter must not fool us
+			return p.GetNumber(), nil
+		}
+	}
+	return 0, fmt.Errorf("pull request of %s: %w", head, ErrNotFound)
+}
+
+// Get reads a pull request.
+func (f *Forge) Get(ctx context.Context, number int) (Pull, error) {
+	p, err := f.get(ctx, number)
+	return pullOf(p), err
+}
+
+func (f *Forge) get(ctx context.Context, number int) (*github.PullRequest, error) {
+	p, _, err := f.client.PullRequests.Get(ctx, f.owner, f.repo, number)
+	if err != nil {
+		return nil, wrap(fmt.Sprintf("read pull request %d", number), err)
+	}
+	return p, nil
+}
+
+// Review is one review; a person may have written several.
+type Review struct {
+	ID          int64
+	User        string
+	State       string // APPROVED | CHANGES_REQUESTED | COMMENTED | DISMISSED
+	CommitSHA   string
+	Body        string
+	SubmittedAt time.Time
+}
+
+// Reviews lists the reviews, oldest first.
+func (f *Forge) Reviews(ctx context.Context, number int) ([]Review, error) {
+	var out []Review
+	page := &github.ListOptions{PerPage: perPage}
+	for {
+		list, res, err := f.client.PullRequests.ListReviews(ctx, f.owner, f.repo, number, page)
+		if err != nil {
+			return nil, wrap(fmt.Sprintf("read the reviews of pull request %d", number), err)
+		}
+		for _, r := range list {
+			out = append(out, Review{ID: r.GetID(), User: r.GetUser().GetLogin(), State: r.GetState(), CommitSHA: r.GetCommitID(),
+				Body: r.GetBody(), SubmittedAt: r.GetSubmittedAt().Time})
+		}
+		if res.NextPage == 0 {
+			return out, nil
+		}
+		page.Page = res.NextPage
+	}
+}
+
+const (
+	mergeTries = 4
+	mergeWait  = time.Second
+)
+
+// Merge merges exactly sha and returns the merge commit. One that is merged already returns its merge commit, if what
+// was merged is sha.
+func (f *Forge) Merge(ctx context.Context, number int, sha, title, message string) (string, error) {
+	var err error
+	for try := range mergeTries {
+		if try > 0 {
+			select {
+			case <-ctx.Done():
+				return "", err
+			case <-time.After(mergeWait):
+			}
+		}
+		done, merged, again := "", false, false
+		if done, merged, err = f.merged(ctx, number, sha); merged || err != nil {
+			return done, err
+		}
+		if done, again, err = f.merge(ctx, number, sha, title, message); !again {
+			return done, err
+		}
+	}
+	return "", err
+}
+
+// merged looks whether the work is done, or cannot be done.
+func (f *Forge) merged(ctx context.Context, number int, sha string) (mergeSHA string, merged bool, err error) {
+	pull, err := f.Get(ctx, number)
+	switch {
+	case err != nil:
+		return "", false, err
+	case pull.HeadSHA != sha:
+		return "", false, &Refused{http.StatusConflict, fmt.Sprintf("the head of pull request %d is %s, not %s that was approved", number, pull.HeadSHA, sha)}
+	case pull.Merged:
+		return pull.MergeSHA, true, nil
+	case pull.State != "open":
+		return "", false, &Refused{http.StatusMethodNotAllowed, fmt.Sprintf("pull request %d is closed", number)}
+	}
+	return "", false, nil
+}
+
+// merge tries once. again: the forge is not of one mind yet, since the base has just moved or it is still computing.
+func (f *Forge) merge(ctx context.Context, number int, sha, title, message string) (mergeSHA string, again bool, err error) {
+	res, _, err := f.client.PullRequests.Merge(ctx, f.owner, f.repo, number, message, &github.PullRequestOptions{CommitTitle: title, SHA: sha, MergeMethod: "merge"})
+	if err == nil {
+		return res.GetSHA(), false, nil
+	}
+	err = wrap(fmt.Sprintf("merge pull request %d", number), err)
+	now, lookErr := f.get(ctx, number)
+	if lookErr != nil {
+		return "", false, err
+	}
+	if pull := pullOf(now); pull.Merged && pull.HeadSHA == sha { // somebody was quicker, or only the answer is lost
+		return pull.MergeSHA, false, nil
+	}
+	var refused *Refused
+	if !errors.As(err, &refused) || refused.Status != http.StatusMethodNotAllowed {
+		return "", false, err
+	}
+	switch now.GetMergeableState() {
+	case "clean", "unstable", "has_hooks", "unknown":
+		return "", true, err
+	}
+	return "", false, err
+}
+
+// Close closes a pull request; one that is closed or merged is left as it is.
+func (f *Forge) Close(ctx context.Context, number int) error {
+	pull, err := f.Get(ctx, number)
+	if err != nil || pull.State == "closed" {
+		return err
+	}
+	closed := "closed"
+	_, _, err = f.client.PullRequests.Edit(ctx, f.owner, f.repo, number, &github.PullRequest{State: &closed})
+	return wrap(fmt.Sprintf("close pull request %d", number), err)
+}

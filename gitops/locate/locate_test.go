@@ -1,0 +1,388 @@
+package locate
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cortexops/cortexops/gitops/edit"
+)
+
+type memory map[string]string
+
+func (m memory) ReadFile(path string) ([]byte, error) {
+	if s, ok := m[path]; ok {
+		return []byte(s), nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+func (m memory) List(dir string) ([]string, error) {
+	var out []string
+	for p := range m {
+		if strings.HasPrefix(p, dir+"/") {
+			out = append(out, p)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// but is m with some files replaced; "" removes one.
+func (m memory) but(files memory) memory {
+	out := maps.Clone(m)
+	for p, s := range files {
+		out[p] = s
+		if s == "" {
+			delete(out, p)
+		}
+	}
+	return out
+}
+
+const (
+	production = "overlays/production"
+	staging    = "overlays/staging"
+	memoryPath = "spec.template.spec.containers[name=app].resources.limits.memory"
+)
+
+// shop is a small repository as teams have them.
+var shop = memory{
+	"base/kustomization.yaml": "resources: [checkout.yaml, cart.yaml]\n",
+	"base/checkout.yaml": `apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: checkout
+spec:
+  replicas: 2
+  template:
+    spec:
+      containers:
+        - name: app
+          image: shop/checkout:1.4.0
+          resources:
+            limits:
+              memory: 256Mi
+              cpu: 500m
+---
+apiVersion: v1
+kind: Service
+metadata: {name: checkout}
+spec: {ports: [{port: 80}]}
+`,
+	"base/cart.yaml": `# the cart
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cart}
+spec:
+    replicas: 2   # two zones
+    template:
+        spec:
+            containers: [{name: app, image: "shop/cart:2.0.0"}]
+`,
+	staging + "/kustomization.yaml": "namespace: shop-staging\nresources:\n- ../../base\n",
+	production + "/kustomization.yaml": `namespace: shop
+resources:
+- ../../base
+patches:
+- path: checkout-memory.yaml
+- path: cart-replicas.yaml
+`,
+	production + "/checkout-memory.yaml": `apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: checkout
+spec:
+  template:
+    spec:
+      containers:
+      - name: app
+        resources:
+          limits:
+            memory: 512Mi # measured in May
+`,
+	production + "/cart-replicas.yaml": `kind:   Deployment
+apiVersion: apps/v1
+metadata: {name: cart}
+spec: {replicas: 4}
+`,
+}
+
+var (
+	both     = []string{staging, production}
+	checkout = edit.Selector{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "checkout"}
+	cart     = edit.Selector{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "cart"}
+)
+
+func fieldPath(t *testing.T, s string) edit.Path {
+	t.Helper()
+	p, err := edit.ParsePath(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestRenderIsCanonical(t *testing.T) {
+	t.Parallel()
+	objects, err := Render(shop, production)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range objects {
+		got = append(got, o.String())
+	}
+	if want := []string{"Deployment shop/checkout", "Service shop/checkout", "Deployment shop/cart"}; !slices.Equal(got, want) {
+		t.Fatalf("got %v", got)
+	}
+	const want = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"cart","namespace":"shop"},"spec":{"replicas":4,` +
+		`"template":{"spec":{"containers":[{"image":"shop/cart:2.0.0","name":"app"}]}}}}`
+	if string(objects[2].JSON) != want {
+		t.Errorf("got %s", objects[2].JSON)
+	}
+	again, err := Render(shop, production)
+	if err != nil || !bytes.Equal(again[0].JSON, objects[0].JSON) {
+		t.Errorf("a second rendering differs: %v", err)
+	}
+}
+
+func TestLocate(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		files memory
+		sel   edit.Selector
+		path  string
+		want  string // file:line:column value
+	}{
+		{"the overlay's patch", nil, checkout, memoryPath, production + "/checkout-memory.yaml:12:21 512Mi"},
+		{"flow style", nil, cart, "spec.replicas", production + "/cart-replicas.yaml:4:18 4"},
+		{"a patch in the old list", memory{production + "/kustomization.yaml": "namespace: shop\nresources: [../../base]\npatchesStrategicMerge: [cart-replicas.yaml]\n"}, cart, "spec.replicas", production + "/cart-replicas.yaml:4:18 4"},
+		{"the base where no patch sets it", nil, checkout, "spec.template.spec.containers[name=app].resources.limits.cpu", "base/checkout.yaml:15:20 500m"},
+		{"the base of the other overlay", nil, edit.Selector{Group: "apps", Kind: "Deployment", Namespace: "shop-staging", Name: "checkout"}, memoryPath, "base/checkout.yaml:14:23 256Mi"},
+		{"an image", nil, cart, "spec.template.spec.containers[0].image", "base/cart.yaml:9:45 shop/cart:2.0.0"},
+		{"a patch whose target is named in the kustomization", memory{
+			production + "/kustomization.yaml":   "namespace: shop\nresources: [../../base]\npatches:\n- path: checkout-memory.yaml\n  target: {kind: Deployment, name: checkout}\n",
+			production + "/checkout-memory.yaml": strings.Replace(shop[production+"/checkout-memory.yaml"], "name: checkout", "name: any", 1),
+		}, checkout, memoryPath, production + "/checkout-memory.yaml:12:21 512Mi"},
+		{"a name with a prefix", memory{production + "/kustomization.yaml": "namespace: shop\nnamePrefix: eu-\nresources: [../../base]\npatches:\n- path: checkout-memory.yaml\n"},
+			edit.Selector{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "eu-checkout"}, memoryPath, production + "/checkout-memory.yaml:12:21 512Mi"},
+		{"the last of two patches", memory{
+			production + "/kustomization.yaml": "namespace: shop\nresources: [../../base]\npatches:\n- path: checkout-memory.yaml\n- path: more.yaml\n",
+			production + "/more.yaml":          shop[production+"/checkout-memory.yaml"],
+		}, checkout, memoryPath, production + "/more.yaml:12:21 512Mi"},
+		{"a patch that says the same as the base", memory{
+			production + "/checkout-memory.yaml": strings.Replace(shop[production+"/checkout-memory.yaml"], "512Mi", "256Mi", 1),
+		}, checkout, memoryPath, production + "/checkout-memory.yaml:12:21 256Mi"},
+		{"a component", memory{
+			production + "/kustomization.yaml": "namespace: shop\nresources: [../../base]\ncomponents: [../../components/big]\n",
+			"components/big/kustomization.yml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\npatches:\n- path: patch.yaml\n",
+			"components/big/patch.yaml":        shop[production+"/checkout-memory.yaml"],
+		}, checkout, memoryPath, "components/big/patch.yaml:12:21 512Mi"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			files := shop.but(tt.files)
+			got, err := Locate(files, both, tt.sel, fieldPath(t, tt.path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pos := edit.Position{File: got.File, Line: got.Line, Column: got.Column}
+			if s := render(pos) + " " + got.Value; s != tt.want {
+				t.Errorf("got %s\n%s", s, strings.Join(got.Chain, "\n"))
+			}
+			if len(got.Chain) < 3 {
+				t.Errorf("the chain proves nothing: %q", got.Chain)
+			}
+			data, _ := files.ReadFile(got.File)
+			if _, err := edit.Set(got.File, data, got.Selector, fieldPath(t, tt.path), "7"); err != nil {
+				t.Errorf("the selector does not lead there again: %v", err)
+			}
+		})
+	}
+}
+
+func render(p edit.Position) string {
+	return strings.TrimSuffix((&edit.Refusal{File: p.File, Line: p.Line, Column: p.Column}).Error(), ": ")
+}
+
+func TestLocateRefuses(t *testing.T) {
+	t.Parallel()
+	inline := "namespace: shop\nresources: [../../base]\n"
+	tests := []struct {
+		name     string
+		files    memory
+		overlays []string
+		sel      edit.Selector
+		path     string
+		want     Reason
+		why      string
+	}{
+		{"no such object", nil, both, edit.Selector{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "search"}, "spec.replicas", NotFound, "none of"},
+		{"no such field", nil, both, checkout, "spec.paused", NotFound, "without spec.paused"},
+		{"two overlays", nil, append(both, "overlays/again"), checkout, memoryPath, Ambiguous, "overlays/again"},
+		{"an inline patch", memory{production + "/kustomization.yaml": inline + "patches:\n- patch: |\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: checkout}\n    spec: {replicas: 9}\n"},
+			both, checkout, "spec.replicas", Generated, "inline"},
+		{"a replicas entry", memory{production + "/kustomization.yaml": inline + "replicas: [{name: checkout, count: 2}]\n"}, both, checkout, "spec.replicas", Generated, "replicas:"},
+		{"an images entry", memory{production + "/kustomization.yaml": inline + "images: [{name: shop/checkout, newTag: 1.5.0}]\n"},
+			both, checkout, "spec.template.spec.containers[name=app].image", Generated, "images:"},
+		{"an images entry with the same tag", memory{production + "/kustomization.yaml": inline + "images: [{name: shop/checkout, newTag: 1.4.0}]\n"},
+			both, checkout, "spec.template.spec.containers[name=app].image", Generated, "images:"},
+		{"a JSON patch", memory{production + "/kustomization.yaml": inline + "patches:\n- path: p.yaml\n  target: {kind: Deployment, name: checkout}\n",
+			production + "/p.yaml": "- {op: replace, path: /spec/replicas, value: 5}\n"}, both, checkout, "spec.replicas", Generated, "JSON patch"},
+		{"an alias", memory{"base/checkout.yaml": strings.NewReplacer("256Mi", "&m 256Mi", "500m", "*m").Replace(shop["base/checkout.yaml"]),
+			production + "/kustomization.yaml": inline}, both, checkout, memoryPath, Uneditable, "anchor"},
+		{"a value that feeds another", memory{production + "/kustomization.yaml": inline + `replacements:
+- source: {kind: Deployment, name: checkout, fieldPath: spec.replicas}
+  targets:
+  - select: {kind: Deployment, name: cart}
+    fieldPaths: [spec.replicas]
+`}, both, checkout, "spec.replicas", Shared, "Deployment shop/cart"},
+		{"encrypted", memory{production + "/kustomization.yaml": inline,
+			"base/checkout.yaml": strings.Replace(shop["base/checkout.yaml"], "500m", "ENC[AES256_GCM,data:x]", 1)},
+			both, checkout, memoryPath, Encrypted, "SOPS"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			files := shop.but(tt.files).but(memory{"overlays/again/kustomization.yaml": "resources: [../production]\n"})
+			_, err := Locate(files, tt.overlays, tt.sel, fieldPath(t, tt.path))
+			refused(t, err, tt.want, tt.why)
+		})
+	}
+}
+
+func refused(t *testing.T, err error, want Reason, why string) {
+	t.Helper()
+	var r *Refusal
+	if !errors.As(err, &r) || r.Reason != want || !strings.Contains(err.Error(), why) {
+		t.Errorf("got %#v %v, want %s: …%s…", r, err, want, why)
+	}
+}
+
+// Whatever would run a program or reach outside the snapshot is refused before kustomize sees it, even where a file has
+// that very name.
+func TestRenderReachesNothing(t *testing.T) {
+	t.Parallel()
+	const k = "overlays/x/kustomization.yaml"
+	tests := map[string]struct {
+		kustomization string
+		want          Reason
+	}{
+		"http resource":        {"resources: ['http://127.0.0.1:1/a.yaml']", Remote},
+		"git over https":       {"resources: ['https://github.com/o/r//base?ref=v1']", Remote},
+		"git shorthand":        {"resources: [github.com/o/r]", Remote},
+		"git shorthand, upper": {"resources: [GitHub.com/o/r]", Remote},
+		"forced git":           {"resources: ['git::https://example.com/o/r']", Remote},
+		"ssh":                  {"resources: ['git@example.com:o/r']", Remote},
+		"another user":         {"resources: ['x@example.com:o/r']", Remote},
+		"file URL":             {"resources: ['file:///etc']", Remote},
+		"absolute":             {"resources: [/etc/passwd]", Remote},
+		"above the root":       {"resources: [../../../etc]", Remote},
+		"base":                 {"bases: ['https://example.com/x']", Remote},
+		"key in other case":    {"RESOURCES: ['https://example.com/x']", Remote},
+		"component":            {"components: ['https://example.com/x']", Remote},
+		"patch":                {"patches: [{path: 'https://example.com/p.yaml'}]", Remote},
+		"old patch":            {"patchesStrategicMerge: ['https://example.com/p.yaml']", Remote},
+		"JSON patch":           {"patchesJson6902: [{path: 'https://example.com/p.yaml', target: {kind: X, name: z, version: v1}}]", Remote},
+		"config map":           {"configMapGenerator: [{name: a, files: ['k=https://example.com/x']}]", Remote},
+		"config map env":       {"configMapGenerator: [{name: a, env: 'https://example.com/x'}]", Remote},
+		"secret envs":          {"secretGenerator: [{name: a, envs: ['https://example.com/x']}]", Remote},
+		"replacement":          {"replacements: [{path: 'https://example.com/x'}]", Remote},
+		"configuration":        {"configurations: ['https://example.com/x']", Remote},
+		"crd":                  {"crds: ['https://example.com/x']", Remote},
+		"openapi":              {"openapi: {path: s.json}", Unsupported},
+		"helm":                 {"helmCharts: [{name: x, repo: 'https://example.com'}]", Unsupported},
+		"old helm":             {"helmChartInflationGenerator: [{chartName: x}]", Unsupported},
+		"generator":            {"generators: [g.yaml]", Unsupported},
+		"transformer":          {"transformers: [t.yaml]", Unsupported},
+		"validator":            {"validators: [v.yaml]", Unsupported},
+		"missing":              {"resources: [nope.yaml]", Invalid},
+		"unknown field":        {"resource: [a.yaml]", Invalid},
+		"itself":               {"resources: [.]", Invalid},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := memory{k: tt.kustomization + "\n", "overlays/x/https:/example.com/x": "a=b\n", "overlays/x/github.com/o/r/kustomization.yaml": "resources: []\n"}
+			_, err := Render(files, "overlays/x")
+			refused(t, err, tt.want, "")
+		})
+	}
+	_, err := Render(shop, "/overlays/production")
+	refused(t, err, Invalid, "no path")
+	_, err = Render(shop, "overlays/../..")
+	refused(t, err, Invalid, "no path")
+	_, err = Render(shop, "nowhere")
+	refused(t, err, NotFound, "kustomization.yaml")
+}
+
+func TestRenderSaysWhereItBreaks(t *testing.T) {
+	t.Parallel()
+	_, err := Render(shop.but(memory{"base/cart.yaml": "kind: Deployment\nspec:\n  a: b\n c: d\n"}), production)
+	refused(t, err, Invalid, "base/cart.yaml:3:1")
+	_, err = Render(shop.but(memory{production + "/kustomization.yaml": "resources:\n- a: [\n"}), production)
+	refused(t, err, Invalid, production+"/kustomization.yaml:2:1")
+}
+
+func TestProve(t *testing.T) {
+	t.Parallel()
+	patch := production + "/checkout-memory.yaml"
+	tests := []struct {
+		name   string
+		after  memory
+		others []string
+		want   Reason // "": proven
+		why    string
+	}{
+		{"one line of the overlay", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1)}, []string{staging}, "", ""},
+		{"nothing changed", nil, nil, Unproven, memoryPath},
+		{"another value", memory{patch: strings.Replace(shop[patch], "512Mi", "2Gi", 1)}, nil, Unproven, "1Gi"},
+		{"another field too", memory{patch: strings.Replace(shop[patch], "memory: 512Mi", "{memory: 1Gi, cpu: 1}", 1)}, nil, Shared, "limits.cpu"},
+		{"another object too", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1), production + "/cart-replicas.yaml": strings.Replace(shop[production+"/cart-replicas.yaml"], "4", "5", 1)},
+			nil, Shared, "Deployment shop/cart"},
+		{"another overlay too", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1), staging + "/kustomization.yaml": shop[staging+"/kustomization.yaml"] + "commonAnnotations: {a: b}\n"},
+			[]string{staging}, Shared, staging},
+		{"an object less", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1), "base/kustomization.yaml": "resources: [checkout.yaml]\n",
+			production + "/kustomization.yaml": strings.Replace(shop[production+"/kustomization.yaml"], "- path: cart-replicas.yaml\n", "", 1)}, nil, Shared, "which objects"},
+		{"another overlay that does not render", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1)}, []string{"nowhere"}, NotFound, "nowhere"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := Prove(shop, shop.but(tt.after), production, tt.others, checkout, fieldPath(t, memoryPath), "1Gi")
+			if tt.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			refused(t, err, tt.want, tt.why)
+		})
+	}
+}
+
+// An edit of the base is right for its own overlay and refused for what it does to the other.
+func TestProveRefusesASharedBase(t *testing.T) {
+	t.Parallel()
+	p := fieldPath(t, "spec.template.spec.containers[name=app].resources.limits.cpu")
+	found, err := Locate(shop, both, checkout, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := edit.Set(found.File, []byte(shop[found.File]), found.Selector, p, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := shop.but(memory{found.File: string(out)})
+	if err := Prove(shop, after, production, nil, checkout, p, "1"); err != nil {
+		t.Errorf("alone: %v", err)
+	}
+	refused(t, Prove(shop, after, production, []string{staging}, checkout, p, "1"), Shared, staging)
+}

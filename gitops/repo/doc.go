@@ -1,0 +1,57 @@
+// Package repo reads and changes one git repository through a bare mirror on disk, without a checkout. A commit writes
+// only the blobs and trees that are new, and its SHA is a function of what it says; a push is a compare-and-swap of one
+// branch that sends only those objects.
+//
+// It never forces a branch, never merges, and never writes to the remote but by Push and Note. It is safe for
+// concurrent use: go-git is not, so that one call at a time gets through.
+package repo
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var (
+	// ErrNoBranch means that the mirror, as last fetched, has no such branch.
+	ErrNoBranch = errors.New("no such branch")
+	// ErrNoCommit means that the mirror, as last fetched, has no such commit.
+	ErrNoCommit = errors.New("no such commit")
+	// ErrNoChange means that the files of a commit are what its parent has already.
+	ErrNoChange = errors.New("nothing to commit")
+)
+
+// Unauthorized means that the remote does not accept our token for what we asked.
+type Unauthorized struct {
+	URL string
+	Err error
+}
+
+func (e *Unauthorized) Error() string {
+	return fmt.Sprintf("%s: %v: check that the token is valid and may read and write the repository's contents", e.URL, e.Err)
+}
+
+func (e *Unauthorized) Unwrap() error { return e.Err }
+
+// Moved means that the branch is not where the push expected it. "" stands for no branch.
+type Moved struct{ Branch, Want, Have string }
+
+func (e *Moved) Error() string {
+	at := func(sha string) string {
+		if sha == "" {
+			return "absent"
+		}
+		return "at " + sha
+	}
+	return fmt.Sprintf("branch %s is %s, not %s: someone else pushed", e.Branch, at(e.Have), at(e.Want))
+}
+
+// NotClean means that a revert would undo more than the commit did.
+type NotClean struct{ Paths []string }
+
+func (e *NotClean) Error() string {
+	return "changed since the commit, so that its revert is not clean: " + strings.Join(e.Paths, ", ")
+}
+
+// Author of a commit.
+type Author struct{ Name, Email string }

@@ -1,0 +1,201 @@
+// Package bus carries Signals, Actions and Incidents through NATS JetStream. A publish returns after the server has
+// stored the message; a message is acknowledged only after its handler returned nil, so it may be handled twice and
+// never not at all. It decides nothing and never looks inside what it carries.
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// publishWait bounds one publish. It is shorter than any sender's own patience, so that the sender hears a 503.
+const publishWait = 5 * time.Second
+
+// Options of Connect.
+type Options struct {
+	URL     string // nats://host:port, several separated by commas
+	Prefix  string // before every stream and subject; default cortexops. Installations that share a server differ in it
+	Limits  Limits
+	Metrics prometheus.Registerer // nil registers nowhere
+	Log     *slog.Logger
+}
+
+// Bus is one connection with its three streams.
+type Bus struct {
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	prefix  string
+	log     *slog.Logger
+	metrics metrics
+	stop    context.CancelFunc
+	closed  sync.WaitGroup
+}
+
+// Connect dials the server and declares the streams. Once connected it reconnects by itself; while it is away a publish
+// fails at once.
+func Connect(ctx context.Context, o Options) (*Bus, error) {
+	if o.Prefix == "" {
+		o.Prefix = "cortexops"
+	}
+	if !prefixForm.MatchString(o.Prefix) {
+		return nil, fmt.Errorf("bus prefix %q: use letters, digits, - and _ only", o.Prefix)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	nc, err := dial(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(publishWait))
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("prepare JetStream: %w", err)
+	}
+	b := &Bus{nc: nc, js: js, prefix: o.Prefix, log: o.Log}
+	if err := b.declare(ctx, o.Limits); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	b.metrics = newMetrics(o.Metrics)
+	watch, stop := context.WithCancel(context.Background())
+	b.stop = stop
+	b.closed.Go(func() { b.watchPending(watch) })
+	return b, nil
+}
+
+func dial(ctx context.Context, o Options) (*nats.Conn, error) {
+	nc, err := nats.Connect(o.URL,
+		nats.Name("cortexops"), nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond),
+		// Nothing is buffered while the server is away: a buffered publish could not be answered for.
+		nats.ReconnectBufSize(-1), nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { o.Log.WarnContext(ctx, "NATS is away", "error", err) }),
+		nats.ReconnectHandler(func(*nats.Conn) { o.Log.InfoContext(ctx, "NATS is back") }),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS at %s (is it running, and is the URL right?): %w", redact(o.URL), err)
+	}
+	return nc, nil
+}
+
+// redact cuts the passwords out of a list of URLs.
+func redact(list string) string {
+	urls := strings.Split(list, ",")
+	for i, s := range urls {
+		if u, err := url.Parse(strings.TrimSpace(s)); err == nil {
+			urls[i] = u.Redacted()
+		} else {
+			urls[i] = "(not a URL)"
+		}
+	}
+	return strings.Join(urls, ",")
+}
+
+// Close ends the connection. End the consumers first, through their context.
+func (b *Bus) Close() {
+	b.stop()
+	b.closed.Wait()
+	b.nc.Close()
+}
+
+// Check reports whether JetStream answers.
+func (b *Bus) Check(ctx context.Context) error {
+	if s := b.nc.Status(); s != nats.CONNECTED {
+		return fmt.Errorf("NATS is %s", strings.ToLower(s.String()))
+	}
+	if _, err := b.js.AccountInfo(ctx); err != nil {
+		return fmt.Errorf("JetStream does not answer: %w", err)
+	}
+	return nil
+}
+
+// PublishSignals returns after all of them are stored, with the number of those that had been stored before. On an error
+// some may be: publish all of them again, their IDs make that harmless.
+func (b *Bus) PublishSignals(ctx context.Context, list []incident.Signal) (duplicates int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	defer cancel()
+	futures := make([]jetstream.PubAckFuture, 0, len(list))
+	for _, s := range list {
+		m, err := message(b.prefix+".signals."+s.Source, s.ID, s)
+		if err != nil {
+			return 0, err
+		}
+		f, err := b.js.PublishMsgAsync(m)
+		if err != nil {
+			return 0, fmt.Errorf("publish signal %s: %w", s.ID, err)
+		}
+		futures = append(futures, f)
+	}
+	for _, f := range futures {
+		select {
+		case ack := <-f.Ok():
+			if ack.Duplicate {
+				duplicates++
+			}
+		case err := <-f.Err():
+			return 0, fmt.Errorf("publish signals: %w", err)
+		case <-ctx.Done():
+			return 0, fmt.Errorf("publish signals: no answer from NATS: %w", ctx.Err())
+		}
+	}
+	return duplicates, nil
+}
+
+// PublishAction reports whether the forge's delivery had been stored before.
+func (b *Bus) PublishAction(ctx context.Context, a incident.Action) (duplicate bool, err error) {
+	ack, err := b.publish(ctx, b.prefix+".actions", a.Delivery, a)
+	if err != nil {
+		return false, fmt.Errorf("publish action %s: %w", a.Delivery, err)
+	}
+	return ack.Duplicate, nil
+}
+
+// PublishIncident stores one revision.
+func (b *Bus) PublishIncident(ctx context.Context, i incident.Incident) error {
+	body, err := json.Marshal(i)
+	if err != nil {
+		return fmt.Errorf("encode incident %s: %w", i.ID, err)
+	}
+	id := i.ID + "/" + incident.Digest(string(body))[:32]
+	if _, err := b.publish(ctx, b.prefix+".incidents."+i.ID, id, json.RawMessage(body)); err != nil {
+		return fmt.Errorf("publish incident %s revision %d: %w", i.ID, i.Revision, err)
+	}
+	return nil
+}
+
+func (b *Bus) publish(ctx context.Context, subject, id string, v any) (*jetstream.PubAck, error) {
+	m, err := message(subject, id, v)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	defer cancel()
+	return b.js.PublishMsg(ctx, m)
+}
+
+var errNoID = errors.New("it has no ID, so that a second delivery could not be told from the first")
+
+// message has its content-derived ID in a header, by which the server refuses to store it twice.
+func message(subject, id string, v any) (*nats.Msg, error) {
+	if id == "" {
+		return nil, fmt.Errorf("message for %s: %w", subject, errNoID)
+	}
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode message for %s: %w", subject, err)
+	}
+	return &nats.Msg{Subject: subject, Data: body, Header: nats.Header{jetstream.MsgIDHeader: {id}}}, nil
+}

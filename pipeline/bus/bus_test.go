@@ -1,0 +1,342 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+var t0 = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+
+// server is the address of a real NATS server.
+func server(t *testing.T) string {
+	t.Helper()
+	file := os.Getenv("CORTEXOPS_TEST_STACK")
+	if file == "" {
+		t.Skip("not run: no stack: run make test")
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stack struct{ NATS struct{ URL string } }
+	if err := json.Unmarshal(raw, &stack); err != nil || stack.NATS.URL == "" {
+		t.Fatalf("no nats.url in %s: %v", file, err)
+	}
+	return stack.NATS.URL
+}
+
+// small limits: the server reserves them, for every test at once.
+var small = Limits{Signals: 4 * mib, Actions: mib, Incidents: 4 * mib}
+
+// open a bus of the test's own, whose streams go with it.
+func open(t *testing.T, limits Limits) (*Bus, *prometheus.Registry) {
+	t.Helper()
+	prefix := "test-" + incident.Digest(t.Name(), time.Now().String())[:12]
+	reg := prometheus.NewRegistry()
+	b, err := Connect(t.Context(), Options{URL: server(t), Prefix: prefix, Limits: limits, Metrics: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, s := range streams(prefix, limits) {
+			if err := b.js.DeleteStream(context.Background(), s.Name); err != nil {
+				t.Error(err)
+			}
+		}
+		b.Close()
+	})
+	return b, reg
+}
+
+func signal(n int) incident.Signal {
+	starts := t0.Add(time.Duration(n) * time.Millisecond)
+	return incident.Signal{ID: incident.SignalID("alertmanager", "f", incident.Firing, starts, time.Time{}), Source: "alertmanager",
+		Name: "Oom", Status: incident.Firing, Fingerprint: "f", StartsAt: starts, AcceptedAt: t0.Add(time.Hour)}
+}
+
+func some(from, to int) (list []incident.Signal) {
+	for n := from; n < to; n++ {
+		list = append(list, signal(n))
+	}
+	return list
+}
+
+// in the background until the test ends.
+func background(t *testing.T, run func(ctx context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// next waits for one thing from a channel.
+func next[T any](t *testing.T, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing came")
+		panic("unreachable")
+	}
+}
+
+func metric(t *testing.T, reg *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+func TestSignalsInOrderAndOnce(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	if d, err := b.PublishSignals(t.Context(), some(0, 1200)); err != nil || d != 0 {
+		t.Fatalf("%d duplicates, %v", d, err)
+	}
+	if d, err := b.PublishSignals(t.Context(), some(1100, 1300)); err != nil || d != 100 {
+		t.Fatalf("%d duplicates, %v, want 100", d, err)
+	}
+	batches := make(chan []incident.Signal, 100)
+	stop := background(t, func(ctx context.Context) error {
+		return b.ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error { batches <- list; return nil })
+	})
+	for n := 0; n < 1300; {
+		batch := next(t, batches)
+		if len(batch) > 500 {
+			t.Fatalf("a batch of %d", len(batch))
+		}
+		for _, s := range batch {
+			if want := signal(n); s.ID != want.ID || !s.AcceptedAt.Equal(want.AcceptedAt) {
+				t.Fatalf("got %+v as number %d", s, n)
+			}
+			n++
+		}
+	}
+	stop()
+	if len(batches) != 0 {
+		t.Errorf("and %v", <-batches)
+	}
+}
+
+func TestAFailedBatchComesAgain(t *testing.T) {
+	t.Parallel()
+	b, reg := open(t, small)
+	if _, err := b.PublishSignals(t.Context(), some(0, 3)); err != nil {
+		t.Fatal(err)
+	}
+	var tries int
+	got := make(chan int, 10)
+	background(t, func(ctx context.Context) error {
+		return b.ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error {
+			if tries++; tries <= 2 {
+				return errors.New("not now")
+			}
+			got <- len(list)
+			return nil
+		})
+	})
+	for n := 0; n < 3; {
+		n += next(t, got)
+	}
+	if retried := metric(t, reg, "cortexops_bus_retried_total"); retried < 2 {
+		t.Errorf("counted %v retries", retried)
+	}
+}
+
+func TestActions(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	a := incident.Action{Delivery: "d-1", Kind: incident.Approve, Actor: "sam", Number: 12, AcceptedAt: t0}
+	for want, again := range []bool{false, true} {
+		if d, err := b.PublishAction(t.Context(), a); err != nil || d != again {
+			t.Fatalf("publish %d: duplicate %v, %v", want, d, err)
+		}
+	}
+	if _, err := b.PublishAction(t.Context(), incident.Action{Kind: incident.Merge}); !errors.Is(err, errNoID) {
+		t.Errorf("published without a delivery: %v", err)
+	}
+	got := make(chan incident.Action, 10)
+	background(t, func(ctx context.Context) error {
+		return b.ConsumeActions(ctx, func(_ context.Context, a incident.Action) error { got <- a; return nil })
+	})
+	if x := next(t, got); x != a {
+		t.Errorf("got %+v, want %+v", x, a)
+	}
+}
+
+func TestAMessageOfAnotherFormIsGivenUp(t *testing.T) {
+	t.Parallel()
+	b, reg := open(t, small)
+	if _, err := b.js.Publish(t.Context(), b.prefix+".actions", []byte("not an action")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.PublishAction(t.Context(), incident.Action{Delivery: "after"}); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan incident.Action, 10)
+	background(t, func(ctx context.Context) error {
+		return b.ConsumeActions(ctx, func(_ context.Context, a incident.Action) error { got <- a; return nil })
+	})
+	if a := next(t, got); a.Delivery != "after" {
+		t.Errorf("got %+v", a)
+	}
+	if n := metric(t, reg, "cortexops_bus_terminated_total"); n != 1 {
+		t.Errorf("counted %v messages given up, want 1", n)
+	}
+}
+
+func TestLastIncidents(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	if list, err := b.LastIncidents(t.Context()); err != nil || len(list) != 0 {
+		t.Fatalf("got %v, %v from an empty stream", list, err)
+	}
+	const many = 620
+	for n := range many {
+		i := incident.Incident{ID: incident.Digest(fmt.Sprint(n))[:12], State: incident.Sealed}
+		for i.Revision = 1; i.Revision <= 1+n%2; i.Revision++ {
+			if err := b.PublishIncident(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	list, err := b.LastIncidents(t.Context())
+	if err != nil || len(list) != many {
+		t.Fatalf("got %d incidents, %v, want %d", len(list), err, many)
+	}
+	revisions := map[string]int{}
+	for _, i := range list {
+		revisions[i.ID] = i.Revision
+	}
+	for n := range many {
+		if got := revisions[incident.Digest(fmt.Sprint(n))[:12]]; got != 1+n%2 {
+			t.Errorf("incident %d has revision %d, want %d", n, got, 1+n%2)
+		}
+	}
+}
+
+func TestAnIncidentIsSentOnceAndItsOldRevisionsGo(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	i := incident.Incident{ID: "0123456789ab", State: incident.Sealed}
+	for i.Revision = 1; i.Revision <= revisionsKept+5; i.Revision++ {
+		for range 2 {
+			if err := b.PublishIncident(t.Context(), i); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	got := make(chan int, 100)
+	background(t, func(ctx context.Context) error {
+		return b.ConsumeIncidents(ctx, func(_ context.Context, i incident.Incident) error { got <- i.Revision; return nil })
+	})
+	for want := 6; want <= revisionsKept+5; want++ {
+		if r := next(t, got); r != want {
+			t.Fatalf("got revision %d, want %d", r, want)
+		}
+	}
+}
+
+func TestFullStreams(t *testing.T) {
+	t.Parallel()
+	b, reg := open(t, Limits{Signals: 64 << 10, Actions: 16 << 10, Incidents: 16 << 10})
+	// ACTIONS refuses, and keeps what it has.
+	var err error
+	taken := 0
+	for ; err == nil && taken < 1000; taken++ {
+		_, err = b.PublishAction(t.Context(), incident.Action{Delivery: fmt.Sprint(taken), Branch: strings.Repeat("x", 200)})
+	}
+	var api jetstream.JetStreamError
+	if !errors.As(err, &api) || taken < 10 {
+		t.Fatalf("after %d actions: %v, want a refusal", taken, err)
+	}
+	got := make(chan string, 1000)
+	background(t, func(ctx context.Context) error {
+		return b.ConsumeActions(ctx, func(_ context.Context, a incident.Action) error { got <- a.Delivery; return nil })
+	})
+	if first := next(t, got); first != "0" {
+		t.Errorf("the oldest action left is %s", first)
+	}
+	// SIGNALS drops its oldest, and the reader counts them.
+	const sent = 2000
+	if _, err := b.PublishSignals(t.Context(), some(0, sent)); err != nil {
+		t.Fatal(err)
+	}
+	batches := make(chan int, 1000)
+	newest := make(chan struct{})
+	background(t, func(ctx context.Context) error {
+		return b.ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error {
+			batches <- len(list)
+			if list[len(list)-1].ID == signal(sent-1).ID {
+				close(newest)
+			}
+			return nil
+		})
+	})
+	next(t, newest)
+	received := 0
+	for len(batches) > 0 {
+		received += <-batches
+	}
+	if dropped := metric(t, reg, "cortexops_events_dropped_total"); received == 0 || received >= sent || int(dropped) != sent-received {
+		t.Errorf("of %d signals %d came and %v were counted as dropped", sent, received, dropped)
+	}
+}
+
+func TestLimitsBeyondTheServerAreRefused(t *testing.T) {
+	t.Parallel()
+	url := server(t)
+	_, err := Connect(t.Context(), Options{URL: url, Prefix: "test-huge", Limits: Limits{Signals: 1 << 50, Actions: 1 << 50, Incidents: 1 << 50}})
+	var storage *StorageError
+	if !errors.As(err, &storage) || storage.Need != 3<<50 || !strings.Contains(err.Error(), "3221225472 MiB") {
+		t.Errorf("got %v, want a refusal with the figure", err)
+	}
+}
+
+func TestRefusedWithoutAServer(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "nats://user:hunter2@" + l.Addr().String()
+	l.Close()
+	if _, err := Connect(t.Context(), Options{URL: url}); err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "is it running") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Connect(t.Context(), Options{URL: url, Prefix: "a.b"}); err == nil || !strings.Contains(err.Error(), "letters") {
+		t.Errorf("got %v", err)
+	}
+}

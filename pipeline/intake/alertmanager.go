@@ -1,0 +1,145 @@
+package intake
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// alertmanager takes the webhook of Prometheus Alertmanager, version 4 of its payload.
+func alertmanager(o Options) source {
+	return source{
+		name: "alertmanager",
+		admit: func(r *http.Request) bool {
+			scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+			return strings.EqualFold(scheme, "Bearer") && same(token, o.AlertmanagerToken)
+		},
+		decode: func(_ *http.Request, body []byte, at time.Time) (accepted, error) {
+			signals, err := decodeAlertmanager(body, o.Cluster, at)
+			return accepted{signals: signals}, err
+		},
+	}
+}
+
+type alertGroup struct {
+	Version string            `json:"version"`
+	Alerts  []json.RawMessage `json:"alerts"`
+}
+
+type alert struct {
+	Status       string            `json:"status"`
+	Labels       map[string]string `json:"labels"`
+	Annotations  map[string]string `json:"annotations"`
+	StartsAt     time.Time         `json:"startsAt"`
+	EndsAt       time.Time         `json:"endsAt"`
+	GeneratorURL string            `json:"generatorURL"`
+	Fingerprint  string            `json:"fingerprint"`
+}
+
+// decodeAlertmanager reads every alert or none: a group with one bad alert is a sender to be fixed, not to be guessed at.
+func decodeAlertmanager(body []byte, cluster string, at time.Time) ([]incident.Signal, error) {
+	var group alertGroup
+	if err := unmarshal("", body, &group); err != nil {
+		return nil, err
+	}
+	if !isObject(body) {
+		return nil, &Invalid{Why: "must be an object"}
+	}
+	if group.Version != "4" {
+		return nil, &Invalid{Pointer: "/version", Why: fmt.Sprintf("must be %q, is %q", "4", cut(group.Version, 32))}
+	}
+	if len(group.Alerts) == 0 {
+		return nil, &Invalid{Pointer: "/alerts", Why: "at least one alert is required"}
+	}
+	signals := make([]incident.Signal, 0, len(group.Alerts))
+	for i, raw := range group.Alerts {
+		s, err := decodeAlert(fmt.Sprintf("/alerts/%d", i), raw)
+		if err != nil {
+			return nil, err
+		}
+		if !s.Subject.IsZero() {
+			s.Subject.Cluster = cluster
+		}
+		s.AcceptedAt = at
+		signals = append(signals, s)
+	}
+	return signals, nil
+}
+
+func decodeAlert(pointer string, raw []byte) (incident.Signal, error) {
+	var a alert
+	if err := unmarshal(pointer, raw, &a); err != nil {
+		return incident.Signal{}, err
+	}
+	status := incident.Status(a.Status)
+	bad := func(field, why string) (incident.Signal, error) {
+		return incident.Signal{}, &Invalid{Pointer: pointer + field, Why: why}
+	}
+	switch {
+	case status != incident.Firing && status != incident.Resolved:
+		return bad("/status", fmt.Sprintf("must be firing or resolved, is %q", cut(a.Status, 32)))
+	case a.Labels["alertname"] == "":
+		return bad("/labels", "at least alertname is required")
+	case len(a.Labels["alertname"]) > maxID:
+		return bad("/labels/alertname", fmt.Sprintf("is longer than %d bytes", maxID))
+	case !sane(a.StartsAt):
+		return bad("/startsAt", "is required, between 1970 and 9999")
+	case !a.EndsAt.IsZero() && !sane(a.EndsAt):
+		return bad("/endsAt", "must lie between 1970 and 9999")
+	case len(a.Fingerprint) > maxID:
+		return bad("/fingerprint", fmt.Sprintf("is longer than %d bytes", maxID))
+	}
+	if err := labelsFit(pointer+"/labels", a.Labels); err != nil {
+		return incident.Signal{}, err
+	}
+	if a.Fingerprint == "" {
+		a.Fingerprint = labelsDigest(a.Labels)
+	}
+	if status == incident.Firing {
+		a.EndsAt = time.Time{} // some senders put here when they would give it up, which moves and is not an end
+	}
+	if len(a.GeneratorURL) > maxURL {
+		a.GeneratorURL = ""
+	}
+	return incident.Signal{
+		ID:     incident.SignalID("alertmanager", a.Fingerprint, status, a.StartsAt, a.EndsAt),
+		Source: "alertmanager", Name: a.Labels["alertname"], Status: status, Severity: a.Labels["severity"],
+		Fingerprint: a.Fingerprint, Subject: subject(a.Labels), Container: a.Labels["container"],
+		Labels: a.Labels, Annotations: bounded(a.Annotations),
+		StartsAt: a.StartsAt.UTC(), EndsAt: a.EndsAt.UTC(), GeneratorURL: a.GeneratorURL,
+	}, nil
+}
+
+// objectName is what Kubernetes accepts as the name of a workload or a namespace.
+var objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
+
+// subject is the object that the labels name, the narrowest first; zero when they name no workload.
+func subject(labels map[string]string) incident.Resource {
+	namespace := labels["namespace"]
+	if !objectName.MatchString(namespace) {
+		return incident.Resource{}
+	}
+	if name := labels["pod"]; objectName.MatchString(name) {
+		return incident.Resource{Version: "v1", Kind: "Pod", Namespace: namespace, Name: name}
+	}
+	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
+		if name := labels[strings.ToLower(kind)]; objectName.MatchString(name) {
+			return incident.Resource{Group: "apps", Version: "v1", Kind: kind, Namespace: namespace, Name: name}
+		}
+	}
+	return incident.Resource{}
+}
+
+// labelsDigest stands in for a fingerprint that the sender left out.
+func labelsDigest(labels map[string]string) string {
+	var parts []string
+	for _, k := range sortedKeys(labels) {
+		parts = append(parts, k, labels[k])
+	}
+	return incident.Digest(parts...)[:16]
+}

@@ -1,0 +1,90 @@
+package intake
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// storable: whatever a decoder lets through can be written to the bus and read back the same, and is of a bounded size.
+func storable[T any](t *testing.T, v T) {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatalf("%+v cannot be stored: %v", v, err)
+	}
+	if len(b) > 512<<10 {
+		t.Fatalf("takes %d bytes", len(b))
+	}
+	var back T
+	if err := json.Unmarshal(b, &back); err != nil {
+		t.Fatal(err)
+	}
+	again, err := json.Marshal(back)
+	if err != nil || string(again) != string(b) {
+		t.Fatalf("stored %s, read back %s (%v)", b, again, err)
+	}
+}
+
+func onlyInvalid(t *testing.T, err error) {
+	t.Helper()
+	if invalid := (*Invalid)(nil); err != nil && !errors.As(err, &invalid) {
+		t.Fatalf("error without a pointer: %v", err)
+	}
+}
+
+func FuzzAlertmanager(f *testing.F) {
+	f.Add(golden(f, "alertmanager.json"))
+	f.Add([]byte(`{"version":"4","alerts":[{"status":"firing","labels":{"alertname":"A"},"startsAt":"9999-12-31T23:59:59-01:00"}]}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		signals, err := decodeAlertmanager(body, "prod", at)
+		onlyInvalid(t, err)
+		if (err == nil) == (len(signals) == 0) {
+			t.Fatalf("%d signals and error %v", len(signals), err)
+		}
+		again, _ := decodeAlertmanager(body, "prod", at)
+		if !reflect.DeepEqual(signals, again) {
+			t.Fatalf("decoded once %+v, once %+v", signals, again)
+		}
+		for _, s := range signals {
+			if s.ID == "" || s.Fingerprint == "" || s.Name == "" || s.StartsAt.IsZero() {
+				t.Fatalf("incomplete: %+v", s)
+			}
+			storable(t, s)
+		}
+	})
+}
+
+func FuzzFlux(f *testing.F) {
+	f.Add(golden(f, "flux.json"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		s, err := decodeFlux(body, "prod", at)
+		onlyInvalid(t, err)
+		if s == nil {
+			return
+		}
+		if err != nil || s.ID == "" || s.Subject.Name == "" {
+			t.Fatalf("%+v with error %v", s, err)
+		}
+		storable(t, *s)
+	})
+}
+
+func FuzzForge(f *testing.F) {
+	f.Add("pull_request_review", golden(f, "review.json"))
+	f.Add("pull_request", golden(f, "merged.json"))
+	f.Fuzz(func(t *testing.T, event string, body []byte) {
+		a, err := decodeForge(event, body, "acme/shop")
+		onlyInvalid(t, err)
+		if a == nil || err != nil {
+			return
+		}
+		if _, _, ours := incident.KeyOfBranch(a.Branch); !ours || a.Number <= 0 || a.Actor == "" || a.HeadSHA == "" {
+			t.Fatalf("let through %+v", a)
+		}
+		storable(t, *a)
+	})
+}

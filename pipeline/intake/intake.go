@@ -1,0 +1,182 @@
+// Package intake turns the bytes of webhooks into Signals and Actions: one file per source. It answers 2xx only after
+// everything in a payload is stored on the bus, and takes all of a payload or nothing. It judges form only: what a signal
+// means and whether an approval counts is decided later.
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Publisher stores what was accepted. It returns after the bus has acknowledged all of it, and says how much of it had
+// been stored before.
+type Publisher interface {
+	PublishSignals(ctx context.Context, signals []incident.Signal) (duplicates int, err error)
+	PublishAction(ctx context.Context, action incident.Action) (duplicate bool, err error)
+}
+
+// Options of New. Each secret is required: an empty one would let everybody in.
+type Options struct {
+	Publisher         Publisher
+	Cluster           string // the cluster that alerts and Flux events are about
+	Repository        string // owner/name; pull requests of others are ignored
+	AlertmanagerToken string // bearer token
+	FluxKey           string // key of the HMAC in X-Signature
+	ForgeSecret       string // key of the HMAC in X-Hub-Signature-256
+	Metrics           prometheus.Registerer
+	Log               *slog.Logger
+	Now               func() time.Time // nil is time.Now
+}
+
+// source is one kind of webhook.
+type source struct {
+	name   string
+	admit  func(r *http.Request) bool              // before the body is read; nil admits
+	verify func(r *http.Request, body []byte) bool // before the body is understood; nil verifies
+	decode func(r *http.Request, body []byte, at time.Time) (accepted, error)
+}
+
+// accepted is what one payload says; nothing at all when it is of a kind that we do not act on.
+type accepted struct {
+	signals []incident.Signal
+	action  *incident.Action
+}
+
+// Invalid is a payload that can be authentic but not understood.
+type Invalid struct {
+	Pointer string // JSON pointer to the offending value, "" for the whole
+	Why     string
+}
+
+func (e *Invalid) Error() string {
+	if e.Pointer == "" {
+		return e.Why
+	}
+	return e.Pointer + ": " + e.Why
+}
+
+// New serves POST /webhooks/alertmanager, /webhooks/flux and /webhooks/forge.
+func New(o Options) (http.Handler, error) {
+	for name, secret := range map[string]string{
+		"CORTEXOPS_ALERTMANAGER_TOKEN": o.AlertmanagerToken, "CORTEXOPS_FLUX_HMAC_KEY": o.FluxKey,
+		"CORTEXOPS_FORGE_WEBHOOK_SECRET": o.ForgeSecret,
+	} {
+		if strings.TrimSpace(secret) == "" {
+			return nil, fmt.Errorf("the secret of a webhook is empty: set %s", name)
+		}
+	}
+	if o.Publisher == nil || o.Repository == "" {
+		return nil, errors.New("intake needs a publisher and the repository (owner/name) that it takes pull requests of")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	in := &intake{Options: o, metrics: newMetrics(o.Metrics), slots: make(chan struct{}, maxConcurrent)}
+	mux := http.NewServeMux()
+	for _, s := range []source{alertmanager(o), flux(o), forge(o)} {
+		mux.HandleFunc("POST /webhooks/"+s.name, func(w http.ResponseWriter, r *http.Request) { in.serve(w, r, s) })
+	}
+	return mux, nil
+}
+
+type intake struct {
+	Options
+	metrics metrics
+	slots   chan struct{} // one is held by each request that is being read
+}
+
+func (in *intake) serve(w http.ResponseWriter, r *http.Request, s source) {
+	if s.admit != nil && !s.admit(r) {
+		in.reject(w, r, s, rejection{status: http.StatusUnauthorized, reason: unauthorized, why: "the bearer token is missing or wrong"})
+		return
+	}
+	select {
+	case in.slots <- struct{}{}:
+		defer func() { <-in.slots }()
+	default: // 503 and not 429: Alertmanager gives up on anything below 500
+		in.reject(w, r, s, rejection{status: http.StatusServiceUnavailable, reason: overload, why: "too many webhooks at once, send it again"})
+		return
+	}
+	body, refused := readBody(w, r)
+	if refused != nil {
+		in.reject(w, r, s, *refused)
+		return
+	}
+	if s.verify != nil && !s.verify(r, body) {
+		in.reject(w, r, s, rejection{status: http.StatusUnauthorized, reason: unauthorized, why: "the signature is missing or wrong"})
+		return
+	}
+	got, err := s.decode(r, body, in.Now().UTC())
+	if invalid := (*Invalid)(nil); errors.As(err, &invalid) {
+		in.reject(w, r, s, rejection{status: http.StatusBadRequest, reason: invalidPayload, why: invalid.Why, pointer: invalid.Pointer})
+		return
+	} else if err != nil {
+		in.reject(w, r, s, rejection{status: http.StatusBadRequest, reason: invalidPayload, why: err.Error()})
+		return
+	}
+	in.publish(w, r, s, got)
+}
+
+// publish answers only after the bus has. An error may leave part of a payload stored: it is sent again, and what was
+// stored is recognised by its ID.
+func (in *intake) publish(w http.ResponseWriter, r *http.Request, s source, got accepted) {
+	total, duplicates := len(got.signals), 0
+	var err error
+	switch {
+	case got.action != nil:
+		var again bool
+		if again, err = in.Publisher.PublishAction(r.Context(), *got.action); again {
+			duplicates = 1
+		}
+		total = 1
+	case total > 0:
+		duplicates, err = in.Publisher.PublishSignals(r.Context(), got.signals)
+	}
+	if err != nil {
+		in.Log.ErrorContext(r.Context(), "webhook not stored", "source", s.name, "error", err)
+		in.reject(w, r, s, rejection{status: http.StatusServiceUnavailable, reason: unavailable, why: "the bus does not take it now, send it again"})
+		return
+	}
+	in.metrics.ingested.WithLabelValues(s.name).Add(float64(total - duplicates))
+	in.metrics.duplicate.WithLabelValues(s.name).Add(float64(duplicates))
+	answer(w, http.StatusAccepted, map[string]int{"accepted": total - duplicates, "duplicates": duplicates})
+}
+
+// rejection is an answer that is not 2xx.
+type rejection struct {
+	status  int
+	reason  string // label of the metric
+	why     string
+	pointer string
+}
+
+func (in *intake) reject(w http.ResponseWriter, r *http.Request, s source, no rejection) {
+	in.metrics.rejected.WithLabelValues(s.name, no.reason).Inc()
+	in.Log.WarnContext(r.Context(), "webhook rejected", "source", s.name, "status", no.status, "reason", no.reason, "pointer", no.pointer, "why", no.why)
+	switch no.status {
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "2")
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="cortexops"`)
+	}
+	answer(w, no.status, map[string]string{"error": no.why, "pointer": no.pointer})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the client may be gone; the status says all
+}

@@ -1,0 +1,100 @@
+package intake
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// Every bound on what a stranger can send is in this file.
+const (
+	maxBody       = 1 << 20
+	maxHeader     = 16 << 10
+	maxConcurrent = 64
+
+	headerTime = 5 * time.Second
+	readTime   = 15 * time.Second
+	writeTime  = 30 * time.Second // longer than a publish may take
+	idleTime   = time.Minute
+
+	maxID         = 256      // a fingerprint, a delivery, a name
+	maxPairs      = 100      // labels or annotations of one signal
+	maxLabels     = 8 << 10  // bytes of one signal's labels, names and values together
+	maxAnnotation = 4 << 10  // bytes of one annotation; longer ones are cut
+	maxNotes      = 16 << 10 // bytes of one signal's annotations after cutting
+	maxURL        = 2 << 10
+)
+
+// Server bounds headers, times and idle connections around h.
+func Server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, MaxHeaderBytes: maxHeader,
+		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+	}
+}
+
+// readBody refuses a body that says it is too large without reading it.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *rejection) {
+	big := &rejection{status: http.StatusRequestEntityTooLarge, reason: tooLarge, why: "the body is larger than " + strconv.Itoa(maxBody) + " bytes"}
+	if r.ContentLength > maxBody {
+		w.Header().Set("Connection", "close")
+		return nil, big
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		return nil, big
+	}
+	if err != nil {
+		return nil, &rejection{status: http.StatusBadRequest, reason: unread, why: "the body did not arrive whole"}
+	}
+	return body, nil
+}
+
+// labelsFit checks what identifies a signal, which cannot be cut.
+func labelsFit(pointer string, labels map[string]string) error {
+	size := 0
+	for k, v := range labels {
+		size += len(k) + len(v)
+	}
+	if len(labels) > maxPairs || size > maxLabels {
+		return &Invalid{Pointer: pointer, Why: "more than " + strconv.Itoa(maxPairs) + " labels or " + strconv.Itoa(maxLabels) + " bytes of them"}
+	}
+	return nil
+}
+
+// bounded cuts annotations, which are only read by people. What does not fit altogether is left out, in the order of
+// the names, so that the same annotations are always cut the same way.
+func bounded(annotations map[string]string) map[string]string {
+	out := map[string]string{}
+	size := 0
+	for _, k := range sortedKeys(annotations) {
+		v := cut(annotations[k], maxAnnotation)
+		if size += len(k) + len(v); size > maxNotes || len(out) == maxPairs {
+			break
+		}
+		out[k] = v
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+// sane tells the times that can be written back as JSON in UTC.
+func sane(t time.Time) bool {
+	year := t.UTC().Year()
+	return year >= 1970 && year <= 9999
+}
+
+// cut shortens s to at most n bytes, at the end of a rune.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n -= len("…"); n > 0 && !utf8.RuneStart(s[n]); n-- {
+	}
+	return s[:n] + "…"
+}

@@ -1,0 +1,41 @@
+package intake
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Reasons of a rejection.
+const (
+	unauthorized   = "unauthorized"
+	tooLarge       = "too_large"
+	unread         = "unread"
+	invalidPayload = "invalid"
+	overload       = "overload"
+	unavailable    = "unavailable"
+)
+
+type metrics struct {
+	ingested, duplicate, rejected *prometheus.CounterVec
+}
+
+// newMetrics starts every series at zero, so that a rate is right from the first event on.
+func newMetrics(r prometheus.Registerer) metrics {
+	auto := promauto.With(r)
+	m := metrics{
+		ingested: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_events_ingested_total",
+			Help: "Signals and actions accepted and stored, duplicates apart."}, []string{"source"}),
+		duplicate: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_events_duplicate_total",
+			Help: "Signals and actions that had been stored before."}, []string{"source"}),
+		rejected: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_events_rejected_total",
+			Help: "Webhook requests answered with an error."}, []string{"source", "reason"}),
+	}
+	for _, source := range []string{"alertmanager", "flux", "forge"} {
+		m.ingested.WithLabelValues(source)
+		m.duplicate.WithLabelValues(source)
+		for _, reason := range []string{unauthorized, tooLarge, unread, invalidPayload, overload, unavailable} {
+			m.rejected.WithLabelValues(source, reason)
+		}
+	}
+	return m
+}

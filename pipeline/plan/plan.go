@@ -1,0 +1,94 @@
+// Package plan is pure: an incident, the playbooks and the files of one commit become a proposal, or the reason why
+// there is none. It never guesses: a file that cannot be proven to set the field is an answer too.
+package plan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cortexops/cortexops/gitops/edit"
+	"github.com/cortexops/cortexops/gitops/locate"
+	"github.com/cortexops/cortexops/pipeline/incident"
+	"github.com/cortexops/cortexops/playbooks"
+)
+
+// Planner holds what does not change from one incident to the next.
+type Planner struct {
+	Playbooks []playbooks.Playbook
+	Overlays  []string // the kustomizations that this cluster runs
+	Advise    func(incident.Incident) incident.Advisory
+}
+
+// Propose makes the proposal for the first attempt of inc on the files of baseSHA, or returns *incident.NoPlan.
+func (p *Planner) Propose(key incident.Key, inc incident.Incident, baseSHA string, files locate.Files) (incident.Proposal, error) {
+	book, why := playbooks.Match(p.Playbooks, facts(inc))
+	if book == nil {
+		return incident.Proposal{}, &incident.NoPlan{Why: "no playbook fits: " + join(why)}
+	}
+	bound, err := playbooks.Bind(*book, playbooks.Binding{Namespace: inc.Root.Namespace, Name: inc.Root.Name, Container: inc.Container()})
+	if err != nil {
+		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but: %v", book.Name, err)}
+	}
+	out := incident.Proposal{Key: key, Incident: inc, Advisory: p.Advise(inc), Playbook: summary(book, bound), BaseSHA: baseSHA}
+	w := work{overlays: p.Overlays, before: files, now: edited{Files: files}, root: inc.Root}
+	for _, e := range bound.Edits {
+		made, err := w.edit(e)
+		if err != nil {
+			return incident.Proposal{}, advised(err)
+		}
+		out.Edits = append(out.Edits, made)
+	}
+	out.Overlay, out.Untouched, out.Files = w.overlay, w.others(), w.files()
+	if out.Before, err = w.rendered(w.before); err != nil {
+		return incident.Proposal{}, advised(err)
+	}
+	if out.Objects, err = w.rendered(w.now); err != nil {
+		return incident.Proposal{}, advised(err)
+	}
+	out.Explain, err = playbooks.Explain(*book, explanation(inc, out.Edits[0]))
+	return out, err
+}
+
+func facts(inc incident.Incident) playbooks.Facts {
+	return playbooks.Facts{Alerts: inc.Alerts(), Signals: len(inc.Signals), Container: inc.Container(),
+		Root: playbooks.Root{Kind: inc.Root.Kind, Group: inc.Root.Group, Namespace: inc.Root.Namespace, Name: inc.Root.Name}}
+}
+
+// advised turns a typed refusal of the trade into an answer; everything else stays an error.
+func advised(err error) error {
+	var refusal *locate.Refusal
+	var edited *edit.Refusal
+	var syntax *edit.SyntaxError
+	if errors.As(err, &refusal) || errors.As(err, &edited) || errors.As(err, &syntax) ||
+		errors.Is(err, edit.ErrNotFound) || errors.Is(err, edit.ErrAmbiguous) || errors.Is(err, errNothingToDo) {
+		return &incident.NoPlan{Why: err.Error()}
+	}
+	return err
+}
+
+// Canon is the canonical form of a rendered object, and its digest.
+func Canon(r incident.Resource, raw []byte) incident.RenderedObject {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&v); err == nil {
+		if sorted, err := json.Marshal(v); err == nil {
+			raw = sorted
+		}
+	}
+	sum := sha256.Sum256(raw)
+	return incident.RenderedObject{Resource: r, JSON: raw, Digest: hex.EncodeToString(sum[:])}
+}
+
+func join(why []playbooks.Why) string {
+	var parts []string
+	for _, w := range why {
+		parts = append(parts, w.Playbook+": "+w.Why)
+	}
+	return strings.Join(parts, "; ")
+}

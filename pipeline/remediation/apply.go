@@ -1,0 +1,132 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/cortexops/cortexops/gitops/delivery"
+	"github.com/cortexops/cortexops/gitops/locate"
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Rendering renders one overlay of a snapshot.
+type Rendering func(files locate.Files, overlay string) ([]locate.Object, error)
+
+// Applier is the activity of APPLYING, and of the apply of a revert.
+type Applier struct {
+	Book    Book
+	Repo    Mirror
+	Render  Rendering
+	Cluster Cluster
+	Canon   func(incident.Resource, []byte) incident.RenderedObject
+}
+
+// ApplyInput is what Apply and Wait are asked.
+type ApplyInput struct {
+	Key      incident.Key `json:"key"`
+	Proposal string       `json:"proposal"`
+	Merge    string       `json:"merge"` // the commit to apply
+	Revert   bool         `json:"revert"`
+}
+
+func (in ApplyInput) phase() incident.Phase {
+	if in.Revert {
+		return incident.RollingBack
+	}
+	return incident.Applying
+}
+
+// Apply applies exactly the changed objects of the merged revision, and only if they render as they were approved.
+func (a *Applier) Apply(ctx context.Context, in ApplyInput) error {
+	defer beat(ctx)()
+	proposal, err := get[incident.Proposal](ctx, a.Book, in.Proposal)
+	if err != nil {
+		return err
+	}
+	approved := proposal.Objects
+	step := "apply"
+	if in.Revert {
+		approved, step = proposal.Before, "apply-revert"
+	}
+	if err := a.same(ctx, in.Merge, proposal, approved); err != nil {
+		return err
+	}
+	for i, o := range approved {
+		// Look first: after a crash the API server may have it already.
+		seen, err := a.Cluster.DryRun(ctx, o.JSON)
+		if err != nil {
+			return classify(err)
+		}
+		err = write(ctx, a.Book, in.Key, in.phase(), fmt.Sprintf("%s-%d", step, i), func() (any, error) {
+			detail := map[string]any{"object": o.Resource.String(), "digest": o.Digest, "commit": in.Merge, "inSync": seen.InSync}
+			if seen.InSync {
+				return detail, nil
+			}
+			return detail, a.Cluster.Apply(ctx, o.JSON)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// same refuses a revision that renders anything but what was approved.
+func (a *Applier) same(ctx context.Context, sha string, p incident.Proposal, approved []incident.RenderedObject) error {
+	if err := a.Repo.Fetch(ctx); err != nil {
+		return classify(err)
+	}
+	files, err := a.Repo.Snapshot(sha)
+	if err != nil {
+		return err
+	}
+	rendered, err := a.Render(files, p.Overlay)
+	if err != nil {
+		return temporal.NewNonRetryableApplicationError(fmt.Sprintf("render %s at %s: %v", p.Overlay, sha, err), "Invalid", nil)
+	}
+	for _, want := range approved {
+		found := false
+		for _, o := range rendered {
+			r := want.Resource
+			if o.Group != r.Group || o.Kind != r.Kind || o.Namespace != r.Namespace || o.Name != r.Name {
+				continue
+			}
+			found = a.Canon(r, o.JSON).Digest == want.Digest
+		}
+		if !found {
+			return temporal.NewNonRetryableApplicationError(fmt.Sprintf(
+				"%s at %s does not render as it was approved: something else was merged in between; nothing was applied", want.Resource, sha),
+				"Mismatch", nil)
+		}
+	}
+	return nil
+}
+
+// Rollout is how waiting for the objects ended.
+type Rollout struct {
+	Stuck string `json:"stuck,omitempty"` // why it will not become ready
+}
+
+// Wait waits until the objects are rolled out.
+func (a *Applier) Wait(ctx context.Context, in ApplyInput) (Rollout, error) {
+	defer beat(ctx)()
+	proposal, err := get[incident.Proposal](ctx, a.Book, in.Proposal)
+	if err != nil {
+		return Rollout{}, err
+	}
+	var refs []delivery.Ref
+	for _, o := range proposal.Objects {
+		r := o.Resource
+		refs = append(refs, delivery.Ref{Group: r.Group, Version: r.Version, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name})
+	}
+	err = a.Cluster.Wait(ctx, refs, func(s string) { activity.GetLogger(ctx).Debug("rollout", "status", s) })
+	var stuck *delivery.Stuck
+	if errors.As(err, &stuck) {
+		return Rollout{Stuck: stuck.Error()}, nil
+	}
+	return Rollout{}, classify(err)
+}

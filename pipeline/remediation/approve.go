@@ -1,0 +1,64 @@
+package remediation
+
+import (
+	"context"
+	"time"
+
+	"github.com/cortexops/cortexops/gitops/forge"
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Judging is the pure rule of who has approved what.
+type Judging func(in JudgeInput, pull forge.Pull, reviews []forge.Review) Judgement
+
+// Approver is the activity of APPROVAL_PENDING.
+type Approver struct {
+	Book  Book
+	Forge Forge
+	Rule  Judging
+}
+
+// JudgeInput is what Judge is asked.
+type JudgeInput struct {
+	Key      incident.Key    `json:"key"`
+	Change   incident.Change `json:"change"`
+	People   int             `json:"people"`
+	Deadline time.Time       `json:"deadline"`
+	Now      time.Time       `json:"now"`
+}
+
+// Judgement is how the change stands.
+type Judgement struct {
+	State string   `json:"state"` // pending | approved | merged | rejected | voided | expired
+	By    []string `json:"by,omitempty"`
+	Merge string   `json:"merge,omitempty"` // SHA, where a person merged it
+	Why   string   `json:"why"`
+}
+
+// Judge reads the forge and applies the rule.
+func (a *Approver) Judge(ctx context.Context, in JudgeInput) (Judgement, error) {
+	pull, err := a.Forge.Get(ctx, in.Change.Number)
+	if err != nil {
+		return Judgement{}, classify(err)
+	}
+	reviews, err := a.Forge.Reviews(ctx, in.Change.Number)
+	if err != nil {
+		return Judgement{}, classify(err)
+	}
+	seen := a.Rule(in, pull, reviews)
+	if seen.State == "pending" {
+		return seen, nil
+	}
+	who := actor
+	if len(seen.By) > 0 {
+		who = seen.By[0]
+	}
+	return seen, note(ctx, a.Book, in.Key, incident.ApprovalPending, "approval", incident.Event, who, seen)
+}
+
+// Expire closes the pull request.
+func (a *Approver) Expire(ctx context.Context, in JudgeInput) error {
+	return write(ctx, a.Book, in.Key, incident.ApprovalPending, "expire", func() (any, error) {
+		return map[string]int{"number": in.Change.Number}, a.Forge.Close(ctx, in.Change.Number)
+	})
+}

@@ -1,0 +1,134 @@
+package remediation
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/cortexops/cortexops/gitops/delivery"
+	"github.com/cortexops/cortexops/gitops/forge"
+	"github.com/cortexops/cortexops/gitops/repo"
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Book is the ledger as the activities write it.
+type Book interface {
+	Append(ctx context.Context, e incident.Entry) (fresh bool, err error)
+	PutBlob(ctx context.Context, data []byte) (digest string, err error)
+	Blob(ctx context.Context, digest string) ([]byte, error)
+}
+
+// actor is who the ledger says did what no person did.
+const actor = "cortexops"
+
+func entry(key incident.Key, phase incident.Phase, step string, kind incident.EntryKind, who string, detail any) (incident.Entry, error) {
+	data, err := json.Marshal(detail)
+	if err != nil {
+		return incident.Entry{}, fmt.Errorf("describe %s: %w", step, err)
+	}
+	return incident.Entry{Incident: key.Incident, Attempt: key.Attempt, Phase: phase, Step: step, Kind: kind,
+		Actor: who, Detail: data, At: time.Now()}, nil
+}
+
+// note appends one row.
+func note(ctx context.Context, b Book, key incident.Key, phase incident.Phase, step string, kind incident.EntryKind, who string, detail any) error {
+	e, err := entry(key, phase, step, kind, who, detail)
+	if err != nil {
+		return err
+	}
+	_, err = b.Append(ctx, e)
+	return err
+}
+
+// write is the one way to the outside: an intent row, the act, a done row. act looks before it writes, so that a retry
+// after a crash at any line finds what was done; what it returns is the done row's detail.
+func write(ctx context.Context, b Book, key incident.Key, phase incident.Phase, step string, act func() (any, error)) error {
+	if err := note(ctx, b, key, phase, step, incident.Intent, actor, struct{}{}); err != nil {
+		return err
+	}
+	detail, err := act()
+	if err != nil {
+		return classify(fmt.Errorf("%s: %w", step, err))
+	}
+	return note(ctx, b, key, phase, step, incident.Done, actor, detail)
+}
+
+// put keeps v as JSON and returns its digest.
+func put(ctx context.Context, b Book, v any) (string, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	return b.PutBlob(ctx, data)
+}
+
+// get is the inverse of put.
+func get[T any](ctx context.Context, b Book, digest string) (v T, err error) {
+	data, err := b.Blob(ctx, digest)
+	if err != nil {
+		return v, err
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return v, fmt.Errorf("blob %s: %w", digest, err)
+	}
+	return v, nil
+}
+
+// classify makes an error that no retry mends non-retryable, with a type that people can search for in Temporal.
+// Everything else is transient.
+func classify(err error) error {
+	var (
+		forbidden    *delivery.Forbidden
+		unauthorized *delivery.Unauthorized
+		forgeDenied  *forge.Unauthorized
+		gitDenied    *repo.Unauthorized
+		conflict     *delivery.Conflict
+		invalid      *delivery.Invalid
+		refused      *forge.Refused
+		notClean     *repo.NotClean
+		moved        *repo.Moved
+	)
+	kind := ""
+	switch {
+	case errors.As(err, &forbidden), errors.As(err, &unauthorized), errors.As(err, &forgeDenied), errors.As(err, &gitDenied):
+		kind = "Unauthorized"
+	case errors.As(err, &conflict):
+		kind = "Conflict"
+	case errors.As(err, &invalid):
+		kind = "Invalid"
+	case errors.As(err, &refused):
+		kind = typeRefused
+	case errors.As(err, &notClean):
+		kind = "NotClean"
+	case errors.As(err, &moved):
+		kind = "Moved"
+	default:
+		return err
+	}
+	return temporal.NewNonRetryableApplicationError(err.Error(), kind, nil)
+}
+
+// beat heartbeats until the returned function is called, so that a worker that died is noticed soon.
+func beat(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				activity.RecordHeartbeat(ctx)
+			}
+		}
+	}()
+	return func() { close(done) }
+}

@@ -1,0 +1,95 @@
+package remediation
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+var endings = promauto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_remediations_total",
+	Help: "Remediations that ended, by ending and playbook."}, []string{"phase", "playbook"})
+
+// Closer writes the ending: on the pull request, in git's notes, in the ledger.
+type Closer struct {
+	Book   Book
+	Repo   Branches
+	Forge  Forge
+	Writer Writer
+}
+
+// Ending is what Close is told.
+type Ending struct {
+	Key      incident.Key     `json:"key"`
+	Outcome  incident.Outcome `json:"outcome"`
+	Change   incident.Change  `json:"change"`
+	Proposal string           `json:"proposal,omitempty"`
+	Playbook string           `json:"playbook,omitempty"`
+	Merge    string           `json:"merge,omitempty"`
+}
+
+// Close tells everybody who looks how it ended.
+func (c *Closer) Close(ctx context.Context, in Ending) error {
+	if in.Change.Number != 0 {
+		if err := c.onForge(ctx, in); err != nil {
+			return classify(err)
+		}
+	}
+	if in.Merge != "" {
+		text := fmt.Sprintf("Cortexops-Workflow: %s\nCortexops-Outcome: %s\n\n%s\n", in.Key.Workflow(), in.Outcome.Phase, in.Outcome.Reason)
+		if err := c.Repo.Note(ctx, in.Merge, text); err != nil {
+			return classify(err)
+		}
+	}
+	if in.Outcome.Phase == incident.Escalated || in.Outcome.Phase == incident.RolledBack {
+		if err := note(ctx, c.Book, in.Key, in.Outcome.Phase, "escalated", incident.Event, actor, in.Outcome); err != nil {
+			return err
+		}
+	}
+	fresh, err := c.ending(ctx, in)
+	if fresh {
+		endings.WithLabelValues(string(in.Outcome.Phase), in.Playbook).Inc()
+	}
+	return err
+}
+
+func (c *Closer) ending(ctx context.Context, in Ending) (bool, error) {
+	e, err := entry(in.Key, in.Outcome.Phase, "ending", incident.Event, actor, in.Outcome)
+	if err != nil {
+		return false, err
+	}
+	return c.Book.Append(ctx, e)
+}
+
+func (c *Closer) onForge(ctx context.Context, in Ending) error {
+	proposal, err := get[incident.Proposal](ctx, c.Book, in.Proposal)
+	if err != nil {
+		return err
+	}
+	number := in.Change.Number
+	if err := c.Forge.Comment(ctx, number, "ending", c.Writer.Ending(proposal, in.Outcome)); err != nil {
+		return err
+	}
+	check, state := checkVerify, "success"
+	switch in.Outcome.Phase {
+	case incident.Succeeded:
+	case incident.Escalated, incident.RolledBack:
+		state = "failure"
+		if err := c.Forge.Label(ctx, number, "cortexops/escalated"); err != nil {
+			return err
+		}
+	default:
+		check, state = checkApproval, "failure"
+	}
+	if err := c.Forge.Status(ctx, in.Change.HeadSHA, check, state, string(in.Outcome.Phase), in.Change.URL); err != nil {
+		return err
+	}
+	// Where a person pushed to the branch or closed it, the pull request is theirs; one that merged is closed anyway.
+	if in.Merge == "" && (in.Outcome.Phase == incident.Denied || in.Outcome.Phase == incident.Failed) {
+		return c.Forge.Close(ctx, number)
+	}
+	return nil
+}

@@ -1,0 +1,42 @@
+package remediation
+
+import (
+	"context"
+	"strings"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Merger is the activity of MERGING.
+type Merger struct {
+	Book   Book
+	Forge  Forge
+	Writer Writer
+}
+
+// MergeInput is what Merge is asked.
+type MergeInput struct {
+	Key      incident.Key    `json:"key"`
+	Proposal string          `json:"proposal"`
+	Change   incident.Change `json:"change"`
+	By       []string        `json:"by"`
+}
+
+// Merge merges exactly the approved head, and returns the merge commit.
+func (m *Merger) Merge(ctx context.Context, in MergeInput) (sha string, err error) {
+	defer beat(ctx)()
+	proposal, err := get[incident.Proposal](ctx, m.Book, in.Proposal)
+	if err != nil {
+		return "", err
+	}
+	err = m.Forge.Status(ctx, in.Change.HeadSHA, checkApproval, "success", "approved by "+strings.Join(in.By, ", "), in.Change.URL)
+	if err != nil {
+		return "", classify(err)
+	}
+	title, message := m.Writer.Merge(proposal, in.Change, in.By)
+	err = write(ctx, m.Book, in.Key, incident.Merging, "merge", func() (any, error) {
+		sha, err = m.Forge.Merge(ctx, in.Change.Number, in.Change.HeadSHA, title, message)
+		return map[string]any{"sha": sha, "by": in.By}, err
+	})
+	return sha, err
+}

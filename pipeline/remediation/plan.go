@@ -1,0 +1,85 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cortexops/cortexops/gitops/locate"
+	"github.com/cortexops/cortexops/gitops/repo"
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Planning turns a sealed incident into a proposal over the files of one commit, or *incident.NoPlan.
+type Planning func(key incident.Key, inc incident.Incident, baseSHA string, files locate.Files) (incident.Proposal, error)
+
+// Mirror is the repository as it is read.
+type Mirror interface {
+	Fetch(ctx context.Context) error
+	Head(branch string) (string, error)
+	Snapshot(sha string) (*repo.Snapshot, error)
+}
+
+// Planner is the activity of PLANNING.
+type Planner struct {
+	Book Book
+	Repo Mirror
+	Base string // the branch that is deployed
+	Make Planning
+}
+
+// PlanInput is what Plan is asked.
+type PlanInput struct{ Start Start }
+
+// Planned is what the workflow needs to know of a proposal.
+type Planned struct {
+	Advised  string        `json:"advised,omitempty"` // why there is no proposal
+	Proposal string        `json:"proposal"`          // digest
+	Summary  string        `json:"summary"`
+	Playbook string        `json:"playbook"`
+	People   int           `json:"people"`
+	Within   time.Duration `json:"within"`
+	Window   time.Duration `json:"window"`
+	Rollback string        `json:"rollback"`
+}
+
+// Plan finds the playbook, the file and the smallest edit.
+func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
+	defer beat(ctx)()
+	inc, err := get[incident.Incident](ctx, p.Book, in.Start.Incident)
+	if err != nil {
+		return Planned{}, err
+	}
+	if err := p.Repo.Fetch(ctx); err != nil {
+		return Planned{}, classify(err)
+	}
+	sha, err := p.Repo.Head(p.Base)
+	if err != nil {
+		return Planned{}, classify(err)
+	}
+	files, err := p.Repo.Snapshot(sha)
+	if err != nil {
+		return Planned{}, err
+	}
+	key := in.Start.Key
+	proposal, err := p.Make(key, inc, sha, files)
+	var none *incident.NoPlan
+	if errors.As(err, &none) {
+		return Planned{Advised: none.Why}, note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor, map[string]string{"advised": none.Why})
+	}
+	if err != nil {
+		return Planned{}, classify(err)
+	}
+	digest, err := put(ctx, p.Book, proposal)
+	if err != nil {
+		return Planned{}, err
+	}
+	e := proposal.Edits[0]
+	summary := fmt.Sprintf("%s: %s %s → %s in %s:%d", e.Resource, e.Field, e.From, e.To, e.File, e.Line)
+	err = note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor, map[string]any{
+		"proposal": digest, "playbook": proposal.Playbook.Name, "playbookDigest": proposal.Playbook.Digest, "base": sha, "edit": summary})
+	pb := proposal.Playbook
+	return Planned{Proposal: digest, Summary: summary, Playbook: pb.Name, People: pb.People, Within: pb.Within,
+		Window: pb.Window, Rollback: pb.Rollback}, err
+}

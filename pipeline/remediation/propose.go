@@ -1,0 +1,132 @@
+package remediation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cortexops/cortexops/gitops/forge"
+	"github.com/cortexops/cortexops/gitops/repo"
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// The checks on a pull request: commit statuses, pending or failure until allowed.
+const (
+	checkDryRun   = "cortexops/dry-run"
+	checkPolicy   = "cortexops/policy"
+	checkApproval = "cortexops/approval"
+	checkVerify   = "cortexops/verify"
+)
+
+// Branches is the repository as it is written: commits without a checkout, pushes as compare-and-swap.
+type Branches interface {
+	Mirror
+	Commit(ctx context.Context, spec repo.CommitSpec) (string, error)
+	Push(ctx context.Context, branch, old, new string) error
+	RevertFiles(ctx context.Context, commit, head string) (map[string][]byte, error)
+	Note(ctx context.Context, sha, text string) error
+}
+
+// Forge is where the pull requests are. Each of its writes looks first.
+type Forge interface {
+	OpenPull(ctx context.Context, p forge.NewPull) (forge.Pull, error)
+	Get(ctx context.Context, number int) (forge.Pull, error)
+	Reviews(ctx context.Context, number int) ([]forge.Review, error)
+	Merge(ctx context.Context, number int, sha, title, message string) (string, error)
+	Close(ctx context.Context, number int) error
+	Comment(ctx context.Context, number int, marker, body string) error
+	Status(ctx context.Context, sha, context, state, description, target string) error
+	Label(ctx context.Context, number int, labels ...string) error
+}
+
+// Writer makes every text that people read.
+type Writer interface {
+	Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision, deadline time.Time) (title, body string)
+	Commit(p incident.Proposal) string
+	Merge(p incident.Proposal, c incident.Change, by []string) (title, message string)
+	Revert(p incident.Proposal, c incident.Change, merge string, v incident.Verdict) (commit, title, body string)
+	Ending(p incident.Proposal, o incident.Outcome) string
+}
+
+// Proposer is the activity of PROPOSED.
+type Proposer struct {
+	Book       Book
+	Repo       Branches
+	Forge      Forge
+	Writer     Writer
+	Repository Repository
+}
+
+// Repository names where changes go and who commits them.
+type Repository struct {
+	Name   string // owner/name on the forge
+	Base   string
+	Author repo.Author
+}
+
+// ProposeInput is what Propose is asked.
+type ProposeInput struct {
+	Key      incident.Key      `json:"key"`
+	Proposal string            `json:"proposal"`
+	DryRun   string            `json:"dryRun"`
+	Decision incident.Decision `json:"decision"`
+	Began    time.Time         `json:"began"`
+}
+
+// Propose commits the edit on a branch and opens the pull request.
+func (p *Proposer) Propose(ctx context.Context, in ProposeInput) (incident.Change, error) {
+	defer beat(ctx)()
+	proposal, err := get[incident.Proposal](ctx, p.Book, in.Proposal)
+	if err != nil {
+		return incident.Change{}, err
+	}
+	dry, err := get[incident.DryRun](ctx, p.Book, in.DryRun)
+	if err != nil {
+		return incident.Change{}, err
+	}
+	files := map[string][]byte{}
+	for _, f := range proposal.Files {
+		files[f.Path] = f.After
+	}
+	sha, err := p.Repo.Commit(ctx, repo.CommitSpec{Parent: proposal.BaseSHA, Files: files, Message: p.Writer.Commit(proposal),
+		Author: p.Repository.Author, When: in.Began})
+	if err != nil {
+		return incident.Change{}, classify(err)
+	}
+	err = write(ctx, p.Book, in.Key, incident.Proposed, "push-branch", func() (any, error) {
+		return map[string]string{"branch": in.Key.Branch(), "sha": sha}, p.Repo.Push(ctx, in.Key.Branch(), "", sha)
+	})
+	if err != nil {
+		return incident.Change{}, err
+	}
+	title, body := p.Writer.Pull(proposal, dry, in.Decision, time.Now().Add(proposal.Playbook.Within))
+	pull, err := open(ctx, p.Book, p.Forge, in.Key, incident.Proposed, "open-pull", forge.NewPull{Head: in.Key.Branch(),
+		Base: p.Repository.Base, Title: title, Body: body, Labels: []string{"cortexops", "risk/" + proposal.Playbook.Risk}})
+	if err != nil {
+		return incident.Change{}, err
+	}
+	change := incident.Change{Repository: p.Repository.Name, Branch: in.Key.Branch(), Base: p.Repository.Base, HeadSHA: sha,
+		Number: pull.Number, URL: pull.URL, OpenedAt: pull.CreatedAt}
+	waiting := fmt.Sprintf("waits for %d approval(s)", max(in.Decision.Approvals, 1))
+	for _, s := range [][3]string{
+		{checkDryRun, "success", fmt.Sprintf("the API server would store %d changed object(s)", len(dry.Objects))},
+		{checkPolicy, "success", "allowed at revision " + short(in.Decision.Revision)},
+		{checkApproval, "pending", waiting},
+	} {
+		if err := p.Forge.Status(ctx, sha, s[0], s[1], s[2], pull.URL); err != nil {
+			return incident.Change{}, classify(err)
+		}
+	}
+	return change, nil
+}
+
+// open opens a pull request, once.
+func open(ctx context.Context, b Book, f Forge, key incident.Key, phase incident.Phase, step string, n forge.NewPull) (pull forge.Pull, err error) {
+	err = write(ctx, b, key, phase, step, func() (any, error) {
+		pull, err = f.OpenPull(ctx, n)
+		return map[string]any{"number": pull.Number, "url": pull.URL}, err
+	})
+	return pull, err
+}
+
+func short(digest string) string { return digest[:min(12, len(digest))] }

@@ -1,0 +1,108 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/cortexops/cortexops/gitops/forge"
+	"github.com/cortexops/cortexops/gitops/repo"
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Reverter is the activity of ROLLING_BACK up to the merge; the apply is Applier's.
+type Reverter struct {
+	Book       Book
+	Repo       Branches
+	Forge      Forge
+	Writer     Writer
+	Repository Repository
+}
+
+// RevertInput is what Propose is asked.
+type RevertInput struct {
+	Key      incident.Key     `json:"key"`
+	Proposal string           `json:"proposal"`
+	Change   incident.Change  `json:"change"`
+	Merge    string           `json:"merge"`
+	Verdict  incident.Verdict `json:"verdict"`
+	By       []string         `json:"by"`
+	Date     time.Time        `json:"date"` // of the commit
+}
+
+// Propose opens the pull request that undoes our own commit, if every file it touched is still as we left it.
+func (r *Reverter) Propose(ctx context.Context, in RevertInput) (incident.Change, error) {
+	defer beat(ctx)()
+	proposal, err := get[incident.Proposal](ctx, r.Book, in.Proposal)
+	if err != nil {
+		return incident.Change{}, err
+	}
+	commit, title, body := r.Writer.Revert(proposal, in.Change, in.Merge, in.Verdict)
+	sha, err := r.commit(ctx, in, commit)
+	if err != nil {
+		return incident.Change{}, classify(err)
+	}
+	branch := in.Key.RevertBranch()
+	err = write(ctx, r.Book, in.Key, incident.RollingBack, "push-revert", func() (any, error) {
+		return map[string]string{"branch": branch, "sha": sha}, r.Repo.Push(ctx, branch, "", sha)
+	})
+	if err != nil {
+		return incident.Change{}, err
+	}
+	pull, err := open(ctx, r.Book, r.Forge, in.Key, incident.RollingBack, "open-revert", forge.NewPull{Head: branch, Base: r.Repository.Base,
+		Title: title, Body: body, Labels: []string{"cortexops", "revert"}})
+	if err != nil {
+		return incident.Change{}, err
+	}
+	return incident.Change{Repository: r.Repository.Name, Branch: branch, Base: r.Repository.Base, HeadSHA: sha, Number: pull.Number,
+		URL: pull.URL, OpenedAt: pull.CreatedAt}, nil
+}
+
+// commit returns the revert commit: the one that an earlier try pushed, or a new one on the base's head.
+func (r *Reverter) commit(ctx context.Context, in RevertInput, message string) (string, error) {
+	if err := r.Repo.Fetch(ctx); err != nil {
+		return "", err
+	}
+	sha, err := r.Repo.Head(in.Key.RevertBranch())
+	if err == nil || !errors.Is(err, repo.ErrNoBranch) {
+		return sha, err
+	}
+	head, err := r.Repo.Head(r.Repository.Base)
+	if err != nil {
+		return "", err
+	}
+	files, err := r.Repo.RevertFiles(ctx, in.Change.HeadSHA, head)
+	if err != nil {
+		return "", err
+	}
+	return r.Repo.Commit(ctx, repo.CommitSpec{Parent: head, Files: files, Message: message, Author: r.Repository.Author, When: in.Date})
+}
+
+// RevertMergeInput is what Merge is asked.
+type RevertMergeInput struct {
+	RevertInput
+	Revert incident.Change `json:"revert"`
+}
+
+// Merge merges the revert. It was approved together with the change.
+func (r *Reverter) Merge(ctx context.Context, in RevertMergeInput) (sha string, err error) {
+	defer beat(ctx)()
+	proposal, err := get[incident.Proposal](ctx, r.Book, in.Proposal)
+	if err != nil {
+		return "", err
+	}
+	approved := "a change is approved together with its clean revert; approved by " + strings.Join(in.By, ", ")
+	for _, check := range []string{checkPolicy, checkApproval} {
+		if err := r.Forge.Status(ctx, in.Revert.HeadSHA, check, "success", approved, in.Revert.URL); err != nil {
+			return "", classify(err)
+		}
+	}
+	_, message := r.Writer.Merge(proposal, in.Revert, in.By)
+	_, title, _ := r.Writer.Revert(proposal, in.Change, in.Merge, in.Verdict)
+	err = write(ctx, r.Book, in.Key, incident.RollingBack, "merge-revert", func() (any, error) {
+		sha, err = r.Forge.Merge(ctx, in.Revert.Number, in.Revert.HeadSHA, title, message)
+		return map[string]any{"sha": sha}, err
+	})
+	return sha, err
+}

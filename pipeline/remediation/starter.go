@@ -1,0 +1,95 @@
+// Package remediation is the durable half of the journey: one Temporal workflow per (incident, attempt) and one
+// activity file per phase. The workflow decides in which order; activities do one thing each, look before they write,
+// and leave an intent row and a done row in the ledger. Nothing here knows how git, a forge or a cluster is spoken to.
+package remediation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Activities are the structs whose methods the workflow calls.
+type Activities struct {
+	Planner    *Planner
+	Gatekeeper *Gatekeeper
+	DryRunner  *DryRunner
+	Proposer   *Proposer
+	Approver   *Approver
+	Merger     *Merger
+	Applier    *Applier
+	Watcher    *Watcher
+	Reverter   *Reverter
+	Closer     *Closer
+}
+
+// Register makes the worker run remediations.
+func Register(w worker.Registry, a Activities) {
+	w.RegisterWorkflowWithOptions(Remediate, workflow.RegisterOptions{Name: WorkflowName})
+	for name, f := range map[string]any{
+		"Plan": a.Planner.Plan, "Decide": a.Gatekeeper.Decide, "DryRun": a.DryRunner.DryRun, "Propose": a.Proposer.Propose,
+		"Judge": a.Approver.Judge, "Expire": a.Approver.Expire, "Merge": a.Merger.Merge, "Apply": a.Applier.Apply, "Wait": a.Applier.Wait,
+		"Verify": a.Watcher.Verify, "ProposeRevert": a.Reverter.Propose, "MergeRevert": a.Reverter.Merge, "Close": a.Closer.Close,
+	} {
+		w.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+	}
+}
+
+// Starter turns sealed incidents into workflows and actions into signals to them.
+type Starter struct {
+	Temporal  client.Client
+	TaskQueue string
+	Book      Book
+}
+
+// Incident starts the remediation of a sealed incident. Told again, it changes nothing.
+func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
+	if inc.State != incident.Sealed {
+		return nil
+	}
+	digest, err := put(ctx, s.Book, inc)
+	if err != nil {
+		return err
+	}
+	key := incident.Key{Incident: inc.ID, Attempt: 1}
+	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID: key.Workflow(), TaskQueue: s.TaskQueue,
+		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            fmt.Sprintf("%v on %s", inc.Alerts(), inc.Root),
+	}, WorkflowName, Start{Key: key, Incident: digest, Target: inc.Root.Key()})
+	var again *serviceerror.WorkflowExecutionAlreadyStarted
+	if err != nil && !errors.As(err, &again) {
+		return fmt.Errorf("start %s: %w", key.Workflow(), err)
+	}
+	return nil
+}
+
+// Action tells the change's workflow that something happened to it. An action on a workflow that has ended, or on a
+// revert, which nobody needs to approve, changes nothing.
+func (s *Starter) Action(ctx context.Context, a incident.Action) error {
+	key, revert, ok := incident.KeyOfBranch(a.Branch)
+	if !ok || revert {
+		return nil
+	}
+	err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", ActionSignal, a)
+	var gone *serviceerror.NotFound
+	if errors.As(err, &gone) {
+		slog.InfoContext(ctx, "action on a remediation that has ended", "workflow", key.Workflow(), "kind", a.Kind, "actor", a.Actor)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("signal %s: %w", key.Workflow(), err)
+	}
+	return nil
+}

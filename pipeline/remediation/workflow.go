@@ -1,0 +1,322 @@
+package remediation
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+const (
+	// WorkflowName is the registered type of Remediate.
+	WorkflowName = "Remediate"
+	// ActionSignal carries an incident.Action: something happened to the change, look at the forge.
+	ActionSignal = "action"
+	// typeRefused is the error type of a write that the forge refused.
+	typeRefused = "Refused"
+)
+
+// The search attributes, all of type Keyword.
+var (
+	phaseAttribute    = temporal.NewSearchAttributeKeyKeyword("CortexOpsPhase")
+	incidentAttribute = temporal.NewSearchAttributeKeyKeyword("CortexOpsIncident")
+	targetAttribute   = temporal.NewSearchAttributeKeyKeyword("CortexOpsTarget")
+	playbookAttribute = temporal.NewSearchAttributeKeyKeyword("CortexOpsPlaybook")
+)
+
+// Start is the input of the workflow.
+type Start struct {
+	Key      incident.Key `json:"key"`
+	Incident string       `json:"incident"` // digest of the sealed incident's blob
+	Target   string       `json:"target"`
+}
+
+// flow is what one run knows. Big things are digests of blobs in the ledger.
+type flow struct {
+	start   Start
+	began   time.Time // dates of commits, so that a retried one has the same SHA
+	planned Planned
+	dryRun  string // digest
+	change  incident.Change
+	by      []string // who approved
+	merge   string   // SHA
+	phase   incident.Phase
+}
+
+// Remediate takes one sealed incident from plan to verdict. An error of the workflow itself is a bug; everything that
+// can happen is an Outcome.
+func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
+	f := &flow{start: start, began: workflow.GetInfo(ctx).WorkflowStartTime}
+	err := workflow.UpsertTypedSearchAttributes(ctx, incidentAttribute.ValueSet(start.Key.Incident),
+		targetAttribute.ValueSet(start.Target))
+	if err != nil {
+		return incident.Outcome{}, err
+	}
+	end, err := f.journey(ctx)
+	if err != nil {
+		end = f.failed(err)
+	}
+	f.enter(ctx, end.Phase, end.Reason)
+	// The ending is written even where the run was cancelled.
+	ctx, cancel := workflow.NewDisconnectedContext(ctx)
+	defer cancel()
+	ending := Ending{Key: start.Key, Outcome: end, Change: f.change, Proposal: f.planned.Proposal, Merge: f.merge, Playbook: f.planned.Playbook}
+	return end, run(ctx, quick, "Close", ending, nil)
+}
+
+func (f *flow) journey(ctx workflow.Context) (incident.Outcome, error) {
+	for _, step := range []func(workflow.Context) (*incident.Outcome, error){f.plan, f.propose, f.approval, f.deliver} {
+		if end, err := step(ctx); err != nil || end != nil {
+			return deref(end), err
+		}
+	}
+	return f.verify(ctx)
+}
+
+func (f *flow) plan(ctx workflow.Context) (*incident.Outcome, error) {
+	f.enter(ctx, incident.Planning, "finding the file and the smallest edit")
+	if err := run(ctx, slow, "Plan", PlanInput{Start: f.start}, &f.planned); err != nil {
+		return nil, err
+	}
+	if f.planned.Advised != "" {
+		return &incident.Outcome{Phase: incident.Advised, Reason: f.planned.Advised}, nil
+	}
+	if err := workflow.UpsertTypedSearchAttributes(ctx, playbookAttribute.ValueSet(f.planned.Playbook)); err != nil {
+		return nil, err
+	}
+	f.enter(ctx, incident.PolicyCheck, f.planned.Summary)
+	if end, err := f.gate(ctx, incident.GatePlan, "policy-plan", nil); err != nil || end != nil {
+		return end, err
+	}
+	f.enter(ctx, incident.DryRunning, f.planned.Summary)
+	return nil, run(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: f.planned.Proposal}, &f.dryRun)
+}
+
+func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
+	var decision incident.Decision
+	if end, err := f.gate(ctx, incident.GateApprove, "policy-approve", &decision); err != nil || end != nil {
+		return end, err
+	}
+	f.planned.People = max(decision.Approvals, 1)
+	f.enter(ctx, incident.Proposed, f.planned.Summary)
+	return nil, run(ctx, slow, "Propose", ProposeInput{Key: f.start.Key, Proposal: f.planned.Proposal, DryRun: f.dryRun,
+		Decision: decision, Began: f.began}, &f.change)
+}
+
+// approval waits for people. Signals only say that something happened: what counts is what the forge says.
+func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
+	deadline := f.change.OpenedAt.Add(f.planned.Within)
+	f.enter(ctx, incident.ApprovalPending, fmt.Sprintf("%s\n\n[pull request %d](%s) waits for %d approval(s) until %s",
+		f.planned.Summary, f.change.Number, f.change.URL, f.planned.People, deadline.UTC().Format("15:04:05 MST")))
+	actions := workflow.GetSignalChannel(ctx, ActionSignal)
+	closed := false
+	for {
+		var seen Judgement
+		in := JudgeInput{Key: f.start.Key, Change: f.change, People: f.planned.People, Deadline: deadline, Now: workflow.Now(ctx)}
+		if err := run(ctx, quick, "Judge", in, &seen); err != nil {
+			return nil, err
+		}
+		switch seen.State {
+		case "approved", "merged":
+			f.by, f.merge = seen.By, seen.Merge
+			return nil, nil
+		case "rejected", "voided":
+			return &incident.Outcome{Phase: incident.Rejected, Reason: seen.Why}, nil
+		case "expired":
+			if closed {
+				return &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}, nil
+			}
+			// Close, then look once more: somebody may have merged in between.
+			if err := run(ctx, quick, "Expire", in, nil); err != nil {
+				return nil, err
+			}
+			closed = true
+			continue
+		}
+		if closed { // our own closing is not a person's
+			return &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}, nil
+		}
+		f.wait(ctx, actions, deadline)
+	}
+}
+
+// wait returns after the next actions, or just after the deadline.
+func (f *flow) wait(ctx workflow.Context, actions workflow.ReceiveChannel, deadline time.Time) {
+	timerCtx, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	left := max(deadline.Sub(workflow.Now(ctx))+time.Second, time.Second)
+	workflow.NewSelector(ctx).
+		AddFuture(workflow.NewTimerWithOptions(timerCtx, left, workflow.TimerOptions{Summary: "approval deadline"}), func(workflow.Future) {}).
+		AddReceive(actions, func(c workflow.ReceiveChannel, _ bool) {
+			for more := true; more; {
+				more = c.ReceiveAsync(nil)
+			}
+		}).
+		Select(ctx)
+}
+
+func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
+	f.enter(ctx, incident.Merging, fmt.Sprintf("approved by %v", f.by))
+	if f.merge == "" { // else a person merged it: a fact, not a request
+		if end, err := f.gate(ctx, incident.GateApply, "policy-merge", nil); err != nil || end != nil {
+			return end, err
+		}
+		err := run(ctx, slow, "Merge", MergeInput{Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by}, &f.merge)
+		if err != nil {
+			return nil, err
+		}
+	}
+	f.enter(ctx, incident.Applying, "merged as "+f.merge)
+	if end, err := f.gate(ctx, incident.GateApply, "policy-apply", nil); err != nil || end != nil {
+		return end, err
+	}
+	stuck, err := f.apply(ctx, f.merge, false)
+	if err != nil || stuck == "" {
+		return nil, err
+	}
+	end, err := f.judge(ctx, incident.Verdict{Result: incident.Fail, At: workflow.Now(ctx),
+		Checks: []incident.CheckResult{{Name: "rollout", Result: incident.Fail, Value: stuck, Must: "become ready"}}})
+	return &end, err
+}
+
+// apply applies a merged revision and waits for it; stuck says why it will never be ready.
+func (f *flow) apply(ctx workflow.Context, sha string, revert bool) (stuck string, err error) {
+	in := ApplyInput{Key: f.start.Key, Proposal: f.planned.Proposal, Merge: sha, Revert: revert}
+	if err := run(ctx, slow, "Apply", in, nil); err != nil {
+		return "", err
+	}
+	var rollout Rollout
+	err = run(ctx, watch(10*time.Minute), "Wait", in, &rollout)
+	return rollout.Stuck, err
+}
+
+func (f *flow) verify(ctx workflow.Context) (incident.Outcome, error) {
+	f.enter(ctx, incident.Verifying, "watching the metrics")
+	var verdict incident.Verdict
+	in := VerifyInput{Key: f.start.Key, Proposal: f.planned.Proposal}
+	if err := run(ctx, watch(f.planned.Window+10*time.Minute), "Verify", in, &verdict); err != nil {
+		return incident.Outcome{}, err
+	}
+	return f.judge(ctx, verdict)
+}
+
+// judge turns a verdict into an ending. Silence of the metrics never reverts.
+func (f *flow) judge(ctx workflow.Context, verdict incident.Verdict) (incident.Outcome, error) {
+	switch verdict.Result {
+	case incident.Pass:
+		return incident.Outcome{Phase: incident.Succeeded, Reason: explainVerdict(verdict)}, nil
+	case incident.Fail:
+		if f.planned.Rollback == "revert" {
+			return f.rollBack(ctx, verdict)
+		}
+	}
+	return incident.Outcome{Phase: incident.Escalated, Reason: explainVerdict(verdict)}, nil
+}
+
+// rollBack undoes our own commit. It was approved together with the change.
+func (f *flow) rollBack(ctx workflow.Context, verdict incident.Verdict) (incident.Outcome, error) {
+	f.enter(ctx, incident.RollingBack, explainVerdict(verdict))
+	in := RevertInput{Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, Merge: f.merge, Verdict: verdict,
+		By: f.by, Date: f.began}
+	var reverted incident.Change
+	if err := run(ctx, slow, "ProposeRevert", in, &reverted); err != nil {
+		return incident.Outcome{}, err
+	}
+	var sha string
+	if err := run(ctx, slow, "MergeRevert", RevertMergeInput{RevertInput: in, Revert: reverted}, &sha); err != nil {
+		return incident.Outcome{}, err
+	}
+	if end, err := f.gate(ctx, incident.GateApply, "policy-revert", nil); err != nil || end != nil {
+		return deref(end), err
+	}
+	if _, err := f.apply(ctx, sha, true); err != nil {
+		return incident.Outcome{}, err
+	}
+	return incident.Outcome{Phase: incident.RolledBack, Reason: fmt.Sprintf(
+		"%s; reverted by pull request %d, and the cluster is back at what git said before", explainVerdict(verdict), reverted.Number)}, nil
+}
+
+// gate asks policy; a denial ends the journey.
+func (f *flow) gate(ctx workflow.Context, gate incident.Gate, step string, decision *incident.Decision) (*incident.Outcome, error) {
+	var d incident.Decision
+	err := run(ctx, quick, "Decide", GateInput{Key: f.start.Key, Gate: gate, Step: step, Phase: f.phase, Proposal: f.planned.Proposal,
+		DryRun: f.dryRun, Approvals: f.by, At: workflow.Now(ctx)}, &d)
+	if err != nil {
+		return nil, err
+	}
+	if decision != nil {
+		*decision = d
+	}
+	if d.Allow {
+		return nil, nil
+	}
+	if f.merge != "" { // it is in git already: a person must bring the two together
+		return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("merged, but policy refuses to apply it: %v", d.Reasons)}, nil
+	}
+	return &incident.Outcome{Phase: incident.Denied, Reason: fmt.Sprintf("policy: %v", d.Reasons)}, nil
+}
+
+// failed is the ending where an activity gave up: once git has changed, a person must look.
+func (f *flow) failed(err error) incident.Outcome {
+	phase := incident.Failed
+	if f.merge != "" {
+		phase = incident.Escalated
+	}
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		if app.Type() == typeRefused { // a rule of the forge: the pull request stays open for people
+			phase = incident.Escalated
+		}
+		return incident.Outcome{Phase: phase, Reason: fmt.Sprintf("%s: %s: %s", f.phase, app.Type(), app.Message())}
+	}
+	return incident.Outcome{Phase: phase, Reason: fmt.Sprintf("%s: %v", f.phase, err)}
+}
+
+// enter makes the phase visible: search attribute and the details of the Temporal UI.
+func (f *flow) enter(ctx workflow.Context, phase incident.Phase, details string) {
+	f.phase = phase
+	if err := workflow.UpsertTypedSearchAttributes(ctx, phaseAttribute.ValueSet(string(phase))); err != nil {
+		workflow.GetLogger(ctx).Error("show phase", "phase", phase, "error", err)
+	}
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s** %s\n\n%s", phase, f.start.Target, details))
+}
+
+func deref(o *incident.Outcome) incident.Outcome {
+	if o == nil {
+		return incident.Outcome{}
+	}
+	return *o
+}
+
+func explainVerdict(v incident.Verdict) string {
+	s := "verification: " + v.Result
+	for _, c := range v.Checks {
+		s += fmt.Sprintf("; %s: %s (%s, must be %s)", c.Name, c.Result, c.Value, c.Must)
+	}
+	return s
+}
+
+var retries = &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second}
+
+// quick activities ask one component one thing.
+var quick = workflow.ActivityOptions{StartToCloseTimeout: 20 * time.Second, ScheduleToCloseTimeout: 30 * time.Minute, RetryPolicy: retries}
+
+// slow activities read or write several things. One that died with its worker is tried again when its heartbeats stop.
+var slow = workflow.ActivityOptions{StartToCloseTimeout: 2 * time.Minute, HeartbeatTimeout: 5 * time.Second,
+	ScheduleToCloseTimeout: 30 * time.Minute, RetryPolicy: retries}
+
+// watch activities wait for something outside, and go on from their heartbeat's details.
+func watch(atMost time.Duration) workflow.ActivityOptions {
+	return workflow.ActivityOptions{StartToCloseTimeout: atMost, HeartbeatTimeout: 5 * time.Second,
+		ScheduleToCloseTimeout: 2 * atMost, RetryPolicy: retries}
+}
+
+// run executes one activity. Cancelling waits for it, so that no write is left half-told.
+func run(ctx workflow.Context, options workflow.ActivityOptions, activity string, in, out any) error {
+	options.WaitForCancellation = true
+	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activity, in).Get(ctx, out)
+}

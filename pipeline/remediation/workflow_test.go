@@ -1,0 +1,176 @@
+package remediation
+
+import (
+	stdcontext "context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// world answers the workflow's activities; a test changes what it says.
+type world struct {
+	planned  Planned
+	gates    map[incident.Gate]incident.Decision
+	judge    func(n int, in JudgeInput) Judgement
+	verdict  incident.Verdict
+	rollout  Rollout
+	mergeErr error
+
+	calls  []string
+	ending Ending
+}
+
+func happy() *world {
+	return &world{
+		planned: Planned{Proposal: "p", Summary: "s", Playbook: "raise-memory-limit", People: 1, Within: 15 * time.Minute,
+			Window: time.Minute, Rollback: "revert"},
+		gates: map[incident.Gate]incident.Decision{incident.GatePlan: {Allow: true}, incident.GateApprove: {Allow: true, Approvals: 1},
+			incident.GateApply: {Allow: true}},
+		judge:   func(int, JudgeInput) Judgement { return Judgement{State: "approved", By: []string{"sam"}} },
+		verdict: incident.Verdict{Result: incident.Pass},
+	}
+}
+
+var opened = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// play runs the workflow on the world and returns its outcome.
+func (w *world) play(t *testing.T) incident.Outcome {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetStartTime(opened)
+	env.RegisterWorkflow(Remediate)
+	judged := 0
+	for name, f := range map[string]any{
+		"Plan":   func(PlanInput) (Planned, error) { return w.planned, nil },
+		"Decide": func(in GateInput) (incident.Decision, error) { return w.gates[in.Gate], nil },
+		"DryRun": func(DryRunInput) (string, error) { return "d", nil },
+		"Propose": func(ProposeInput) (incident.Change, error) {
+			return incident.Change{Number: 7, OpenedAt: opened, Branch: "cortexops/0123456789ab-1"}, nil
+		},
+		"Judge":  func(in JudgeInput) (Judgement, error) { judged++; return w.judge(judged, in), nil },
+		"Expire": func(JudgeInput) error { return nil },
+		"Merge":  func(MergeInput) (string, error) { return "m", w.mergeErr },
+		"Apply":  func(ApplyInput) error { return nil },
+		"Wait": func(in ApplyInput) (Rollout, error) {
+			if in.Revert {
+				return Rollout{}, nil
+			}
+			return w.rollout, nil
+		},
+		"Verify":        func(VerifyInput) (incident.Verdict, error) { return w.verdict, nil },
+		"ProposeRevert": func(RevertInput) (incident.Change, error) { return incident.Change{Number: 8}, nil },
+		"MergeRevert":   func(RevertMergeInput) (string, error) { return "r", nil },
+		"Close":         func(in Ending) error { w.ending = in; return nil },
+	} {
+		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+	}
+	env.SetOnActivityStartedListener(func(info *activity.Info, _ stdcontext.Context, _ converter.EncodedValues) {
+		w.calls = append(w.calls, info.ActivityType.Name)
+	})
+	env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe()
+	env.ExecuteWorkflow(Remediate, Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "i", Target: "t"})
+	var out incident.Outcome
+	if err := env.GetWorkflowResult(&out); err != nil {
+		t.Fatal(err)
+	}
+	if w.ending.Outcome != out {
+		t.Fatalf("the ending told to the world, %+v, is not the outcome %+v", w.ending.Outcome, out)
+	}
+	return out
+}
+
+func (w *world) count(name string) int {
+	n := 0
+	for _, c := range w.calls {
+		if c == name {
+			n++
+		}
+	}
+	return n
+}
+
+func TestEveryEnding(t *testing.T) {
+	t.Parallel()
+	deny := incident.Decision{Reasons: []string{"kube-system is protected"}}
+	for name, c := range map[string]struct {
+		change func(*world)
+		want   incident.Phase
+		why    string
+		never  []string // activities that must not run
+	}{
+		"helped":     {func(*world) {}, incident.Succeeded, "pass", []string{"ProposeRevert"}},
+		"no fit":     {func(w *world) { w.planned = Planned{Advised: "no playbook fits"} }, incident.Advised, "no playbook fits", []string{"Propose", "DryRun"}},
+		"plan gate":  {func(w *world) { w.gates[incident.GatePlan] = deny }, incident.Denied, "kube-system", []string{"DryRun", "Propose"}},
+		"pull gate":  {func(w *world) { w.gates[incident.GateApprove] = deny }, incident.Denied, "kube-system", []string{"Propose"}},
+		"merge gate": {func(w *world) { w.gates[incident.GateApply] = deny }, incident.Denied, "kube-system", []string{"Merge", "Apply"}},
+		"a person merged what policy refuses": {func(w *world) {
+			w.gates[incident.GateApply] = deny
+			w.judge = func(int, JudgeInput) Judgement { return Judgement{State: "merged", By: []string{"sam"}, Merge: "x"} }
+		}, incident.Escalated, "refuses to apply", []string{"Merge", "Apply"}},
+		"a person merged": {func(w *world) {
+			w.judge = func(int, JudgeInput) Judgement { return Judgement{State: "merged", By: []string{"sam"}, Merge: "x"} }
+		}, incident.Succeeded, "pass", []string{"Merge"}},
+		"closed": {func(w *world) {
+			w.judge = func(int, JudgeInput) Judgement { return Judgement{State: "rejected", Why: "closed by sam"} }
+		}, incident.Rejected, "closed by sam", []string{"Merge", "Apply"}},
+		"pushed to": {func(w *world) {
+			w.judge = func(int, JudgeInput) Judgement { return Judgement{State: "voided", Why: "the head moved"} }
+		}, incident.Rejected, "the head moved", []string{"Merge", "Apply"}},
+		"nobody came": {func(w *world) { w.judge = byDeadline }, incident.Expired, "nobody", []string{"Merge", "Apply"}},
+		"merged while it was being closed": {func(w *world) {
+			w.judge = func(n int, in JudgeInput) Judgement {
+				if w.count("Expire") > 0 {
+					return Judgement{State: "merged", By: []string{"sam"}, Merge: "x"}
+				}
+				return byDeadline(n, in)
+			}
+		}, incident.Succeeded, "pass", []string{"Merge"}},
+		"no help":         {func(w *world) { w.verdict.Result = incident.Fail }, incident.RolledBack, "pull request 8", nil},
+		"never ready":     {func(w *world) { w.rollout.Stuck = "deadline exceeded" }, incident.RolledBack, "deadline exceeded", []string{"Verify"}},
+		"silence":         {func(w *world) { w.verdict.Result = incident.NoData }, incident.Escalated, "no-data", []string{"ProposeRevert"}},
+		"nothing to undo": {func(w *world) { w.verdict.Result = incident.Fail; w.planned.Rollback = "none" }, incident.Escalated, "fail", []string{"ProposeRevert"}},
+		"a rule of the forge": {func(w *world) {
+			w.mergeErr = temporal.NewNonRetryableApplicationError("2 reviews are required", typeRefused, nil)
+		}, incident.Escalated, "2 reviews are required", []string{"Apply"}},
+		"no permission": {func(w *world) {
+			w.mergeErr = temporal.NewNonRetryableApplicationError("add this rule", "Unauthorized", nil)
+		}, incident.Failed, "Unauthorized: add this rule", []string{"Apply"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := happy()
+			c.change(w)
+			got := w.play(t)
+			if got.Phase != c.want || !strings.Contains(got.Reason, c.why) {
+				t.Errorf("got %+v, want %s because of %q", got, c.want, c.why)
+			}
+			for _, never := range c.never {
+				if slices.Contains(w.calls, never) {
+					t.Errorf("%s must not run: %v", never, w.calls)
+				}
+			}
+			for _, once := range []string{"Merge", "MergeRevert", "Propose", "Close"} {
+				if w.count(once) > 1 {
+					t.Errorf("%s ran %d times: %v", once, w.count(once), w.calls)
+				}
+			}
+		})
+	}
+}
+
+func byDeadline(_ int, in JudgeInput) Judgement {
+	if in.Now.After(in.Deadline) {
+		return Judgement{State: "expired", Why: "nobody approved in time"}
+	}
+	return Judgement{State: "pending"}
+}

@@ -1,0 +1,148 @@
+package writeup
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Pull is the title and the body of the remediation pull request: the first screen decides, the rest is folded.
+func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision, deadline time.Time) (title, body string) {
+	var b strings.Builder
+	b.WriteString(text(p.Explain) + "\n\n")
+	b.WriteString("| Object | Field | From | To |\n|---|---|---|---|\n")
+	for _, e := range p.Edits {
+		fmt.Fprintf(&b, "| %s | %s | %s | **%s** |\n", code(e.Resource.String()), code(e.Field), code(e.From), code(e.To))
+	}
+	b.WriteString("\n")
+	for _, e := range p.Edits {
+		fmt.Fprintf(&b, "%s · ", code(fmt.Sprintf("%s:%d", e.File, e.Line)))
+	}
+	if len(p.Untouched) > 0 {
+		fmt.Fprintf(&b, "%s %s byte-identical · ", codes(p.Untouched), plural(len(p.Untouched), "renders", "render"))
+	}
+	fmt.Fprintf(&b, "approve by **%s** or this closes itself\n\n", deadline.UTC().Format("15:04 MST"))
+	b.WriteString("#### Why we think so\n" + why(p))
+	b.WriteString(dryRun(dry))
+	b.WriteString(blast(p.Incident))
+	b.WriteString(policy(d))
+	b.WriteString(afterwards(p))
+	b.WriteString("\n**Approve** by review, or by merging. Close to reject. A push to this branch voids an approval; " +
+		"approving also approves the clean revert of this change.\n\n")
+	b.WriteString(footer(p))
+	return subject(p), b.String()
+}
+
+func why(p incident.Proposal) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "1. %s\n", text(p.Advisory.Cause))
+	n := 2
+	for _, e := range p.Advisory.Evidence {
+		fmt.Fprintf(&b, "%d. %s\n", n, text(e))
+		n++
+	}
+	fmt.Fprintf(&b, "%d. The field is set in one place: ", n)
+	for i, step := range p.Edits[0].Why {
+		if i > 0 {
+			b.WriteString(" → ")
+		}
+		b.WriteString(text(step))
+	}
+	words := "Words by heuristics; no model was asked."
+	if p.Advisory.By != "heuristics" {
+		words = "Words by " + text(p.Advisory.By) + "; advice only."
+	}
+	return b.String() + "\n\n" + words + "\n\n"
+}
+
+func dryRun(dry incident.DryRun) string {
+	fields := 0
+	var diffs strings.Builder
+	for _, o := range dry.Objects {
+		fields += len(o.Fields)
+		fmt.Fprintf(&diffs, "%s\n\n%s\n", code(o.Resource.String()), block("diff", o.Diff))
+	}
+	return details("What the API server would store", fmt.Sprintf("dry-run as <code>%s</code>, %d %s, %d %s, no conflict", html(dry.By),
+		len(dry.Objects), plural(len(dry.Objects), "object", "objects"), fields, plural(fields, "field", "fields")), diffs.String())
+}
+
+func blast(inc incident.Incident) string {
+	r := inc.Blast
+	sum := fmt.Sprintf("%d %s, %d %s", r.Pods, plural(r.Pods, "pod", "pods"), len(r.Services), plural(len(r.Services), "service", "services"))
+	body := fmt.Sprintf("%s runs %d %s", code(inc.Root.String()), r.Pods, plural(r.Pods, "pod", "pods"))
+	if len(r.Services) > 0 {
+		body += " behind " + codes(r.Services)
+	}
+	return details("Who is hit", sum, body+".\n")
+}
+
+func policy(d incident.Decision) string {
+	var b strings.Builder
+	for _, r := range d.Reasons {
+		fmt.Fprintf(&b, "- %s\n", text(r))
+	}
+	fmt.Fprintf(&b, "\nEvaluated at revision %s; input digest %s. Evaluated again before the merge and before the apply.\n",
+		code(clip(d.Revision)), code(clip(d.InputDigest)))
+	return details("Policy", fmt.Sprintf("allowed after %d %s", d.Approvals, plural(d.Approvals, "approval", "approvals")), b.String())
+}
+
+func afterwards(p incident.Proposal) string {
+	back := "reverted by a pull request if it does not hold"
+	if p.Playbook.Rollback != "revert" {
+		back = "a person is asked if it does not hold"
+	}
+	var b strings.Builder
+	b.WriteString("| Check | Query | Must |\n|---|---|---|\n")
+	for _, c := range p.Playbook.Checks {
+		must := code(c.Must)
+		if c.For > 0 {
+			must += " for " + span(c.For)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", text(c.Name), code(c.Query), must)
+	}
+	b.WriteString("\nNo data counts as *no data*: a person is asked, nothing is reverted on silence.\n")
+	return details("After the merge", fmt.Sprintf("applied to %d %s, then watched for %s; %s", len(p.Objects),
+		plural(len(p.Objects), "object", "objects"), span(p.Playbook.Window), back), b.String())
+}
+
+func verdictTable(v incident.Verdict) string {
+	var b strings.Builder
+	b.WriteString("| Check | Saw | Must | Result |\n|---|---|---|---|\n")
+	for _, c := range v.Checks {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", text(c.Name), code(c.Value), code(c.Must), c.Result)
+	}
+	return b.String()
+}
+
+func footer(p incident.Proposal) string {
+	return fmt.Sprintf("<sub>incident <code>%s</code> · workflow <code>%s</code> · playbook <code>%s@sha256:%s</code> · diff <code>sha256:%s</code></sub>\n",
+		html(p.Key.Incident), html(p.Key.Workflow()), html(p.Playbook.Name), clip(p.Playbook.Digest), clip(DiffHash(p)))
+}
+
+// details is a folded section; summary is HTML, body Markdown.
+func details(title, summary, body string) string {
+	return fmt.Sprintf("<details><summary><b>%s</b>: %s</summary>\n\n%s</details>\n\n", title, summary, body)
+}
+
+func codes(list []string) string {
+	var out []string
+	for _, s := range list {
+		out = append(out, code(s))
+	}
+	return strings.Join(out, ", ")
+}
+
+func html(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "@", "@\u2060").Replace(line(s))
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+func clip(digest string) string { return digest[:min(12, len(digest))] }

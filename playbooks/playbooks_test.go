@@ -1,0 +1,276 @@
+package playbooks
+
+import (
+	"errors"
+	"os"
+	"path"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+const good = `apiVersion: cortexops.io/v1alpha1
+kind: Playbook
+metadata:
+  name: raise
+  description: Raises a limit.
+match:
+  alerts: [OOM]
+  when: incident.root.kind == "Deployment" && incident.signals > 1 && "OOM" in incident.alerts
+edit:
+  - field: spec.template.spec.containers[name=$container].resources.limits.memory
+    scale: {by: 2, min: 256Mi, max: 2Gi}
+risk: low
+approval: {people: 1, within: 15m}
+verify:
+  window: 10m
+  checks:
+    - name: restarts
+      query: sum(increase(restarts{namespace="$namespace",pod=~"$name-.+$"}[2m])) or vector(0)
+      must: == 0
+      for: 5m
+rollback: revert
+explain: "{{ .Container }} {{ range .Alerts }}{{ . }} {{ end }}{{ .From }} -> {{ .To }}"
+`
+
+// change replaces one piece of the good playbook, which must be there.
+func change(t *testing.T, old, new string) string {
+	t.Helper()
+	if strings.Count(good, old) != 1 {
+		t.Fatalf("%q is not exactly once in the good playbook", old)
+	}
+	return strings.Replace(good, old, new, 1)
+}
+
+func files(src string) fstest.MapFS {
+	return fstest.MapFS{"raise/playbook.yaml": {Data: []byte(src)}}
+}
+
+func mustLoad(t *testing.T, src string) Playbook {
+	t.Helper()
+	pbs, err := Load(files(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pbs[0]
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	p := mustLoad(t, good)
+	if p.Name != "raise" || p.Risk != Low || p.People != 1 || p.Within != 15*time.Minute || p.Window != 10*time.Minute ||
+		p.Rollback != Revert || p.File != "raise/playbook.yaml" || len(p.Digest) != 64 {
+		t.Errorf("loaded %+v", p)
+	}
+	if len(p.Edits) != 1 || p.Edits[0].Set != nil || *p.Edits[0].Scale != (Scale{By: 2, Min: "256Mi", Max: "2Gi"}) {
+		t.Errorf("edits %+v", p.Edits)
+	}
+	if len(p.Checks) != 1 || p.Checks[0].Must != "== 0" || p.Checks[0].For != 5*time.Minute {
+		t.Errorf("checks %+v", p.Checks)
+	}
+	if other := mustLoad(t, good+"# a comment\n"); other.Digest == p.Digest {
+		t.Error("a changed file has the same digest")
+	}
+}
+
+// Each fault is told with the line and column where it is.
+func TestLoadRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, old, new, want string }{
+		{"unknown key", "risk: low", "risk: low\nowner: me", `:13:1: unknown key "owner"`},
+		{"unknown nested key", "within: 15m", "within: 15m, who: sam", `:13:36: unknown key "who"`},
+		{"key twice", "risk: low", "risk: low\nrisk: high", `:13:1: key "risk" is there twice`},
+		{"missing key", "rollback: revert\n", "", `:1:1: the playbook needs the key "rollback"`},
+		{"anchor", "alerts: [OOM]", "alerts: &a [OOM]", `:7:11: match.alerts must be a list`},
+		{"alias", "when: incident", "when: *a #", `not YAML`},
+		{"not yaml", "kind: Playbook", "kind: [Playbook", `raise/playbook.yaml:`},
+		{"two documents", "risk: low", "risk: low\n---\na: b", `more than one document`},
+		{"api version", "cortexops.io/v1alpha1", "v1", `:1:13: apiVersion is "v1"`},
+		{"name", "name: raise", "name: Raise", `:4:9: metadata.name is "Raise"`},
+		{"folder", "name: raise", "name: lower", `but its folder is "raise"`},
+		{"no alert", "alerts: [OOM]", "alerts: []", `:7:11: match.alerts must be a list of at least one`},
+		{"when misspelt", `incident.signals > 1`, `incident.signal > 1`, `:8:9: match.when: undefined field 'signal'`},
+		{"when not bool", `incident.root.kind == "Deployment" && incident.signals > 1 && "OOM" in incident.alerts`, `incident.signals`, `it must be true or false`},
+		{"when mistyped", `incident.signals > 1`, `incident.signals > "1"`, `no matching overload`},
+		{"scale and set", "    scale:", "    set: 3\n    scale:", `:10:5: an edit needs exactly one of scale and set`},
+		{"no scale, no set", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "", `exactly one of scale and set`},
+		{"scale without bound", ", max: 2Gi", "", `:11:12: scale needs the key "max"`},
+		{"bounds", "min: 256Mi", "min: 3Gi", `scale.min 3Gi is above scale.max 2Gi`},
+		{"quantity", "max: 2Gi", "max: 2GB", `:11:37: scale.max is "2GB"`},
+		{"negative", "min: 256Mi", "min: -1", `scale.min is "-1"`},
+		{"factor", "by: 2", "by: 1", `scale.by is "1"`},
+		{"field", "field: spec.template", "field: /spec.template", `:10:12: field is`},
+		{"field placeholder", "$container", "$pod", `field has the placeholder $pod`},
+		{"placeholder in set", "scale: {by: 2, min: 256Mi, max: 2Gi}", "set: a-$name", `$name would not be filled in`},
+		{"risk", "risk: low", "risk: tiny", `:12:7: risk is "tiny"`},
+		{"people", "people: 1", "people: 0", `approval.people is "0"`},
+		{"within", "within: 15m", "within: 15", `approval.within is "15"`},
+		{"for", "for: 5m", "for: 11m", `for 11m0s is longer than the window 10m0s`},
+		{"must", "must: == 0", "must: is 0", `must is "is 0"`},
+		{"must nan", "must: == 0", "must: == NaN", `must is`},
+		{"query placeholder", `pod=~"$name-.+$"`, `pod=~"$pod"`, `unknown placeholder $pod`},
+		{"query placeholder outside", "sum(increase(", "sum($name(", `a $ outside a string`},
+		{"query placeholder single quotes", `namespace="$namespace"`, `namespace='$namespace'`, `may only stand in`},
+		{"query placeholder no matcher", `or vector(0)`, `or label_replace(up, "a", "$name", "b", "c")`, `may only stand in`},
+		{"query placeholder quoted metric", `restarts{namespace`, `{"$name",namespace`, `may only stand in`},
+		{"query string", `or vector(0)`, `or up{a="`, `a string has no end`},
+		{"query bracket", `or vector(0)`, `or vector(0`, `a ( has no end`},
+		{"rollback", "rollback: revert", "rollback: maybe", `rollback is "maybe"`},
+		{"explain field", "{{ .From }}", "{{ .Fromm }}", `can't evaluate field Fromm`},
+		{"explain syntax", "{{ .From }}", "{{ .From", `:22:10: explain: `},
+		{"explain endless", "range .Alerts", "range 1000000000000", `range only goes over .Alerts`},
+		{"explain recursion", "{{ .From }}", "{{ template \\\"explain\\\" . }}", `template is not for explain texts`},
+		{"null", "risk: low", "risk:", `risk must be a plain value`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Load(files(change(t, c.old, c.new)))
+			if err == nil {
+				t.Fatal("loaded")
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+			var typed *Error
+			if !errors.As(err, &typed) || typed.File != "raise/playbook.yaml" {
+				t.Errorf("not an *Error of the file: %v", err)
+			}
+		})
+	}
+}
+
+// Whoever has three faults in two files is told of all three at once.
+func TestLoadTellsAllFaults(t *testing.T) {
+	t.Parallel()
+	_, err := Load(fstest.MapFS{
+		"raise/playbook.yaml": {Data: []byte(strings.NewReplacer("risk: low", "risk: tiny", "people: 1", "people: 0").Replace(good))},
+		"other/playbook.yaml": {Data: []byte("")},
+		"empty/readme.md":     {Data: []byte("no playbook here")},
+		"loose.yaml":          {Data: []byte(good)},
+	})
+	for _, want := range []string{"risk is", "approval.people is", "other/playbook.yaml: is empty", "empty/playbook.yaml", "loose.yaml: not read"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in %v", want, err)
+		}
+	}
+}
+
+func TestLoadBounds(t *testing.T) {
+	t.Parallel()
+	_, err := Load(files(good + "#" + strings.Repeat("x", maxFile)))
+	if err == nil || !strings.Contains(err.Error(), "larger than 64 KiB") {
+		t.Error(err)
+	}
+}
+
+func TestLoadFromDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := errors.Join(os.MkdirAll(path.Join(dir, "raise"), 0o755),
+		os.WriteFile(path.Join(dir, "raise/playbook.yaml"), []byte(good), 0o644),
+		os.MkdirAll(path.Join(dir, "..data"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	pbs, err := Load(os.DirFS(dir))
+	if err != nil || len(pbs) != 1 {
+		t.Error(pbs, err)
+	}
+}
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	raise := func(name, when string, risk Risk, alerts ...string) Playbook {
+		src := strings.NewReplacer("name: raise", "name: "+name, "risk: low", "risk: "+string(risk), "[OOM]", "["+strings.Join(alerts, ", ")+"]").Replace(good)
+		line := `  when: incident.root.kind == "Deployment" && incident.signals > 1 && "OOM" in incident.alerts` + "\n"
+		if when != "" {
+			when = "  when: " + when + "\n"
+		}
+		pbs, err := Load(fstest.MapFS{name + "/playbook.yaml": {Data: []byte(strings.Replace(src, line, when, 1))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pbs[0]
+	}
+	facts := Facts{Root: Root{Kind: "Deployment", Group: "apps", Namespace: "shop", Name: "checkout"}, Alerts: []string{"OOM"}, Signals: 3, Container: "app"}
+	for _, c := range []struct {
+		name  string
+		pbs   []Playbook
+		facts func(*Facts)
+		want  string
+		why   string
+	}{
+		{"condition beats alerts alone", []Playbook{raise("a", "", Low, "OOM"), raise("b", `incident.signals > 2`, High, "OOM")}, nil, "b", "fits too, but b also states a condition"},
+		{"lower risk", []Playbook{raise("a", "", Medium, "OOM"), raise("b", "", Low, "X, OOM")}, nil, "b", "fits too, but b has the lower risk"},
+		{"name", []Playbook{raise("b", "", Low, "OOM"), raise("a", "", Low, "OOM")}, nil, "a", "fits as well as a"},
+		{"alerts", []Playbook{raise("a", "", Low, "Errors")}, nil, "", "is for Errors"},
+		{"condition", []Playbook{raise("a", "incident.signals == 2", Low, "OOM")}, nil, "", "its condition does not hold: incident.signals == 2"},
+		{"condition breaks", []Playbook{raise("a", `incident.alerts[7] == "x"`, Low, "OOM")}, nil, "", "cannot be evaluated"},
+		{"condition too dear", []Playbook{raise("a", `incident.alerts.all(a, incident.alerts.all(b, incident.alerts.all(c, a + b + c != "")))`, Low, "OOM")},
+			func(f *Facts) { f.Alerts = append(strings.Split(strings.Repeat("A ", 500), " "), "OOM") }, "", "cannot be evaluated"},
+		{"no container", []Playbook{raise("a", "", Low, "OOM")}, func(f *Facts) { f.Container = "" }, "", "needs a container"},
+		{"foreign name", []Playbook{raise("a", "", Low, "OOM")}, func(f *Facts) { f.Root.Name = `x"}` }, "", "is not a DNS name"},
+		{"nothing", nil, nil, "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := facts
+			if c.facts != nil {
+				c.facts(&f)
+			}
+			got, whys := Match(c.pbs, f)
+			if (got == nil) != (c.want == "") || got != nil && got.Name != c.want {
+				t.Errorf("matched %v, want %q", got, c.want)
+			}
+			if c.why != "" && (len(whys) != 1 || !strings.Contains(whys[0].Why, c.why)) {
+				t.Errorf("why %v, want %q", whys, c.why)
+			}
+		})
+	}
+}
+
+func TestBind(t *testing.T) {
+	t.Parallel()
+	p := mustLoad(t, good)
+	got, err := Bind(p, Binding{Namespace: "shop", Name: "check.out", Container: "app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `spec.template.spec.containers[name=app].resources.limits.memory`; got.Edits[0].Field != want {
+		t.Errorf("field %s", got.Edits[0].Field)
+	}
+	if want := `sum(increase(restarts{namespace="shop",pod=~"check\\.out-.+$"}[2m])) or vector(0)`; got.Checks[0].Query != want {
+		t.Errorf("query %s", got.Checks[0].Query)
+	}
+	if strings.Contains(p.Edits[0].Field, "app") || !strings.Contains(p.Checks[0].Query, "$name") {
+		t.Error("the playbook itself was changed")
+	}
+	for _, b := range []Binding{
+		{Namespace: `shop"}`, Name: "checkout", Container: "app"},
+		{Namespace: "shop.x", Name: "checkout", Container: "app"},
+		{Namespace: "shop", Name: "check..out", Container: "app"},
+		{Namespace: "shop", Name: "checkout\n", Container: "app"},
+		{Namespace: "shop", Name: ".*", Container: "app"},
+		{Namespace: "shop", Name: "checkout", Container: "app]"},
+		{Namespace: "shop", Name: "checkout", Container: "App"},
+		{Namespace: "shop", Name: strings.Repeat("a.", 127) + "a", Container: "app" /* 255 */},
+		{Namespace: "shop", Name: "checkout"},
+	} {
+		if got, err := Bind(p, b); err == nil {
+			t.Errorf("bound %+v to %+v", b, got)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	data := Explanation{Container: "app", Alerts: []string{"A", "B"}, From: "1Gi", To: "2Gi"}
+	got, err := Explain(mustLoad(t, good), data)
+	if err != nil || got != "app A B 1Gi -> 2Gi" {
+		t.Errorf("%q %v", got, err)
+	}
+	data.From = strings.Repeat("x", maxExplain)
+	if got, err := Explain(mustLoad(t, good), data); !errors.Is(err, errTooLong) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
