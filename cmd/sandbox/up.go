@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,9 +11,6 @@ import (
 	"github.com/cortexops/cortexops/cmd/sandbox/stack"
 	"github.com/cortexops/cortexops/cmd/sandbox/supervisor"
 )
-
-// built are the parts that Build makes; without one of them it is not needed.
-var built = []string{"cortexops", "prometheus", "alertmanager"}
 
 type upOptions struct {
 	dir       string
@@ -37,10 +33,8 @@ func upCommand() *cobra.Command {
 }
 
 func up(ctx context.Context, o upOptions, out io.Writer) error {
-	if len(o.parts) == 0 || slices.ContainsFunc(o.parts, func(p string) bool { return slices.Contains(built, p) }) {
-		if err := supervisor.Build(ctx, out, root()); err != nil {
-			return err
-		}
+	if err := supervisor.Build(ctx, out, root(), o.parts...); err != nil {
+		return err
 	}
 	began := time.Now()
 	s, err := supervisor.Start(ctx, supervisor.Options{

@@ -26,10 +26,16 @@ func (d *Direct) whoAmI(ctx context.Context) (string, error) {
 }
 
 // explain is typed, and for a 403 asks the API server which permission is missing: a 403 may also be the word of an
-// admission webhook, and an apply needs create where the object is not there yet.
-func (d *Direct) explain(ctx context.Context, err error, t target, verbs ...string) error {
+// admission webhook, and an apply needs create too where the object is not there yet.
+func (d *Direct) explain(ctx context.Context, err error, t target, verb string) error {
 	if !apierrors.IsForbidden(err) {
-		return typed(err, t.ref, verbs[0])
+		return typed(err, t.ref, verb)
+	}
+	verbs := []string{verb}
+	if verb == "patch" {
+		if _, getErr := t.resource.Get(ctx, t.ref.Name, metav1.GetOptions{}); apierrors.IsNotFound(getErr) {
+			verbs = append(verbs, "create")
+		}
 	}
 	for _, verb := range verbs {
 		name := t.ref.Name
@@ -51,7 +57,7 @@ func (d *Direct) explain(ctx context.Context, err error, t target, verbs ...stri
 		}
 		return &Forbidden{Ref: t.ref, User: user, Verb: verb, Rule: rule(t, verb, name)}
 	}
-	return typed(err, t.ref, verbs[0])
+	return typed(err, t.ref, verb)
 }
 
 func rule(t target, verb, name string) string {

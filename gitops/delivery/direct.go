@@ -121,7 +121,7 @@ func (d *Direct) patch(ctx context.Context, t target, object []byte, dryRun []st
 	force := false
 	out, err := t.resource.Patch(ctx, t.ref.Name, types.ApplyPatchType, object, metav1.PatchOptions{FieldManager: d.manager, Force: &force, DryRun: dryRun})
 	if err != nil {
-		return nil, d.explain(ctx, err, t, "patch", "create")
+		return nil, d.explain(ctx, err, t, "patch")
 	}
 	return out, nil
 }

@@ -72,8 +72,9 @@ func final(err error) bool {
 	return errors.As(err, &conflict) || errors.As(err, &forbidden) || errors.As(err, &unauthorized) || errors.As(err, &invalid) || errors.As(err, &stuck)
 }
 
-// typed turns the API server's answer into one of ours, but for a missing permission; what is neither stays as it is
-// and may be retried.
+// typed turns the API server's answer into one of ours, but for a missing permission. What is none of them stays as it
+// is and may be retried: among it the 500 without a reason, which the server gives for a field that the schema does not
+// have and for a lost etcd alike.
 func typed(err error, r Ref, verb string) error {
 	switch {
 	case apierrors.IsUnauthorized(err):

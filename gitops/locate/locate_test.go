@@ -1,7 +1,6 @@
 package locate
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"maps"
@@ -127,30 +126,6 @@ func fieldPath(t *testing.T, s string) edit.Path {
 	return p
 }
 
-func TestRenderIsCanonical(t *testing.T) {
-	t.Parallel()
-	objects, err := Render(shop, production)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, o := range objects {
-		got = append(got, o.String())
-	}
-	if want := []string{"Deployment shop/checkout", "Service shop/checkout", "Deployment shop/cart"}; !slices.Equal(got, want) {
-		t.Fatalf("got %v", got)
-	}
-	const want = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"cart","namespace":"shop"},"spec":{"replicas":4,` +
-		`"template":{"spec":{"containers":[{"image":"shop/cart:2.0.0","name":"app"}]}}}}`
-	if string(objects[2].JSON) != want {
-		t.Errorf("got %s", objects[2].JSON)
-	}
-	again, err := Render(shop, production)
-	if err != nil || !bytes.Equal(again[0].JSON, objects[0].JSON) {
-		t.Errorf("a second rendering differs: %v", err)
-	}
-}
-
 func TestLocate(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -264,125 +239,4 @@ func refused(t *testing.T, err error, want Reason, why string) {
 	if !errors.As(err, &r) || r.Reason != want || !strings.Contains(err.Error(), why) {
 		t.Errorf("got %#v %v, want %s: …%s…", r, err, want, why)
 	}
-}
-
-// Whatever would run a program or reach outside the snapshot is refused before kustomize sees it, even where a file has
-// that very name.
-func TestRenderReachesNothing(t *testing.T) {
-	t.Parallel()
-	const k = "overlays/x/kustomization.yaml"
-	tests := map[string]struct {
-		kustomization string
-		want          Reason
-	}{
-		"http resource":        {"resources: ['http://127.0.0.1:1/a.yaml']", Remote},
-		"git over https":       {"resources: ['https://github.com/o/r//base?ref=v1']", Remote},
-		"git shorthand":        {"resources: [github.com/o/r]", Remote},
-		"git shorthand, upper": {"resources: [GitHub.com/o/r]", Remote},
-		"forced git":           {"resources: ['git::https://example.com/o/r']", Remote},
-		"ssh":                  {"resources: ['git@example.com:o/r']", Remote},
-		"another user":         {"resources: ['x@example.com:o/r']", Remote},
-		"file URL":             {"resources: ['file:///etc']", Remote},
-		"absolute":             {"resources: [/etc/passwd]", Remote},
-		"above the root":       {"resources: [../../../etc]", Remote},
-		"base":                 {"bases: ['https://example.com/x']", Remote},
-		"key in other case":    {"RESOURCES: ['https://example.com/x']", Remote},
-		"component":            {"components: ['https://example.com/x']", Remote},
-		"patch":                {"patches: [{path: 'https://example.com/p.yaml'}]", Remote},
-		"old patch":            {"patchesStrategicMerge: ['https://example.com/p.yaml']", Remote},
-		"JSON patch":           {"patchesJson6902: [{path: 'https://example.com/p.yaml', target: {kind: X, name: z, version: v1}}]", Remote},
-		"config map":           {"configMapGenerator: [{name: a, files: ['k=https://example.com/x']}]", Remote},
-		"config map env":       {"configMapGenerator: [{name: a, env: 'https://example.com/x'}]", Remote},
-		"secret envs":          {"secretGenerator: [{name: a, envs: ['https://example.com/x']}]", Remote},
-		"replacement":          {"replacements: [{path: 'https://example.com/x'}]", Remote},
-		"configuration":        {"configurations: ['https://example.com/x']", Remote},
-		"crd":                  {"crds: ['https://example.com/x']", Remote},
-		"openapi":              {"openapi: {path: s.json}", Unsupported},
-		"helm":                 {"helmCharts: [{name: x, repo: 'https://example.com'}]", Unsupported},
-		"old helm":             {"helmChartInflationGenerator: [{chartName: x}]", Unsupported},
-		"generator":            {"generators: [g.yaml]", Unsupported},
-		"transformer":          {"transformers: [t.yaml]", Unsupported},
-		"validator":            {"validators: [v.yaml]", Unsupported},
-		"missing":              {"resources: [nope.yaml]", Invalid},
-		"unknown field":        {"resource: [a.yaml]", Invalid},
-		"itself":               {"resources: [.]", Invalid},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			files := memory{k: tt.kustomization + "\n", "overlays/x/https:/example.com/x": "a=b\n", "overlays/x/github.com/o/r/kustomization.yaml": "resources: []\n"}
-			_, err := Render(files, "overlays/x")
-			refused(t, err, tt.want, "")
-		})
-	}
-	_, err := Render(shop, "/overlays/production")
-	refused(t, err, Invalid, "no path")
-	_, err = Render(shop, "overlays/../..")
-	refused(t, err, Invalid, "no path")
-	_, err = Render(shop, "nowhere")
-	refused(t, err, NotFound, "kustomization.yaml")
-}
-
-func TestRenderSaysWhereItBreaks(t *testing.T) {
-	t.Parallel()
-	_, err := Render(shop.but(memory{"base/cart.yaml": "kind: Deployment\nspec:\n  a: b\n c: d\n"}), production)
-	refused(t, err, Invalid, "base/cart.yaml:3:1")
-	_, err = Render(shop.but(memory{production + "/kustomization.yaml": "resources:\n- a: [\n"}), production)
-	refused(t, err, Invalid, production+"/kustomization.yaml:2:1")
-}
-
-func TestProve(t *testing.T) {
-	t.Parallel()
-	patch := production + "/checkout-memory.yaml"
-	tests := []struct {
-		name   string
-		after  memory
-		others []string
-		want   Reason // "": proven
-		why    string
-	}{
-		{"one line of the overlay", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1)}, []string{staging}, "", ""},
-		{"nothing changed", nil, nil, Unproven, memoryPath},
-		{"another value", memory{patch: strings.Replace(shop[patch], "512Mi", "2Gi", 1)}, nil, Unproven, "1Gi"},
-		{"another field too", memory{patch: strings.Replace(shop[patch], "memory: 512Mi", "{memory: 1Gi, cpu: 1}", 1)}, nil, Shared, "limits.cpu"},
-		{"another object too", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1), production + "/cart-replicas.yaml": strings.Replace(shop[production+"/cart-replicas.yaml"], "4", "5", 1)},
-			nil, Shared, "Deployment shop/cart"},
-		{"another overlay too", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1), staging + "/kustomization.yaml": shop[staging+"/kustomization.yaml"] + "commonAnnotations: {a: b}\n"},
-			[]string{staging}, Shared, staging},
-		{"an object less", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1), "base/kustomization.yaml": "resources: [checkout.yaml]\n",
-			production + "/kustomization.yaml": strings.Replace(shop[production+"/kustomization.yaml"], "- path: cart-replicas.yaml\n", "", 1)}, nil, Shared, "which objects"},
-		{"another overlay that does not render", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1)}, []string{"nowhere"}, NotFound, "nowhere"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			err := Prove(shop, shop.but(tt.after), production, tt.others, checkout, fieldPath(t, memoryPath), "1Gi")
-			if tt.want == "" {
-				if err != nil {
-					t.Error(err)
-				}
-				return
-			}
-			refused(t, err, tt.want, tt.why)
-		})
-	}
-}
-
-// An edit of the base is right for its own overlay and refused for what it does to the other.
-func TestProveRefusesASharedBase(t *testing.T) {
-	t.Parallel()
-	p := fieldPath(t, "spec.template.spec.containers[name=app].resources.limits.cpu")
-	found, err := Locate(shop, both, checkout, p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := edit.Set(found.File, []byte(shop[found.File]), found.Selector, p, "1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	after := shop.but(memory{found.File: string(out)})
-	if err := Prove(shop, after, production, nil, checkout, p, "1"); err != nil {
-		t.Errorf("alone: %v", err)
-	}
-	refused(t, Prove(shop, after, production, []string{staging}, checkout, p, "1"), Shared, staging)
 }

@@ -2,6 +2,7 @@ package repo
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cgi"
@@ -20,11 +21,12 @@ const token = "s3cret"
 
 // remote is a bare repository behind the smart HTTP of the real git, with a password.
 type remote struct {
-	t    *testing.T
-	dir  string // the bare repository
-	url  string
-	sent atomic.Int64 // bytes of the last push
-	drop atomic.Bool  // lose the answer of the next push
+	t         *testing.T
+	dir, home string // the bare repository, and an empty folder
+	url       string
+	commits   int          // of people
+	sent      atomic.Int64 // bytes of the last push
+	drop      atomic.Bool  // lose the answer of the next push
 }
 
 func newRemote(t *testing.T) *remote {
@@ -34,7 +36,7 @@ func newRemote(t *testing.T) *remote {
 		t.Skip("not run: git is not installed")
 	}
 	root := t.TempDir()
-	r := &remote{t: t, dir: filepath.Join(root, "shop.git")}
+	r := &remote{t: t, dir: filepath.Join(root, "shop.git"), home: t.TempDir()}
 	r.run(root, "", "init", "-q", "--bare", "-b", "main", r.dir)
 	r.git("config", "http.receivepack", "true")
 	execPath := strings.TrimSpace(r.run(root, "", "--exec-path"))
@@ -65,7 +67,7 @@ func (r *remote) run(dir, stdin string, args ...string) string {
 	r.t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir, cmd.Stdin = dir, strings.NewReader(stdin)
-	cmd.Env = []string{"HOME=" + r.t.TempDir(), "PATH=" + os.Getenv("PATH"), "GIT_CONFIG_NOSYSTEM=1",
+	cmd.Env = []string{"HOME=" + r.home, "PATH=" + os.Getenv("PATH"), "GIT_CONFIG_NOSYSTEM=1",
 		"GIT_AUTHOR_NAME=dana", "GIT_AUTHOR_EMAIL=dana@example.com", "GIT_COMMITTER_NAME=dana", "GIT_COMMITTER_EMAIL=dana@example.com"}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -79,38 +81,28 @@ func (r *remote) git(args ...string) string {
 	return strings.TrimSuffix(r.run(r.dir, "", args...), "\n")
 }
 
-// commit adds a commit of a person to the branch; "" removes a file.
+// commit adds a commit of a person to the branch, straight into the bare repository; "" removes a file.
 func (r *remote) commit(branch, message string, files map[string]string) string {
 	r.t.Helper()
-	work := r.t.TempDir()
-	if r.git("branch", "--list", branch) == "" {
-		r.run(work, "", "init", "-q", "-b", branch, ".")
-	} else {
-		r.run(work, "", "clone", "-q", "-b", branch, r.dir, ".")
+	r.commits++
+	var in strings.Builder
+	fmt.Fprintf(&in, "commit refs/heads/%s\ncommitter dana <dana@example.com> %d +0200\ndata %d\n%s\n", branch, 1_770_000_000+r.commits, len(message)+1, message)
+	if slices.Contains(r.branches(), branch) {
+		fmt.Fprintf(&in, "from refs/heads/%s^0\n", branch)
 	}
 	for p, s := range files {
-		p = filepath.Join(work, p)
+		mode := "100644"
+		if strings.HasSuffix(p, ".sh") {
+			mode = "100755"
+		}
 		if s == "" {
-			if err := os.Remove(p); err != nil {
-				r.t.Fatal(err)
-			}
+			fmt.Fprintf(&in, "D %s\n", p)
 			continue
 		}
-		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
-			r.t.Fatal(err)
-		}
-		mode := os.FileMode(0o644)
-		if strings.HasSuffix(p, ".sh") {
-			mode = 0o755
-		}
-		if err := os.WriteFile(p, []byte(s), mode); err != nil {
-			r.t.Fatal(err)
-		}
+		fmt.Fprintf(&in, "M %s inline %s\ndata %d\n%s\n", mode, p, len(s), s)
 	}
-	r.run(work, "", "add", "-A")
-	r.run(work, "", "commit", "-q", "-m", message)
-	r.run(work, "", "push", "-q", r.dir, "HEAD:"+branch)
-	return r.git("rev-parse", branch)
+	r.run(r.dir, in.String(), "fast-import", "--quiet")
+	return r.head(branch)
 }
 
 func (r *remote) head(branch string) string { return r.git("rev-parse", branch) }

@@ -180,7 +180,7 @@ func (b *Bus) LastIncidents(ctx context.Context) ([]incident.Incident, error) {
 	}
 	var list []incident.Incident
 	for left := c.CachedInfo().NumPending; left > 0; {
-		batch, err := c.Fetch(500, jetstream.FetchMaxWait(publishWait))
+		batch, err := c.Fetch(int(min(left, 500)), jetstream.FetchMaxWait(publishWait)) // no more: it would wait for them
 		if err != nil {
 			return nil, fmt.Errorf("read the last incidents: %w", err)
 		}

@@ -79,7 +79,7 @@ func New(ctx context.Context, o Options) (*Forge, error) {
 	}
 	f.hook = newHook(o)
 	// What was pushed or merged while the last process died is noticed now.
-	if err := f.update(ctx, func(ctx context.Context, s *state) error { return nil }); err != nil {
+	if err := f.update(ctx, func(ctx context.Context, s *state) error { return f.noticeRefs(ctx, s, "") }); err != nil {
 		return nil, err
 	}
 	f.routes()

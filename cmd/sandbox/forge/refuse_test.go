@@ -7,29 +7,18 @@ import (
 	"testing"
 )
 
-// What GitHub refuses is refused with its status and in its words.
-func TestRefusals(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.branch("taken", "base/a.yaml", "a: 1\n")
-	w.open("taken") // 1
-	w.git("push", "--quiet", "origin", "origin/main:refs/heads/same")
-	clash := w.branch("clash", "base/checkout.yaml", "memory: 1Gi\n")
-	w.branch("other", "base/checkout.yaml", "memory: 2Gi\n")
-	w.open("clash") // 2
-	w.open("other") // 3
-	w.call("sam", "PUT", "/pulls/3/merge", object{}).is(200)
-	w.branch("shut", "base/b.yaml", "b: 1\n")
-	w.open("shut") // 4
-	w.call("sam", "PATCH", "/pulls/4", object{"state": "closed"}).is(200)
-	pull := func(head, base, title string) object { return object{"head": head, "base": base, "title": title} }
+type refused struct {
+	login, method, path string
+	body                any
+	status              int
+	says                string
+}
 
-	for name, c := range map[string]struct {
-		login, method, path string
-		body                any
-		status              int
-		says                string
-	}{
+// refusals are of the world that TestRefusals makes; clash is the head of pull
+// request 2.
+func refusals(clash string) map[string]refused {
+	pull := func(head, base, title string) object { return object{"head": head, "base": base, "title": title} }
+	return map[string]refused{
 		"no such token":          {"nobody", "GET", "/pulls", nil, 401, "Requires authentication"},
 		"not a call":             {"sam", "GET", "/hooks", nil, 404, "Not Found"},
 		"not a method":           {"sam", "DELETE", "/pulls/1", nil, 404, "Not Found"},
@@ -63,7 +52,25 @@ func TestRefusals(t *testing.T) {
 		"empty comment":          {"sam", "POST", "/issues/1/comments", object{"body": "\n"}, 422, "missing_field"},
 		"comment on no pull":     {"sam", "POST", "/issues/9/comments", object{"body": "x"}, 404, "Not Found"},
 		"label that is too long": {"sam", "POST", "/issues/1/labels", object{"labels": []string{strings.Repeat("x", 51)}}, 422, "invalid"},
-	} {
+	}
+}
+
+// What GitHub refuses is refused with its status and in its words.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.branch("taken", "base/a.yaml", "a: 1\n")
+	w.open("taken") // 1
+	w.git("push", "--quiet", "origin", "origin/main:refs/heads/same")
+	clash := w.branch("clash", "base/checkout.yaml", "memory: 1Gi\n")
+	w.branch("other", "base/checkout.yaml", "memory: 2Gi\n")
+	w.open("clash") // 2
+	w.open("other") // 3
+	w.call("sam", "PUT", "/pulls/3/merge", object{}).is(200)
+	w.branch("shut", "base/b.yaml", "b: 1\n")
+	w.open("shut") // 4
+	w.call("sam", "PATCH", "/pulls/4", object{"state": "closed"}).is(200)
+	for name, c := range refusals(clash) {
 		a := w.call(c.login, c.method, c.path, c.body)
 		if a.Status != c.status || !strings.Contains(a.Raw, c.says) {
 			t.Errorf("%s: %s %s answered %d %s, want %d %s", name, c.method, c.path, a.Status, a.Raw, c.status, c.says)

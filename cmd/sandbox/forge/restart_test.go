@@ -3,7 +3,6 @@ package forge
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -122,6 +121,27 @@ func TestWebhooksAreRetriedOnceAndRedelivered(t *testing.T) {
 	}
 }
 
+// comment posts one in the background; 0 is a client that got no answer.
+func (w *world) comment(ctx context.Context) <-chan int {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(ctx, "POST", w.opt.URL+"/api/v3/repos/acme/shop/issues/1/comments", strings.NewReader(`{"body":"said"}`))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "token "+users["sam"])
+	answered := make(chan int, 1)
+	go func() {
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			answered <- 0
+			return
+		}
+		_ = res.Body.Close()
+		answered <- res.StatusCode
+	}()
+	return answered
+}
+
 func TestHeldAnswers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -132,15 +152,6 @@ func TestHeldAnswers(t *testing.T) {
 		Status         int
 	}
 	holding := func() bool { w.sandbox("GET", "/hold", "", &hold); return hold.Holding }
-	post := func(ctx context.Context, number string) (*http.Response, error) {
-		body := strings.NewReader(`{"body":"said"}`)
-		req, err := http.NewRequestWithContext(ctx, "POST", w.opt.URL+"/api/v3/repos/acme/shop/issues/"+number+"/comments", body)
-		if err != nil {
-			t.Error(err)
-		}
-		req.Header.Set("Authorization", "token "+users["sam"])
-		return http.DefaultClient.Do(req)
-	}
 	w.open("fix")
 	for name, end := range map[string]func(cancel func()){
 		"client goes": func(cancel func()) { cancel() },
@@ -151,17 +162,7 @@ func TestHeldAnswers(t *testing.T) {
 			t.Fatalf("%s: arming answered %d %+v", name, status, hold)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		answered := make(chan int, 1)
-		go func() {
-			res, err := post(ctx, "1")
-			if err != nil {
-				answered <- 0
-				return
-			}
-			_, _ = io.Copy(io.Discard, res.Body)
-			_ = res.Body.Close()
-			answered <- res.StatusCode
-		}()
+		answered := w.comment(ctx)
 		w.until("the answer is held", holding)
 		if hold.Armed || hold.Status != 201 || hold.Path != "/api/v3/repos/acme/shop/issues/1/comments" {
 			t.Errorf("%s: while held: %+v", name, hold)

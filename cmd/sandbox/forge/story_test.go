@@ -58,6 +58,13 @@ func TestLifeOfAPullRequest(t *testing.T) {
 		t.Errorf("reviews %v", l)
 	}
 
+	w.mergeFirst(main, head)
+}
+
+// mergeFirst merges pull request 1 and looks at what that left behind.
+func (w *world) mergeFirst(main, head string) {
+	t := w.t
+	t.Helper()
 	m := w.call("cortexops-bot", "PUT", "/pulls/1/merge", object{"sha": head, "merge_method": "merge", "commit_title": "Merge it", "commit_message": "Approved-by: sam"}).is(200)
 	hooks := w.hooks.expect("push", "pull_request.closed")
 	if pr := hooks[1].JSON["pull_request"].(map[string]any); pr["merged"] != true || pr["merge_commit_sha"] != m.at("sha") || hooks[0].JSON["after"] != m.at("sha") {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,9 +39,10 @@ var targets = []target{
 	{name: "alertmanager", module: "github.com/prometheus/alertmanager", version: "v0.31.1", pkg: "./cmd/alertmanager", minutes: 2},
 }
 
-// Build brings cortexops, prometheus and alertmanager in ROOT/bin up to date, and
-// tells on progress how far it is. What is already there costs little.
-func Build(ctx context.Context, progress io.Writer, root string) error {
+// Build brings cortexops, prometheus and alertmanager in ROOT/bin up to date, or
+// those of them among parts, and tells on progress how far it is. What is already
+// there costs little.
+func Build(ctx context.Context, progress io.Writer, root string, parts ...string) error {
 	for _, tool := range []string{"go", "git"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return fmt.Errorf("%s %w: install it (Debian: apt-get install %s; Go: https://go.dev/dl) and run this again", tool, ErrNoTool, tool)
@@ -51,7 +53,7 @@ func Build(ctx context.Context, progress io.Writer, root string) error {
 		return fmt.Errorf("make the folder for programs: %w", err)
 	}
 	for _, t := range targets {
-		if t.installed(bin) {
+		if len(parts) > 0 && !slices.Contains(parts, t.name) || t.installed(bin) {
 			continue
 		}
 		if err := t.build(ctx, progress, root, bin); err != nil {
