@@ -77,14 +77,14 @@ func serve(ctx context.Context, c Config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	w := worker.New(temporal, c.Temporal.TaskQueue, worker.Options{})
+	w := worker.New(temporal, c.Temporal.TaskQueue, worker.Options{DisableRegistrationAliasing: true})
 	remediation.Register(w, activities(c, book, outside))
 	if err := w.Start(); err != nil {
 		return fmt.Errorf("start the Temporal worker: %w", err)
 	}
 	defer w.Stop()
 	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book}
-	checks, err := health.New(health.Options{Metrics: prometheus.DefaultGatherer, Ready: []string{"nats", "topology"}, Checks: map[string]func(context.Context) error{
+	checks, err := health.New(health.Options{Metrics: prometheus.DefaultGatherer, Ready: []string{"nats"}, Checks: map[string]func(context.Context) error{
 		"nats": events.Check, "ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "forge": outside.forge.Ping,
 		"prometheus": outside.prometheus.Ping, "temporal": func(ctx context.Context) error {
 			_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})

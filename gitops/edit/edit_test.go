@@ -170,6 +170,16 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestValuesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"", "\xff", "{{ .Values.n }}", "${N}", "ENC[AES256_GCM,data:x]"} {
+		var r *Refusal
+		if out, err := Set("a.yaml", []byte(deployment), checkout, mustPath(t, "spec.replicas"), value); !errors.As(err, &r) || r.Line != 6 {
+			t.Errorf("%q: %v\n%s", value, err, out)
+		}
+	}
+}
+
 func TestNotFoundAndAmbiguous(t *testing.T) {
 	t.Parallel()
 	twice := deployment + "---\n" + deployment

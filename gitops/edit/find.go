@@ -74,13 +74,16 @@ func uneditable(n *yaml.Node) string {
 		return "the value has an explicit tag"
 	case n.Tag == "!!null":
 		return "the field has no value"
-	case strings.Contains(n.Value, "{{"), strings.Contains(n.Value, "${"):
+	case variable(n.Value):
 		return "the value comes from a template variable"
 	case n.Style == 0 && yaml11Word(n.Value):
 		return "the value is a boolean to YAML 1.1 and a string to YAML 1.2"
 	}
 	return ""
 }
+
+// variable reports whether Helm or Flux would put something else in the value's place.
+func variable(value string) bool { return strings.Contains(value, "{{") || strings.Contains(value, "${") }
 
 // step goes one step down.
 func step(file string, n *yaml.Node, s Step) (*yaml.Node, error) {

@@ -30,6 +30,9 @@ func Set(file string, src []byte, sel Selector, p Path, value string) ([]byte, e
 	if !utf8.ValidString(value) || value == "" {
 		return nil, refuse(file, node, "the new value is empty or not valid UTF-8")
 	}
+	if variable(value) {
+		return nil, refuse(file, node, "the new value would be read as a template variable")
+	}
 	for _, sameType := range []bool{true, false} {
 		for _, w := range writings(node, value, sameType) {
 			out := slices.Concat(src[:pos.Start], []byte(w), src[pos.End:])

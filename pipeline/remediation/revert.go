@@ -20,7 +20,7 @@ type Reverter struct {
 	Repository Repository
 }
 
-// RevertInput is what Propose is asked.
+// RevertInput is what ProposeRevert is asked.
 type RevertInput struct {
 	Key      incident.Key     `json:"key"`
 	Proposal string           `json:"proposal"`
@@ -31,8 +31,8 @@ type RevertInput struct {
 	Date     time.Time        `json:"date"` // of the commit
 }
 
-// Propose opens the pull request that undoes our own commit, if every file it touched is still as we left it.
-func (r *Reverter) Propose(ctx context.Context, in RevertInput) (incident.Change, error) {
+// ProposeRevert opens the pull request that undoes our own commit, if every file it touched is still as we left it.
+func (r *Reverter) ProposeRevert(ctx context.Context, in RevertInput) (incident.Change, error) {
 	defer beat(ctx)()
 	proposal, err := get[incident.Proposal](ctx, r.Book, in.Proposal)
 	if err != nil {
@@ -79,14 +79,14 @@ func (r *Reverter) commit(ctx context.Context, in RevertInput, message string) (
 	return r.Repo.Commit(ctx, repo.CommitSpec{Parent: head, Files: files, Message: message, Author: r.Repository.Author, When: in.Date})
 }
 
-// RevertMergeInput is what Merge is asked.
+// RevertMergeInput is what MergeRevert is asked.
 type RevertMergeInput struct {
 	RevertInput
 	Revert incident.Change `json:"revert"`
 }
 
-// Merge merges the revert. It was approved together with the change.
-func (r *Reverter) Merge(ctx context.Context, in RevertMergeInput) (sha string, err error) {
+// MergeRevert merges the revert. It was approved together with the change.
+func (r *Reverter) MergeRevert(ctx context.Context, in RevertMergeInput) (sha string, err error) {
 	defer beat(ctx)()
 	proposal, err := get[incident.Proposal](ctx, r.Book, in.Proposal)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -36,12 +35,12 @@ type Activities struct {
 // Register makes the worker run remediations.
 func Register(w worker.Registry, a Activities) {
 	w.RegisterWorkflowWithOptions(Remediate, workflow.RegisterOptions{Name: WorkflowName})
-	for name, f := range map[string]any{
-		"Plan": a.Planner.Plan, "Decide": a.Gatekeeper.Decide, "DryRun": a.DryRunner.DryRun, "Propose": a.Proposer.Propose,
-		"Judge": a.Approver.Judge, "Expire": a.Approver.Expire, "Merge": a.Merger.Merge, "Apply": a.Applier.Apply, "Wait": a.Applier.Wait,
-		"Verify": a.Watcher.Verify, "ProposeRevert": a.Reverter.Propose, "MergeRevert": a.Reverter.Merge, "Close": a.Closer.Close,
+	// An activity's name is its method's: two methods of one name would be one activity to Temporal.
+	for _, f := range []any{
+		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Approver.Judge, a.Approver.Expire, a.Merger.Merge,
+		a.Applier.Apply, a.Applier.Wait, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
 	} {
-		w.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+		w.RegisterActivity(f)
 	}
 }
 

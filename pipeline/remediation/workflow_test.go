@@ -2,6 +2,8 @@ package remediation
 
 import (
 	stdcontext "context"
+	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,8 @@ import (
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -173,4 +177,39 @@ func byDeadline(_ int, in JudgeInput) Judgement {
 		return Judgement{State: "expired", Why: "nobody approved in time"}
 	}
 	return Judgement{State: "pending"}
+}
+
+// TestEveryActivityIsItself holds the names that the workflow asks for to the methods that answer: a name taken twice
+// would send one activity's work to another.
+func TestEveryActivityIsItself(t *testing.T) {
+	t.Parallel()
+	seen := &names{}
+	Register(seen, Activities{})
+	for _, c := range []string{"Plan", "Decide", "DryRun", "Propose", "Judge", "Expire", "Merge", "Apply", "Wait", "Verify", "ProposeRevert", "MergeRevert", "Close"} {
+		if n := seen.count(c); n != 1 {
+			t.Errorf("%d activities are called %s", n, c)
+		}
+	}
+}
+
+// names collects what is registered, under the name that the SDK derives: the method's.
+type names struct {
+	worker.Registry
+	list []string
+}
+
+func (n *names) RegisterWorkflowWithOptions(any, workflow.RegisterOptions) {}
+
+func (n *names) RegisterActivity(f any) {
+	full := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
+	n.list = append(n.list, strings.TrimSuffix(full[strings.LastIndexByte(full, '.')+1:], "-fm"))
+}
+
+func (n *names) count(name string) (count int) {
+	for _, l := range n.list {
+		if l == name {
+			count++
+		}
+	}
+	return count
 }
