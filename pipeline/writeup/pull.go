@@ -2,6 +2,7 @@ package writeup
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -14,7 +15,8 @@ func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision
 	b.WriteString(text(p.Explain) + "\n\n")
 	b.WriteString("| Object | Field | From | To |\n|---|---|---|---|\n")
 	for _, e := range p.Edits {
-		fmt.Fprintf(&b, "| %s | %s | %s | **%s** |\n", code(e.Resource.String()), code(e.Field), code(e.From), code(e.To))
+		object, field := place(e)
+		fmt.Fprintf(&b, "| %s | %s | %s | **%s** |\n", object, code(field), code(e.From), code(e.To))
 	}
 	b.WriteString("\n")
 	for _, e := range p.Edits {
@@ -33,6 +35,17 @@ func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision
 		"approving also approves the clean revert of this change.\n\n")
 	b.WriteString(footer(p))
 	return subject(p), b.String()
+}
+
+var inContainer = regexp.MustCompile(`^spec\.template\.spec\.containers\[name=([a-z0-9-]+)\]\.`)
+
+// place names the object, and the field within it or within its container.
+func place(e incident.Edit) (object, field string) {
+	object, field = code(e.Resource.String()), e.Field
+	if m := inContainer.FindStringSubmatch(field); m != nil {
+		return object + ", container " + code(m[1]), strings.TrimPrefix(field, m[0])
+	}
+	return object, field
 }
 
 func why(p incident.Proposal) string {
