@@ -49,9 +49,7 @@ func TestRestartKeepsState(t *testing.T) {
 	for _, a := range attributes {
 		awaitListed(ctx, t, c, fmt.Sprintf("%s = 'x%s'", a, a))
 	}
-	if code := get(ctx, t, s.Temporal.UI+"/namespaces/cortexops/workflows"); code != http.StatusOK {
-		t.Errorf("the web UI answers %d", code)
-	}
+	await(ctx, t, func() error { return get(ctx, s.Temporal.UI+"/namespaces/cortexops/workflows") })
 	c.Close()
 	stop()
 
@@ -136,16 +134,18 @@ func await(ctx context.Context, t *testing.T, try func() error) {
 	}
 }
 
-func get(ctx context.Context, t *testing.T, url string) int {
-	t.Helper()
+func get(ctx context.Context, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer res.Body.Close()
-	return res.StatusCode
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", url, res.Status)
+	}
+	return nil
 }
