@@ -83,7 +83,9 @@ func uneditable(n *yaml.Node) string {
 }
 
 // variable reports whether Helm or Flux would put something else in the value's place.
-func variable(value string) bool { return strings.Contains(value, "{{") || strings.Contains(value, "${") }
+func variable(value string) bool {
+	return strings.Contains(value, "{{") || strings.Contains(value, "${")
+}
 
 // step goes one step down.
 func step(file string, n *yaml.Node, s Step) (*yaml.Node, error) {

@@ -72,9 +72,7 @@ func (w *work) edit(e playbooks.Edit) (incident.Edit, error) {
 	if err != nil {
 		return incident.Edit{}, err
 	}
-	inFile := w.selector()
-	inFile.Namespace = "" // the overlay sets it
-	after, err := edit.Set(found.File, src, inFile, path, to)
+	after, err := edit.Set(found.File, src, found.Selector, path, to)
 	if err != nil {
 		return incident.Edit{}, err
 	}

@@ -280,17 +280,13 @@ func killedAtPatch(t *testing.T, h *house) {
 }
 
 func killedAtVerify(t *testing.T, h *house) {
-	before, err := h.Pulls(t.Context())
+	before, err := h.VerificationQueries("checkout")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.killed(t, "verification has begun", func(ctx context.Context) (bool, error) {
-		pulls, err := h.Pulls(ctx)
-		if err != nil || len(pulls) == len(before) {
-			return false, err
-		}
-		phase, err := h.Phase(ctx, workflowOf(pulls[len(before)].Head.Ref))
-		return phase == "VERIFYING", err
+	h.killed(t, "Prometheus has received our first verification query", func(context.Context) (bool, error) {
+		now, err := h.VerificationQueries("checkout")
+		return now > before, err
 	})
 }
 

@@ -159,12 +159,25 @@ func (w *World) Release(ctx context.Context) error {
 // Holding tells whether an answer is being held.
 func (w *World) Holding(ctx context.Context) (bool, error) {
 	var out struct {
-		Held *struct {
-			Status int `json:"status"`
-		} `json:"held"`
+		Holding bool `json:"holding"`
 	}
 	err := w.call(ctx, http.MethodGet, w.Stack.Forge.URL+"/_sandbox/hold", "", nil, &out)
-	return out.Held != nil && out.Held.Status != 0, err
+	return out.Holding, err
+}
+
+// VerificationQueries counts the queries about a workload's pods that Prometheus has received over HTTP, by its own query log.
+func (w *World) VerificationQueries(name string) (int, error) {
+	data, err := os.ReadFile(w.Stack.Prometheus.QueryLog)
+	if err != nil {
+		return 0, fmt.Errorf("read Prometheus's query log: %w", err)
+	}
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		if strings.Contains(line, `"httpRequest"`) && strings.Contains(line, name+"-.*") {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // Workflows counts the remediations of targets in a namespace, running or ended.

@@ -86,7 +86,8 @@ func describe(dir string, base int) *Stack {
 		DeployerKubeconfig: in("kube", "deployer.kubeconfig"), ReaderKubeconfig: in("kube", "reader.kubeconfig"),
 		AuditLog: in("kube", "audit.log"),
 	}
-	s.Prometheus = Prometheus{URL: "http://" + take(), Config: in("prometheus", "prometheus.yml"), Rules: in("prometheus", "rules")}
+	s.Prometheus = Prometheus{URL: "http://" + take(), Config: in("prometheus", "prometheus.yml"), Rules: in("prometheus", "rules"),
+		QueryLog: in("prometheus", "query.log")}
 	s.Alertmanager = Alertmanager{URL: "http://" + take(), Config: in("alertmanager", "alertmanager.yml")}
 	s.Workload.URL = "http://" + take()
 	s.Product = Product{URL: "http://" + take(), Config: in("cortexops", "config.yaml")}

@@ -56,6 +56,8 @@ type Prometheus struct {
 	URL    string `json:"url"`
 	Config string `json:"config"` // prometheus.yml
 	Rules  string `json:"rules"`  // folder of rule files; POST URL/-/reload after a change
+
+	QueryLog string `json:"queryLog"` // its own log of every query that it received, a JSON object a line
 }
 
 // Alertmanager is the real program.
