@@ -128,5 +128,22 @@ func (a *Applier) Wait(ctx context.Context, in ApplyInput) (Rollout, error) {
 	if errors.As(err, &stuck) {
 		return Rollout{Stuck: stuck.Error()}, nil
 	}
-	return Rollout{}, classify(err)
+	if err != nil || !in.Revert {
+		return Rollout{}, classify(err)
+	}
+	return a.back(ctx, in, proposal)
+}
+
+// back verifies a revert: what is live must be what git said before our change.
+func (a *Applier) back(ctx context.Context, in ApplyInput, p incident.Proposal) (Rollout, error) {
+	for _, o := range p.Before {
+		seen, err := a.Cluster.DryRun(ctx, o.JSON)
+		if err != nil {
+			return Rollout{}, classify(err)
+		}
+		if !seen.InSync {
+			return Rollout{Stuck: fmt.Sprintf("%s still differs from what git said before: %v", o.Resource, seen.Fields)}, nil
+		}
+	}
+	return Rollout{}, note(ctx, a.Book, in.Key, in.phase(), "revert-verified", incident.Event, actor, map[string]string{"commit": in.Merge})
 }

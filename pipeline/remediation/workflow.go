@@ -233,8 +233,12 @@ func (f *flow) rollBack(ctx workflow.Context, verdict incident.Verdict) (inciden
 	if end, err := f.gate(ctx, incident.GateApply, "policy-revert", nil); err != nil || end != nil {
 		return deref(end), err
 	}
-	if _, err := f.apply(ctx, sha, true); err != nil {
+	stuck, err := f.apply(ctx, sha, true)
+	if err != nil {
 		return incident.Outcome{}, err
+	}
+	if stuck != "" {
+		return incident.Outcome{Phase: incident.Escalated, Reason: explainVerdict(verdict) + "; reverted in git, but: " + stuck}, nil
 	}
 	return incident.Outcome{Phase: incident.RolledBack, Reason: fmt.Sprintf(
 		"%s; reverted by pull request %d, and the cluster is back at what git said before", explainVerdict(verdict), reverted.Number)}, nil
@@ -298,25 +302,4 @@ func explainVerdict(v incident.Verdict) string {
 		s += fmt.Sprintf("; %s: %s (%s, must be %s)", c.Name, c.Result, c.Value, c.Must)
 	}
 	return s
-}
-
-var retries = &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second}
-
-// quick activities ask one component one thing.
-var quick = workflow.ActivityOptions{StartToCloseTimeout: 20 * time.Second, ScheduleToCloseTimeout: 30 * time.Minute, RetryPolicy: retries}
-
-// slow activities read or write several things. One that died with its worker is tried again when its heartbeats stop.
-var slow = workflow.ActivityOptions{StartToCloseTimeout: 2 * time.Minute, HeartbeatTimeout: 5 * time.Second,
-	ScheduleToCloseTimeout: 30 * time.Minute, RetryPolicy: retries}
-
-// watch activities wait for something outside, and go on from their heartbeat's details.
-func watch(atMost time.Duration) workflow.ActivityOptions {
-	return workflow.ActivityOptions{StartToCloseTimeout: atMost, HeartbeatTimeout: 5 * time.Second,
-		ScheduleToCloseTimeout: 2 * atMost, RetryPolicy: retries}
-}
-
-// run executes one activity. Cancelling waits for it, so that no write is left half-told.
-func run(ctx workflow.Context, options workflow.ActivityOptions, activity string, in, out any) error {
-	options.WaitForCancellation = true
-	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activity, in).Get(ctx, out)
 }

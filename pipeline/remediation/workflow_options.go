@@ -1,0 +1,29 @@
+package remediation
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+var retries = &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second}
+
+// quick activities ask one component one thing.
+var quick = workflow.ActivityOptions{StartToCloseTimeout: 20 * time.Second, ScheduleToCloseTimeout: 30 * time.Minute, RetryPolicy: retries}
+
+// slow activities read or write several things. One that died with its worker is tried again when its heartbeats stop.
+var slow = workflow.ActivityOptions{StartToCloseTimeout: 2 * time.Minute, HeartbeatTimeout: 5 * time.Second,
+	ScheduleToCloseTimeout: 30 * time.Minute, RetryPolicy: retries}
+
+// watch activities wait for something outside, and go on from their heartbeat's details.
+func watch(atMost time.Duration) workflow.ActivityOptions {
+	return workflow.ActivityOptions{StartToCloseTimeout: atMost, HeartbeatTimeout: 5 * time.Second,
+		ScheduleToCloseTimeout: 2 * atMost, RetryPolicy: retries}
+}
+
+// run executes one activity. Cancelling waits for it, so that no write is left half-told.
+func run(ctx workflow.Context, options workflow.ActivityOptions, activity string, in, out any) error {
+	options.WaitForCancellation = true
+	return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, options), activity, in).Get(ctx, out)
+}
