@@ -92,7 +92,7 @@ type secrets struct {
 func defaults() Config {
 	var c Config
 	c.Server.Address = ":8080"
-	c.NATS.URL = "nats://127.0.0.1:4222"
+	c.NATS.URL, c.NATS.Prefix = "nats://127.0.0.1:4222", "cortexops"
 	c.Temporal.Address, c.Temporal.Namespace, c.Temporal.TaskQueue = "127.0.0.1:7233", "default", "cortexops"
 	c.Forge.API, c.Forge.Base = "https://api.github.com/", "main"
 	c.Git.AuthorName, c.Git.AuthorEmail = "CortexOps", "cortexops@localhost"

@@ -116,6 +116,9 @@ func (t *tally) see(e event) {
 		if e.Action == "fail" {
 			fmt.Fprint(t.out, strings.Join(said, ""))
 		}
+		if e.Action == "skip" {
+			e.Action = "none" // it has no tests
+		}
 		fmt.Fprintf(t.out, "%-4s %s %.1fs\n", e.Action, e.Package, e.Elapsed)
 		return
 	}
