@@ -26,8 +26,9 @@
 //	                  dry-run and server-side apply of those objects, and the wait for their rollout.
 //	VERIFYING         verify asks Prometheus until every check has held for its time (SUCCEEDED) or the window is
 //	                  over. No data: ESCALATED, a person is asked, nothing is reverted on silence.
-//	ROLLING_BACK      a failed verdict: a revert commit, its pull request, our merge, the same apply: ROLLED_BACK, and
-//	                  the incident is escalated, since it is still open.
+//	ROLLING_BACK      a failed verdict: a revert commit and its pull request, rehearsed (rendering, dry-run, policy)
+//	                  before our merge, then the same apply: ROLLED_BACK, and the incident is escalated, since it
+//	                  is still open.
 //
 // health answers /debug/healthz, /livez, /readyz and /metrics beside all of this. The nouns are in incident; who is
 // wired to whom is in cmd/cortexops/serve.go.

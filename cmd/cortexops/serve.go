@@ -83,7 +83,7 @@ func serve(ctx context.Context, c Config, log *slog.Logger) error {
 		return fmt.Errorf("start the Temporal worker: %w", err)
 	}
 	defer w.Stop()
-	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book}
+	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended}
 	checks, err := health.New(health.Options{Metrics: prometheus.DefaultGatherer, Ready: []string{"nats"}, Checks: map[string]func(context.Context) error{
 		"nats": events.Check, "ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "forge": outside.forge.Ping,
 		"prometheus": outside.prometheus.Ping, "temporal": func(ctx context.Context) error {
@@ -131,18 +131,21 @@ func routes(c Config, log *slog.Logger, events *bus.Bus, checks *health.Health) 
 func listen(ctx context.Context, address string, h http.Handler, log *slog.Logger) error {
 	server := intake.Server(h)
 	server.Addr = address
-	stopped := context.AfterFunc(ctx, func() {
+	drained := make(chan struct{})
+	undo := context.AfterFunc(ctx, func() {
+		defer close(drained)
 		bye, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		if err := server.Shutdown(bye); err != nil {
 			log.WarnContext(bye, "stop the web server", "error", err)
 		}
 	})
-	defer stopped()
+	defer undo()
 	log.InfoContext(ctx, "listening", "address", address)
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("listen on %s: %w (is another program there? change server.address)", address, err)
 	}
+	<-drained // what is being answered still needs the bus
 	return nil
 }
 

@@ -91,11 +91,12 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		DryRunner:  &remediation.DryRunner{Book: book, Cluster: o.cluster},
 		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
 		Approver:   &remediation.Approver{Book: book, Forge: o.forge, Rule: judging(c.Forge.User)},
-		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Writer: writer},
-		Applier:    &remediation.Applier{Book: book, Repo: o.repo, Render: locate.Render, Cluster: o.cluster, Canon: plan.Canon},
-		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
-		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
-		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer},
+		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Writer: writer, Rule: judging(c.Forge.User)},
+		Applier: &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Cluster: o.cluster,
+			Rendered: remediation.Rendered{Render: locate.Render, Canon: plan.Canon}},
+		Watcher:  &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
+		Reverter: &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
+		Closer:   &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer},
 	}
 }
 
@@ -118,9 +119,16 @@ func (w watching) Look(ctx context.Context, state json.RawMessage, window time.D
 	return data, verdict, err
 }
 
+// insiders are who the repository knows. On GitHub anybody who can read it can write a review: a stranger's neither
+// approves nor blocks.
+var insiders = map[string]bool{"OWNER": true, "MEMBER": true, "COLLABORATOR": true}
+
 // judging is the pure rule of approval, fed with what the forge says.
 func judging(bot string) remediation.Judging {
 	return func(in remediation.JudgeInput, p forge.Pull, reviews []forge.Review) remediation.Judgement {
+		if p.BaseRef != in.Change.Base {
+			return remediation.Judgement{State: "voided", Why: fmt.Sprintf("It was retargeted to %s; %s was proposed.", p.BaseRef, in.Change.Base)}
+		}
 		state := approval.PullState(p.State)
 		if p.Merged {
 			state = approval.Merged
@@ -128,6 +136,9 @@ func judging(bot string) remediation.Judging {
 		q := approval.In{Change: in.Change, Bot: bot, Needed: in.People, Deadline: in.Deadline, Now: in.Now,
 			Pull: approval.Pull{State: state, HeadSHA: p.HeadSHA, MergedBy: p.MergedBy, MergeSHA: p.MergeSHA, ClosedAt: p.ClosedAt}}
 		for _, r := range reviews {
+			if !insiders[r.Association] {
+				continue
+			}
 			q.Reviews = append(q.Reviews, approval.Review{User: r.User, State: approval.ReviewState(r.State), CommitSHA: r.CommitSHA, SubmittedAt: r.SubmittedAt})
 		}
 		out := approval.Judge(q)

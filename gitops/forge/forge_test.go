@@ -137,9 +137,9 @@ func TestReviews(t *testing.T) {
 	t.Parallel()
 	k, f := newFake(t)
 	k.add(wanted.Head, "")
-	k.reviews = []object{{"id": 7, "state": "APPROVED", "commit_id": "head1", "body": "ok", "user": object{"login": "sam"}, "submitted_at": "2026-05-01T12:00:00Z"}}
+	k.reviews = []object{{"id": 7, "state": "APPROVED", "commit_id": "head1", "body": "ok", "user": object{"login": "sam"}, "submitted_at": "2026-05-01T12:00:00Z", "author_association": "MEMBER"}}
 	got, err := f.Reviews(ctx, 1)
-	want := Review{7, "sam", "APPROVED", "head1", "ok", time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	want := Review{7, "sam", "APPROVED", "head1", "ok", time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), "MEMBER"}
 	if err != nil || len(got) != 1 || got[0] != want {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -99,6 +99,7 @@ type Review struct {
 	CommitSHA   string
 	Body        string
 	SubmittedAt time.Time
+	Association string // of the user with the repository: OWNER | MEMBER | COLLABORATOR | CONTRIBUTOR | NONE | …
 }
 
 // Reviews lists the reviews, oldest first.
@@ -112,7 +113,7 @@ func (f *Forge) Reviews(ctx context.Context, number int) ([]Review, error) {
 		}
 		for _, r := range list {
 			out = append(out, Review{ID: r.GetID(), User: r.GetUser().GetLogin(), State: r.GetState(), CommitSHA: r.GetCommitID(),
-				Body: r.GetBody(), SubmittedAt: r.GetSubmittedAt().Time})
+				Body: r.GetBody(), SubmittedAt: r.GetSubmittedAt().Time, Association: r.GetAuthorAssociation()})
 		}
 		if res.NextPage == 0 {
 			return out, nil

@@ -17,6 +17,9 @@ type Entry struct {
 	At       time.Time       `json:"at"`
 }
 
+// StepEnding is the step of the row that every remediation ends with.
+const StepEnding = "ending"
+
 // EntryKind says what a row records.
 type EntryKind string
 

@@ -124,6 +124,17 @@ func (l *Ledger) Append(ctx context.Context, e incident.Entry) (fresh bool, err 
 	return true, nil
 }
 
+// Ended tells whether the remediation has its ending.
+func (l *Ledger) Ended(ctx context.Context, key incident.Key) (bool, error) {
+	var n int
+	err := l.db.QueryRowContext(ctx, `SELECT count(*) FROM entries WHERE incident=? AND attempt=? AND step=? AND kind=?`,
+		key.Incident, key.Attempt, incident.StepEnding, incident.Event).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look for the ending of %s: %w", key.Workflow(), err)
+	}
+	return n > 0, nil
+}
+
 // chain hashes a row with the hash of the row before it.
 func chain(prev string, seq int64, e incident.Entry, at string) string {
 	return incident.Digest(prev, strconv.FormatInt(seq, 10), e.Incident, strconv.Itoa(e.Attempt), string(e.Phase), e.Step,

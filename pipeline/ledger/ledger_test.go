@@ -54,6 +54,29 @@ func TestAppendIsOncePerStep(t *testing.T) {
 	}
 }
 
+func TestEnded(t *testing.T) {
+	t.Parallel()
+	l, _ := open(t)
+	key := incident.Key{Incident: "0123456789ab", Attempt: 1}
+	for _, c := range []struct {
+		step string
+		kind incident.EntryKind
+		want bool
+	}{{"merge", incident.Done, false}, {incident.StepEnding, incident.Event, true}} {
+		e := entry(c.step)
+		e.Kind = c.kind
+		if _, err := l.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := l.Ended(t.Context(), key); err != nil || got != c.want {
+			t.Errorf("after %s: %v %v", c.step, got, err)
+		}
+	}
+	if got, err := l.Ended(t.Context(), incident.Key{Incident: key.Incident, Attempt: 2}); err != nil || got {
+		t.Errorf("another attempt: %v %v", got, err)
+	}
+}
+
 func TestConcurrentWritersKeepOneChain(t *testing.T) {
 	t.Parallel()
 	l, path := open(t)

@@ -18,11 +18,17 @@ type Rendering func(files locate.Files, overlay string) ([]locate.Object, error)
 
 // Applier is the activity of APPLYING, and of the apply of a revert.
 type Applier struct {
-	Book    Book
-	Repo    Mirror
-	Render  Rendering
-	Cluster Cluster
-	Canon   func(incident.Resource, []byte) incident.RenderedObject
+	Book     Book
+	Repo     Mirror
+	Base     string // the branch that is deployed
+	Cluster  Cluster
+	Rendered Rendered
+}
+
+// Rendered is how objects come out of files, and how two of them are compared.
+type Rendered struct {
+	Render Rendering
+	Canon  func(incident.Resource, []byte) incident.RenderedObject
 }
 
 // ApplyInput is what Apply and Wait are asked.
@@ -40,6 +46,37 @@ func (in ApplyInput) phase() incident.Phase {
 	return incident.Applying
 }
 
+// approved are the objects as a person agreed to them, and the name of their step in the ledger.
+func (in ApplyInput) approved(p incident.Proposal) ([]incident.RenderedObject, string) {
+	if in.Revert {
+		return p.Before, "apply-revert"
+	}
+	return p.Objects, "apply"
+}
+
+// Rehearse holds a commit that is not merged yet to the approved rendering, and dry-runs it: what would be refused
+// after the merge is refused before it.
+func (a *Applier) Rehearse(ctx context.Context, in ApplyInput) error {
+	defer beat(ctx)()
+	proposal, err := get[incident.Proposal](ctx, a.Book, in.Proposal)
+	if err != nil {
+		return err
+	}
+	approved, _ := in.approved(proposal)
+	if err := a.Repo.Fetch(ctx); err != nil {
+		return classify(err)
+	}
+	if err := a.same(in.Merge, proposal, approved); err != nil {
+		return err
+	}
+	for _, o := range approved {
+		if _, err := a.Cluster.DryRun(ctx, o.JSON); err != nil {
+			return classify(err)
+		}
+	}
+	return nil
+}
+
 // Apply applies exactly the changed objects of the merged revision, and only if they render as they were approved.
 func (a *Applier) Apply(ctx context.Context, in ApplyInput) error {
 	defer beat(ctx)()
@@ -47,13 +84,18 @@ func (a *Applier) Apply(ctx context.Context, in ApplyInput) error {
 	if err != nil {
 		return err
 	}
-	approved := proposal.Objects
-	step := "apply"
-	if in.Revert {
-		approved, step = proposal.Before, "apply-revert"
+	approved, step := in.approved(proposal)
+	if err := a.Repo.Fetch(ctx); err != nil {
+		return classify(err)
 	}
-	if err := a.same(ctx, in.Merge, proposal, approved); err != nil {
-		return err
+	head, err := a.Repo.Head(a.Base)
+	if err != nil {
+		return classify(err)
+	}
+	for _, sha := range []string{in.Merge, head} { // an apply that comes late must not undo what was merged after it
+		if err := a.same(sha, proposal, approved); err != nil {
+			return err
+		}
 	}
 	for i, o := range approved {
 		// Look first: after a crash the API server may have it already.
@@ -76,15 +118,12 @@ func (a *Applier) Apply(ctx context.Context, in ApplyInput) error {
 }
 
 // same refuses a revision that renders anything but what was approved.
-func (a *Applier) same(ctx context.Context, sha string, p incident.Proposal, approved []incident.RenderedObject) error {
-	if err := a.Repo.Fetch(ctx); err != nil {
-		return classify(err)
-	}
+func (a *Applier) same(sha string, p incident.Proposal, approved []incident.RenderedObject) error {
 	files, err := a.Repo.Snapshot(sha)
 	if err != nil {
 		return err
 	}
-	rendered, err := a.Render(files, p.Overlay)
+	rendered, err := a.Rendered.Render(files, p.Overlay)
 	if err != nil {
 		return temporal.NewNonRetryableApplicationError(fmt.Sprintf("render %s at %s: %v", p.Overlay, sha, err), "Invalid", nil)
 	}
@@ -95,7 +134,7 @@ func (a *Applier) same(ctx context.Context, sha string, p incident.Proposal, app
 			if o.Group != r.Group || o.Kind != r.Kind || o.Namespace != r.Namespace || o.Name != r.Name {
 				continue
 			}
-			found = a.Canon(r, o.JSON).Digest == want.Digest
+			found = a.Rendered.Canon(r, o.JSON).Digest == want.Digest
 		}
 		if !found {
 			return temporal.NewNonRetryableApplicationError(fmt.Sprintf(
@@ -118,6 +157,9 @@ func (a *Applier) Wait(ctx context.Context, in ApplyInput) (Rollout, error) {
 	if err != nil {
 		return Rollout{}, err
 	}
+	if in.Revert { // what was there before may well have been unhealthy
+		return a.back(ctx, in, proposal)
+	}
 	var refs []delivery.Ref
 	for _, o := range proposal.Objects {
 		r := o.Resource
@@ -128,10 +170,7 @@ func (a *Applier) Wait(ctx context.Context, in ApplyInput) (Rollout, error) {
 	if errors.As(err, &stuck) {
 		return Rollout{Stuck: stuck.Error()}, nil
 	}
-	if err != nil || !in.Revert {
-		return Rollout{}, classify(err)
-	}
-	return a.back(ctx, in, proposal)
+	return Rollout{}, classify(err)
 }
 
 // back verifies a revert: what is live must be what git said before our change.

@@ -53,7 +53,7 @@ func (a *Approver) Judge(ctx context.Context, in JudgeInput) (Judgement, error) 
 	if len(seen.By) > 0 {
 		who = seen.By[0]
 	}
-	return seen, note(ctx, a.Book, in.Key, incident.ApprovalPending, "approval", incident.Event, who, seen)
+	return seen, note(ctx, a.Book, in.Key, incident.ApprovalPending, "approval-"+seen.State, incident.Event, who, seen)
 }
 
 // Expire closes the pull request.

@@ -93,6 +93,9 @@ func classify(err error) error {
 		notClean     *repo.NotClean
 		moved        *repo.Moved
 	)
+	if err == nil {
+		return nil
+	}
 	kind := ""
 	switch {
 	case errors.As(err, &forbidden), errors.As(err, &unauthorized), errors.As(err, &forgeDenied), errors.As(err, &gitDenied):

@@ -2,6 +2,7 @@ package remediation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,31 +34,32 @@ type Ending struct {
 
 // Close tells everybody who looks how it ended.
 func (c *Closer) Close(ctx context.Context, in Ending) error {
-	if in.Change.Number != 0 {
-		if err := c.onForge(ctx, in); err != nil {
-			return classify(err)
-		}
-	}
-	if in.Merge != "" {
-		text := fmt.Sprintf("Cortexops-Workflow: %s\nCortexops-Outcome: %s\n\n%s\n", in.Key.Workflow(), in.Outcome.Phase, in.Outcome.Reason)
-		if err := c.Repo.Note(ctx, in.Merge, text); err != nil {
-			return classify(err)
-		}
-	}
+	// The ledger first: it must know the ending even where the forge does not answer.
 	if in.Outcome.Phase == incident.Escalated || in.Outcome.Phase == incident.RolledBack {
 		if err := note(ctx, c.Book, in.Key, in.Outcome.Phase, "escalated", incident.Event, actor, in.Outcome); err != nil {
 			return err
 		}
 	}
 	fresh, err := c.ending(ctx, in)
+	if err != nil {
+		return err
+	}
 	if fresh {
 		endings.WithLabelValues(string(in.Outcome.Phase), in.Playbook).Inc()
 	}
-	return err
+	var onForge, noted error
+	if in.Change.Number != 0 {
+		onForge = c.onForge(ctx, in)
+	}
+	if in.Merge != "" {
+		text := fmt.Sprintf("Cortexops-Workflow: %s\nCortexops-Outcome: %s\n\n%s\n", in.Key.Workflow(), in.Outcome.Phase, in.Outcome.Reason)
+		noted = c.Repo.Note(ctx, in.Merge, text)
+	}
+	return classify(errors.Join(onForge, noted))
 }
 
 func (c *Closer) ending(ctx context.Context, in Ending) (bool, error) {
-	e, err := entry(in.Key, in.Outcome.Phase, "ending", incident.Event, actor, in.Outcome)
+	e, err := entry(in.Key, in.Outcome.Phase, incident.StepEnding, incident.Event, actor, in.Outcome)
 	if err != nil {
 		return false, err
 	}

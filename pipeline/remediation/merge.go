@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 
+	"go.temporal.io/sdk/temporal"
+
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
@@ -12,6 +14,7 @@ type Merger struct {
 	Book   Book
 	Forge  Forge
 	Writer Writer
+	Rule   Judging
 }
 
 // MergeInput is what Merge is asked.
@@ -20,6 +23,7 @@ type MergeInput struct {
 	Proposal string          `json:"proposal"`
 	Change   incident.Change `json:"change"`
 	By       []string        `json:"by"`
+	Judged   JudgeInput      `json:"judged"` // what was asked when it was approved
 }
 
 // Merge merges exactly the approved head, and returns the merge commit.
@@ -27,6 +31,9 @@ func (m *Merger) Merge(ctx context.Context, in MergeInput) (sha string, err erro
 	defer beat(ctx)()
 	proposal, err := get[incident.Proposal](ctx, m.Book, in.Proposal)
 	if err != nil {
+		return "", err
+	}
+	if err := m.still(ctx, in); err != nil {
 		return "", err
 	}
 	err = m.Forge.Status(ctx, in.Change.HeadSHA, checkApproval, "success", "approved by "+strings.Join(in.By, ", "), in.Change.URL)
@@ -39,4 +46,20 @@ func (m *Merger) Merge(ctx context.Context, in MergeInput) (sha string, err erro
 		return map[string]any{"sha": sha, "by": in.By}, err
 	})
 	return sha, err
+}
+
+// still asks again, since a word may have been taken back while nobody was running.
+func (m *Merger) still(ctx context.Context, in MergeInput) error {
+	pull, err := m.Forge.Get(ctx, in.Change.Number)
+	if err != nil {
+		return classify(err)
+	}
+	reviews, err := m.Forge.Reviews(ctx, in.Change.Number)
+	if err != nil {
+		return classify(err)
+	}
+	if seen := m.Rule(in.Judged, pull, reviews); seen.State != "approved" && seen.State != "merged" {
+		return temporal.NewNonRetryableApplicationError(seen.Why, typeWithdrawn, nil)
+	}
+	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
+
 	"github.com/cortexops/cortexops/gitops/forge"
 	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -107,17 +109,33 @@ func (p *Proposer) Propose(ctx context.Context, in ProposeInput) (incident.Chang
 	}
 	change := incident.Change{Repository: p.Repository.Name, Branch: in.Key.Branch(), Base: p.Repository.Base, HeadSHA: sha,
 		Number: pull.Number, URL: pull.URL, OpenedAt: pull.CreatedAt}
+	if pull.HeadSHA != sha && pull.State != "open" { // of an earlier life of this incident: its word is not about this commit
+		return incident.Change{}, temporal.NewNonRetryableApplicationError(
+			fmt.Sprintf("pull request %d of this branch is %s at another commit, %s", pull.Number, pull.State, pull.HeadSHA), "Moved", nil)
+	}
+	return change, nil
+}
+
+// AnnounceInput is what Announce is asked.
+type AnnounceInput struct {
+	Change   incident.Change   `json:"change"`
+	Objects  int               `json:"objects"` // that would change
+	Decision incident.Decision `json:"decision"`
+}
+
+// Announce sets the checks: after the workflow knows the change, so that a failure here does not orphan it.
+func (p *Proposer) Announce(ctx context.Context, in AnnounceInput) error {
 	waiting := fmt.Sprintf("waits for %d approval(s)", max(in.Decision.Approvals, 1))
 	for _, s := range [][3]string{
-		{checkDryRun, "success", fmt.Sprintf("the API server would store %d changed object(s)", len(dry.Objects))},
+		{checkDryRun, "success", fmt.Sprintf("the API server would store %d changed object(s)", in.Objects)},
 		{checkPolicy, "success", "allowed at revision " + short(in.Decision.Revision)},
 		{checkApproval, "pending", waiting},
 	} {
-		if err := p.Forge.Status(ctx, sha, s[0], s[1], s[2], pull.URL); err != nil {
-			return incident.Change{}, classify(err)
+		if err := p.Forge.Status(ctx, in.Change.HeadSHA, s[0], s[1], s[2], in.Change.URL); err != nil {
+			return classify(err)
 		}
 	}
-	return change, nil
+	return nil
 }
 
 // open opens a pull request, once.

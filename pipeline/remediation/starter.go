@@ -37,8 +37,8 @@ func Register(w worker.Registry, a Activities) {
 	w.RegisterWorkflowWithOptions(Remediate, workflow.RegisterOptions{Name: WorkflowName})
 	// An activity's name is its method's: two methods of one name would be one activity to Temporal.
 	for _, f := range []any{
-		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Approver.Judge, a.Approver.Expire, a.Merger.Merge,
-		a.Applier.Apply, a.Applier.Wait, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
+		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Approver.Judge, a.Approver.Expire, a.Merger.Merge,
+		a.Applier.Rehearse, a.Applier.Apply, a.Applier.Wait, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
 	} {
 		w.RegisterActivity(f)
 	}
@@ -49,6 +49,7 @@ type Starter struct {
 	Temporal  client.Client
 	TaskQueue string
 	Book      Book
+	Ended     func(ctx context.Context, key incident.Key) (bool, error)
 }
 
 // Incident starts the remediation of a sealed incident. Told again, it changes nothing.
@@ -61,6 +62,10 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 		return err
 	}
 	key := incident.Key{Incident: inc.ID, Attempt: 1}
+	// Temporal forgets a closed workflow after its retention; the ledger does not.
+	if ended, err := s.Ended(ctx, key); err != nil || ended {
+		return err
+	}
 	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: key.Workflow(), TaskQueue: s.TaskQueue,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,

@@ -18,6 +18,10 @@ const (
 	ActionSignal = "action"
 	// typeRefused is the error type of a write that the forge refused.
 	typeRefused = "Refused"
+	// typeWithdrawn is the error type of a merge whose approval does not stand any more.
+	typeWithdrawn = "Withdrawn"
+	// lookAgain is how long a lost webhook can keep an approval unseen.
+	lookAgain = 5 * time.Minute
 )
 
 // The search attributes, all of type Keyword.
@@ -43,7 +47,8 @@ type flow struct {
 	dryRun  string // digest
 	change  incident.Change
 	by      []string // who approved
-	merge   string   // SHA
+	judged  JudgeInput
+	merge   string // SHA
 	phase   incident.Phase
 }
 
@@ -103,8 +108,12 @@ func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
 	}
 	f.planned.People = max(decision.Approvals, 1)
 	f.enter(ctx, incident.Proposed, f.planned.Summary)
-	return nil, run(ctx, slow, "Propose", ProposeInput{Key: f.start.Key, Proposal: f.planned.Proposal, DryRun: f.dryRun,
+	err := run(ctx, slow, "Propose", ProposeInput{Key: f.start.Key, Proposal: f.planned.Proposal, DryRun: f.dryRun,
 		Decision: decision, Began: f.began}, &f.change)
+	if err != nil {
+		return nil, err
+	}
+	return nil, run(ctx, quick, "Announce", AnnounceInput{Change: f.change, Objects: f.planned.Objects, Decision: decision}, nil)
 }
 
 // approval waits for people. Signals only say that something happened: what counts is what the forge says.
@@ -122,9 +131,12 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 		}
 		switch seen.State {
 		case "approved", "merged":
-			f.by, f.merge = seen.By, seen.Merge
+			f.by, f.merge, f.judged = seen.By, seen.Merge, in
 			return nil, nil
 		case "rejected", "voided":
+			if closed && seen.State == "rejected" { // our own closing, by a forge whose clock is behind
+				return &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}, nil
+			}
 			return &incident.Outcome{Phase: incident.Rejected, Reason: seen.Why}, nil
 		case "expired":
 			if closed {
@@ -144,11 +156,11 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 	}
 }
 
-// wait returns after the next actions, or just after the deadline.
+// wait returns after the next actions, just after the deadline, or after a while, whichever is first.
 func (f *flow) wait(ctx workflow.Context, actions workflow.ReceiveChannel, deadline time.Time) {
 	timerCtx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
-	left := max(deadline.Sub(workflow.Now(ctx))+time.Second, time.Second)
+	left := min(max(deadline.Sub(workflow.Now(ctx))+time.Second, time.Second), lookAgain)
 	workflow.NewSelector(ctx).
 		AddFuture(workflow.NewTimerWithOptions(timerCtx, left, workflow.TimerOptions{Summary: "approval deadline"}), func(workflow.Future) {}).
 		AddReceive(actions, func(c workflow.ReceiveChannel, _ bool) {
@@ -165,7 +177,8 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 		if end, err := f.gate(ctx, incident.GateApply, "policy-merge", nil); err != nil || end != nil {
 			return end, err
 		}
-		err := run(ctx, slow, "Merge", MergeInput{Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by}, &f.merge)
+		err := run(ctx, slow, "Merge", MergeInput{Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by,
+			Judged: f.judged}, &f.merge)
 		if err != nil {
 			return nil, err
 		}
@@ -226,12 +239,16 @@ func (f *flow) rollBack(ctx workflow.Context, verdict incident.Verdict) (inciden
 	if err := run(ctx, slow, "ProposeRevert", in, &reverted); err != nil {
 		return incident.Outcome{}, err
 	}
+	if end, err := f.gate(ctx, incident.GateApply, "policy-revert", nil); err != nil || end != nil {
+		return deref(end), err
+	}
+	rehearsal := ApplyInput{Key: f.start.Key, Proposal: f.planned.Proposal, Merge: reverted.HeadSHA, Revert: true}
+	if err := run(ctx, slow, "Rehearse", rehearsal, nil); err != nil {
+		return incident.Outcome{}, err
+	}
 	var sha string
 	if err := run(ctx, slow, "MergeRevert", RevertMergeInput{RevertInput: in, Revert: reverted}, &sha); err != nil {
 		return incident.Outcome{}, err
-	}
-	if end, err := f.gate(ctx, incident.GateApply, "policy-revert", nil); err != nil || end != nil {
-		return deref(end), err
 	}
 	stuck, err := f.apply(ctx, sha, true)
 	if err != nil {
@@ -267,7 +284,7 @@ func (f *flow) gate(ctx workflow.Context, gate incident.Gate, step string, decis
 // failed is the ending where an activity gave up: once git has changed, a person must look.
 func (f *flow) failed(err error) incident.Outcome {
 	phase := incident.Failed
-	if f.merge != "" {
+	if f.merge != "" || f.phase == incident.Merging || f.phase == incident.ApprovalPending { // git has changed, or may have
 		phase = incident.Escalated
 	}
 	var app *temporal.ApplicationError
@@ -275,18 +292,12 @@ func (f *flow) failed(err error) incident.Outcome {
 		if app.Type() == typeRefused { // a rule of the forge: the pull request stays open for people
 			phase = incident.Escalated
 		}
+		if app.Type() == typeWithdrawn {
+			return incident.Outcome{Phase: incident.Rejected, Reason: app.Message()}
+		}
 		return incident.Outcome{Phase: phase, Reason: fmt.Sprintf("%s: %s: %s", f.phase, app.Type(), app.Message())}
 	}
 	return incident.Outcome{Phase: phase, Reason: fmt.Sprintf("%s: %v", f.phase, err)}
-}
-
-// enter makes the phase visible: search attribute and the details of the Temporal UI.
-func (f *flow) enter(ctx workflow.Context, phase incident.Phase, details string) {
-	f.phase = phase
-	if err := workflow.UpsertTypedSearchAttributes(ctx, phaseAttribute.ValueSet(string(phase))); err != nil {
-		workflow.GetLogger(ctx).Error("show phase", "phase", phase, "error", err)
-	}
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s** %s\n\n%s", phase, f.start.Target, details))
 }
 
 func deref(o *incident.Outcome) incident.Outcome {
@@ -294,12 +305,4 @@ func deref(o *incident.Outcome) incident.Outcome {
 		return incident.Outcome{}
 	}
 	return *o
-}
-
-func explainVerdict(v incident.Verdict) string {
-	s := "verification: " + v.Result
-	for _, c := range v.Checks {
-		s += fmt.Sprintf("; %s: %s (%s, must be %s)", c.Name, c.Result, c.Value, c.Must)
-	}
-	return s
 }

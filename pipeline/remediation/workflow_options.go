@@ -18,7 +18,7 @@ var slow = workflow.ActivityOptions{StartToCloseTimeout: 2 * time.Minute, Heartb
 
 // watch activities wait for something outside, and go on from their heartbeat's details.
 func watch(atMost time.Duration) workflow.ActivityOptions {
-	return workflow.ActivityOptions{StartToCloseTimeout: atMost, HeartbeatTimeout: 5 * time.Second,
+	return workflow.ActivityOptions{StartToCloseTimeout: atMost, HeartbeatTimeout: 10 * time.Second,
 		ScheduleToCloseTimeout: 2 * atMost, RetryPolicy: retries}
 }
 

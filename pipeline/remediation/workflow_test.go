@@ -28,6 +28,7 @@ type world struct {
 	verdict  incident.Verdict
 	rollout  Rollout
 	mergeErr error
+	rehearse error
 
 	calls  []string
 	ending Ending
@@ -61,10 +62,12 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		"Propose": func(ProposeInput) (incident.Change, error) {
 			return incident.Change{Number: 7, OpenedAt: opened, Branch: "cortexops/0123456789ab-1"}, nil
 		},
-		"Judge":  func(in JudgeInput) (Judgement, error) { judged++; return w.judge(judged, in), nil },
-		"Expire": func(JudgeInput) error { return nil },
-		"Merge":  func(MergeInput) (string, error) { return "m", w.mergeErr },
-		"Apply":  func(ApplyInput) error { return nil },
+		"Judge":    func(in JudgeInput) (Judgement, error) { judged++; return w.judge(judged, in), nil },
+		"Expire":   func(JudgeInput) error { return nil },
+		"Merge":    func(MergeInput) (string, error) { return "m", w.mergeErr },
+		"Announce": func(AnnounceInput) error { return nil },
+		"Rehearse": func(ApplyInput) error { return w.rehearse },
+		"Apply":    func(ApplyInput) error { return nil },
 		"Wait": func(in ApplyInput) (Rollout, error) {
 			if in.Revert {
 				return Rollout{}, nil
@@ -148,7 +151,22 @@ func TestEveryEnding(t *testing.T) {
 		}, incident.Escalated, "2 reviews are required", []string{"Apply"}},
 		"no permission": {func(w *world) {
 			w.mergeErr = temporal.NewNonRetryableApplicationError("add this rule", "Unauthorized", nil)
-		}, incident.Failed, "Unauthorized: add this rule", []string{"Apply"}},
+		}, incident.Escalated, "Unauthorized: add this rule", []string{"Apply"}},
+		"an approval taken back": {func(w *world) {
+			w.mergeErr = temporal.NewNonRetryableApplicationError("sam asked for changes", typeWithdrawn, nil)
+		}, incident.Rejected, "sam asked for changes", []string{"Apply"}},
+		"a revert that would not be what was there": {func(w *world) {
+			w.verdict.Result = incident.Fail
+			w.rehearse = temporal.NewNonRetryableApplicationError("does not render", "Mismatch", nil)
+		}, incident.Escalated, "does not render", []string{"MergeRevert"}},
+		"our own close by a slow clock": {func(w *world) {
+			w.judge = func(n int, in JudgeInput) Judgement {
+				if w.count("Expire") > 0 {
+					return Judgement{State: "rejected", Why: "closed"}
+				}
+				return byDeadline(n, in)
+			}
+		}, incident.Expired, "closed", []string{"Merge"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -185,7 +203,7 @@ func TestEveryActivityIsItself(t *testing.T) {
 	t.Parallel()
 	seen := &names{}
 	Register(seen, Activities{})
-	for _, c := range []string{"Plan", "Decide", "DryRun", "Propose", "Judge", "Expire", "Merge", "Apply", "Wait", "Verify", "ProposeRevert", "MergeRevert", "Close"} {
+	for _, c := range []string{"Plan", "Decide", "DryRun", "Propose", "Judge", "Expire", "Merge", "Apply", "Wait", "Verify", "ProposeRevert", "MergeRevert", "Close", "Announce", "Rehearse"} {
 		if n := seen.count(c); n != 1 {
 			t.Errorf("%d activities are called %s", n, c)
 		}

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	queryTimeout = 10 * time.Second
+	queryTimeout = 3 * time.Second // shorter than a heartbeat, so that a server that hangs is an observation without data
 	maxAnswer    = 4 << 20 // bytes of one answer of Prometheus
 	maxWhy       = 200     // bytes of an error that end up in a verdict
 )

@@ -46,7 +46,7 @@ func TestSample(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path != "/prom/api/v1/query" || r.FormValue("query") != "up" || r.FormValue("time") != "" || r.FormValue("timeout") != "10s" {
+				if r.URL.Path != "/prom/api/v1/query" || r.FormValue("query") != "up" || r.FormValue("time") != "" || r.FormValue("timeout") != queryTimeout.String() {
 					t.Errorf("asked %s %v", r.URL, r.Form)
 				}
 				w.WriteHeader(c.status)

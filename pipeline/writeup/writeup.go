@@ -74,7 +74,7 @@ func (Writer) Ending(p incident.Proposal, o incident.Outcome) string {
 		incident.Expired:    "Nobody approved in time. Reopen the incident to ask again; nothing was applied.",
 		incident.Rejected:   "Not approved. Nothing was applied.",
 		incident.Denied:     "Policy refuses this. Nothing was applied.",
-		incident.Failed:     "CortexOps could not go on. Nothing was merged.",
+		incident.Failed:     "CortexOps could not go on.",
 	}[o.Phase]
 	return fmt.Sprintf("### `%s`\n\n%s\n\n%s\n\n%s", o.Phase, said, text(o.Reason), footer(p))
 }
