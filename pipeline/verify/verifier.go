@@ -19,8 +19,8 @@ import (
 
 const (
 	queryTimeout = 3 * time.Second // shorter than a heartbeat, so that a server that hangs is an observation without data
-	maxAnswer    = 4 << 20 // bytes of one answer of Prometheus
-	maxWhy       = 200     // bytes of an error that end up in a verdict
+	maxAnswer    = 4 << 20         // bytes of one answer of Prometheus
+	maxWhy       = 200             // bytes of an error that end up in a verdict
 )
 
 // Verifier asks one Prometheus.
