@@ -48,7 +48,7 @@ func Set(file string, src []byte, sel Selector, p Path, value string) ([]byte, e
 // one is left: a quantity that was a bare number may become 2Gi.
 func writings(node *yaml.Node, value string, sameType bool) []string {
 	var out []string
-	if node.Style == 0 && !(node.Tag == "!!str" && yaml11Word(value)) {
+	if node.Style == 0 && (node.Tag != "!!str" || !yaml11Word(value)) {
 		out = append(out, value)
 	}
 	if !sameType {

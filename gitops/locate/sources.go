@@ -129,12 +129,12 @@ func unsupported(k *types.Kustomization) string {
 
 // references lists the files that k reads, apart from its resources and components.
 func references(k *types.Kustomization) (patches, plain []string) {
-	for _, p := range append(k.Patches, k.PatchesJson6902...) {
+	for _, p := range append(k.Patches, k.PatchesJson6902...) { //nolint:staticcheck // deprecated, and in many repositories
 		if p.Path != "" {
 			patches = append(patches, p.Path)
 		}
 	}
-	for _, p := range k.PatchesStrategicMerge {
+	for _, p := range k.PatchesStrategicMerge { //nolint:staticcheck // as above
 		if !strings.Contains(string(p), "\n") { // else it is the patch itself
 			patches = append(patches, string(p))
 		}
