@@ -36,7 +36,8 @@ type Decision struct {
 	Approvals   int      // people who have to approve: at the gate approve, where it allows; else 0
 	Reasons     []string // sentences, sorted: of a denial, or of the number of people
 	Revision    string   // sha256 over the policy files, in hex
-	InputDigest string   // sha256 of the input as JSON, in hex
+	Input       []byte   // as it was judged: JSON
+	InputDigest string   // sha256 of Input, in hex
 }
 
 // Engine holds the compiled policies. It is safe for concurrent use.
@@ -119,7 +120,7 @@ func (e *Engine) Evaluate(ctx context.Context, gate string, in Input) (Decision,
 		return Decision{}, fmt.Errorf("%w: gate %s: %w", ErrUndecided, gate, err)
 	}
 	sum := sha256.Sum256(raw)
-	d.Revision, d.InputDigest = e.revision, hex.EncodeToString(sum[:])
+	d.Revision, d.Input, d.InputDigest = e.revision, raw, hex.EncodeToString(sum[:])
 	return d, nil
 }
 

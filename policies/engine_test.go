@@ -1,6 +1,8 @@
 package policies
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"strings"
@@ -251,5 +253,22 @@ func BenchmarkEvaluate(b *testing.B) {
 		if _, err := e.Evaluate(b.Context(), Apply, in); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestInputDigestNamesTheInput holds the digest to the bytes that were judged, under which the ledger keeps them.
+func TestInputDigestNamesTheInput(t *testing.T) {
+	t.Parallel()
+	e, err := New(t.Context(), Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := e.Evaluate(t.Context(), Plan, Input{Cluster: "c", Incident: "i", Actor: "bot", Playbook: Playbook{Name: "p", Risk: "low", People: 1},
+		Target: Object{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "n"}, Time: time.Unix(1, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum := sha256.Sum256(d.Input); hex.EncodeToString(sum[:]) != d.InputDigest {
+		t.Errorf("%s is not the digest of %s", d.InputDigest, d.Input)
 	}
 }

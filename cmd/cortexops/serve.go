@@ -69,7 +69,7 @@ func serve(ctx context.Context, c Config, log *slog.Logger) error {
 		return fmt.Errorf("dial Temporal at %s: %w", c.Temporal.Address, err)
 	}
 	defer temporal.Close()
-	outside, err := connect(ctx, c, book)
+	outside, err := connect(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ type outside struct {
 	playbooks  []playbooks.Playbook
 }
 
-func connect(ctx context.Context, c Config, _ *ledger.Ledger) (o outside, err error) {
+func connect(ctx context.Context, c Config) (o outside, err error) {
 	if o.kube, err = kubernetes(c.Kubernetes.Kubeconfig); err != nil {
 		return o, err
 	}
@@ -76,7 +76,7 @@ func kubernetes(kubeconfig string) (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the worker's kubeconfig %q: %w", kubeconfig, err)
 	}
-	rc.UserAgent, rc.Timeout = "cortexops", 0
+	rc.UserAgent = "cortexops"
 	return rc, nil
 }
 
@@ -92,11 +92,10 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
 		Approver:   &remediation.Approver{Book: book, Forge: o.forge, Rule: judging(c.Forge.User)},
 		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Writer: writer, Rule: judging(c.Forge.User)},
-		Applier: &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Cluster: o.cluster,
-			Rendered: remediation.Rendered{Render: locate.Render, Canon: plan.Canon}},
-		Watcher:  &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
-		Reverter: &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
-		Closer:   &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer},
+		Applier:    &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: locate.Render, Cluster: o.cluster},
+		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
+		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
+		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer},
 	}
 }
 

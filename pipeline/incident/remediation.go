@@ -1,6 +1,8 @@
 package incident
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -124,6 +126,12 @@ type RenderedObject struct {
 	Resource Resource `json:"resource"`
 	JSON     []byte   `json:"json"`   // canonical: keys sorted, no space
 	Digest   string   `json:"digest"` // sha256 of JSON, in hex
+}
+
+// Rendered adds the digest to an object in its canonical form.
+func Rendered(r Resource, canonical []byte) RenderedObject {
+	sum := sha256.Sum256(canonical)
+	return RenderedObject{Resource: r, JSON: canonical, Digest: hex.EncodeToString(sum[:])}
 }
 
 // DryRun is what the API server would store.

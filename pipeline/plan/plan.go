@@ -3,10 +3,6 @@
 package plan
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -43,7 +39,10 @@ func (p *Planner) Propose(key incident.Key, inc incident.Incident, baseSHA strin
 		}
 		out.Edits = append(out.Edits, made)
 	}
-	out.Overlay, out.Untouched, out.Files = w.overlay, w.others(), w.files()
+	out.Overlay, out.Untouched = w.overlay, w.others()
+	if out.Files, err = w.files(); err != nil {
+		return incident.Proposal{}, err
+	}
 	if out.Before, err = w.rendered(w.before); err != nil {
 		return incident.Proposal{}, advised(err)
 	}
@@ -69,20 +68,6 @@ func advised(err error) error {
 		return &incident.NoPlan{Why: err.Error()}
 	}
 	return err
-}
-
-// Canon is the canonical form of a rendered object, and its digest.
-func Canon(r incident.Resource, raw []byte) incident.RenderedObject {
-	var v any
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if err := d.Decode(&v); err == nil {
-		if sorted, err := json.Marshal(v); err == nil {
-			raw = sorted
-		}
-	}
-	sum := sha256.Sum256(raw)
-	return incident.RenderedObject{Resource: r, JSON: raw, Digest: hex.EncodeToString(sum[:])}
 }
 
 func join(why []playbooks.Why) string {

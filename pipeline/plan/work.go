@@ -89,10 +89,13 @@ func (w *work) others() []string {
 	return slices.DeleteFunc(slices.Clone(w.overlays), func(o string) bool { return o == w.overlay })
 }
 
-func (w *work) files() []incident.File {
+func (w *work) files() ([]incident.File, error) {
 	var out []incident.File
 	for path, after := range w.now.changed {
-		before, _ := w.before.ReadFile(path) // read before, when it was edited
+		before, err := w.before.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, incident.File{Path: path, Before: before, After: after})
 	}
 	slices.SortFunc(out, func(a, b incident.File) int {
@@ -101,7 +104,7 @@ func (w *work) files() []incident.File {
 		}
 		return 1
 	})
-	return out
+	return out, nil
 }
 
 // rendered is the root object as the overlay renders it from files.
@@ -114,7 +117,7 @@ func (w *work) rendered(files locate.Files) ([]incident.RenderedObject, error) {
 		if o.Group == w.root.Group && o.Kind == w.root.Kind && o.Namespace == w.root.Namespace && o.Name == w.root.Name {
 			r := w.root
 			r.Version = o.Version
-			return []incident.RenderedObject{Canon(r, o.JSON)}, nil
+			return []incident.RenderedObject{incident.Rendered(r, o.JSON)}, nil
 		}
 	}
 	return nil, fmt.Errorf("%s does not render %s", w.overlay, w.root)

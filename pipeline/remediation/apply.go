@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
@@ -13,22 +14,16 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// Rendering renders one overlay of a snapshot.
+// Rendering renders one overlay of a snapshot, each object in its canonical form.
 type Rendering func(files locate.Files, overlay string) ([]locate.Object, error)
 
 // Applier is the activity of APPLYING, and of the apply of a revert.
 type Applier struct {
-	Book     Book
-	Repo     Mirror
-	Base     string // the branch that is deployed
-	Cluster  Cluster
-	Rendered Rendered
-}
-
-// Rendered is how objects come out of files, and how two of them are compared.
-type Rendered struct {
-	Render Rendering
-	Canon  func(incident.Resource, []byte) incident.RenderedObject
+	Book    Book
+	Repo    Mirror
+	Base    string // the branch that is deployed
+	Render  Rendering
+	Cluster Cluster
 }
 
 // ApplyInput is what Apply and Wait are asked.
@@ -92,7 +87,7 @@ func (a *Applier) Apply(ctx context.Context, in ApplyInput) error {
 	if err != nil {
 		return classify(err)
 	}
-	for _, sha := range []string{in.Merge, head} { // an apply that comes late must not undo what was merged after it
+	for _, sha := range slices.Compact([]string{in.Merge, head}) { // an apply that comes late must not undo what was merged after it
 		if err := a.same(sha, proposal, approved); err != nil {
 			return err
 		}
@@ -123,7 +118,7 @@ func (a *Applier) same(sha string, p incident.Proposal, approved []incident.Rend
 	if err != nil {
 		return err
 	}
-	rendered, err := a.Rendered.Render(files, p.Overlay)
+	rendered, err := a.Render(files, p.Overlay)
 	if err != nil {
 		return temporal.NewNonRetryableApplicationError(fmt.Sprintf("render %s at %s: %v", p.Overlay, sha, err), "Invalid", nil)
 	}
@@ -134,7 +129,7 @@ func (a *Applier) same(sha string, p incident.Proposal, approved []incident.Rend
 			if o.Group != r.Group || o.Kind != r.Kind || o.Namespace != r.Namespace || o.Name != r.Name {
 				continue
 			}
-			found = a.Rendered.Canon(r, o.JSON).Digest == want.Digest
+			found = incident.Rendered(r, o.JSON).Digest == want.Digest
 		}
 		if !found {
 			return temporal.NewNonRetryableApplicationError(fmt.Sprintf(

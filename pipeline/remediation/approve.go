@@ -14,8 +14,17 @@ type Judging func(in JudgeInput, pull forge.Pull, reviews []forge.Review) Judgem
 // Approver is the activity of APPROVAL_PENDING.
 type Approver struct {
 	Book  Book
-	Forge Forge
-	Rule  Judging
+	Forge interface {
+		Reviewed
+		Close(ctx context.Context, number int) error
+	}
+	Rule Judging
+}
+
+// Reviewed is a pull request as people left it.
+type Reviewed interface {
+	Get(ctx context.Context, number int) (forge.Pull, error)
+	Reviews(ctx context.Context, number int) ([]forge.Review, error)
 }
 
 // JudgeInput is what Judge is asked.
@@ -35,19 +44,24 @@ type Judgement struct {
 	Why   string   `json:"why"`
 }
 
-// Judge reads the forge and applies the rule.
+// read reads the forge and applies the rule.
+func (rule Judging) read(ctx context.Context, f Reviewed, in JudgeInput) (Judgement, error) {
+	pull, err := f.Get(ctx, in.Change.Number)
+	if err != nil {
+		return Judgement{}, classify(err)
+	}
+	reviews, err := f.Reviews(ctx, in.Change.Number)
+	if err != nil {
+		return Judgement{}, classify(err)
+	}
+	return rule(in, pull, reviews), nil
+}
+
+// Judge tells how the change stands; what is more than waiting goes into the ledger.
 func (a *Approver) Judge(ctx context.Context, in JudgeInput) (Judgement, error) {
-	pull, err := a.Forge.Get(ctx, in.Change.Number)
-	if err != nil {
-		return Judgement{}, classify(err)
-	}
-	reviews, err := a.Forge.Reviews(ctx, in.Change.Number)
-	if err != nil {
-		return Judgement{}, classify(err)
-	}
-	seen := a.Rule(in, pull, reviews)
-	if seen.State == "pending" {
-		return seen, nil
+	seen, err := a.Rule.read(ctx, a.Forge, in)
+	if err != nil || seen.State == "pending" {
+		return seen, err
 	}
 	who := actor
 	if len(seen.By) > 0 {

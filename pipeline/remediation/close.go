@@ -17,9 +17,22 @@ var endings = promauto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_rem
 // Closer writes the ending: on the pull request, in git's notes, in the ledger.
 type Closer struct {
 	Book   Book
-	Repo   Branches
-	Forge  Forge
+	Repo   Notes
+	Forge  Marks
 	Writer Writer
+}
+
+// Notes adds to the git notes of a commit.
+type Notes interface {
+	Note(ctx context.Context, sha, text string) error
+}
+
+// Marks is what is left on a pull request at the end.
+type Marks interface {
+	Statuses
+	Comment(ctx context.Context, number int, marker, body string) error
+	Label(ctx context.Context, number int, labels ...string) error
+	Close(ctx context.Context, number int) error
 }
 
 // Ending is what Close is told.

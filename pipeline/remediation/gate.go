@@ -2,7 +2,6 @@ package remediation
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -56,10 +55,8 @@ func (g *Gatekeeper) Decide(ctx context.Context, in GateInput) (incident.Decisio
 	step := in.Step
 	if !d.Allow {
 		step = "policy_violation"
-		if data, err := json.Marshal(question); err == nil { // the input, so that the decision can be replayed
-			if _, err := g.Book.PutBlob(ctx, data); err != nil {
-				return incident.Decision{}, err
-			}
+		if _, err := g.Book.PutBlob(ctx, said.Input); err != nil { // under InputDigest, so that the decision can be repeated
+			return incident.Decision{}, err
 		}
 	}
 	return d, note(ctx, g.Book, in.Key, in.Phase, step, incident.Event, actor, d)

@@ -11,10 +11,19 @@ import (
 
 // Merger is the activity of MERGING.
 type Merger struct {
-	Book   Book
-	Forge  Forge
+	Book  Book
+	Forge interface {
+		Reviewed
+		Statuses
+		Merging
+	}
 	Writer Writer
 	Rule   Judging
+}
+
+// Merging merges exactly one head.
+type Merging interface {
+	Merge(ctx context.Context, number int, sha, title, message string) (string, error)
 }
 
 // MergeInput is what Merge is asked.
@@ -33,8 +42,12 @@ func (m *Merger) Merge(ctx context.Context, in MergeInput) (sha string, err erro
 	if err != nil {
 		return "", err
 	}
-	if err := m.still(ctx, in); err != nil {
+	seen, err := m.Rule.read(ctx, m.Forge, in.Judged) // again: a word may have been taken back while nobody was running
+	if err != nil {
 		return "", err
+	}
+	if seen.State != "approved" && seen.State != "merged" {
+		return "", temporal.NewNonRetryableApplicationError(seen.Why, typeWithdrawn, nil)
 	}
 	err = m.Forge.Status(ctx, in.Change.HeadSHA, checkApproval, "success", "approved by "+strings.Join(in.By, ", "), in.Change.URL)
 	if err != nil {
@@ -46,20 +59,4 @@ func (m *Merger) Merge(ctx context.Context, in MergeInput) (sha string, err erro
 		return map[string]any{"sha": sha, "by": in.By}, err
 	})
 	return sha, err
-}
-
-// still asks again, since a word may have been taken back while nobody was running.
-func (m *Merger) still(ctx context.Context, in MergeInput) error {
-	pull, err := m.Forge.Get(ctx, in.Change.Number)
-	if err != nil {
-		return classify(err)
-	}
-	reviews, err := m.Forge.Reviews(ctx, in.Change.Number)
-	if err != nil {
-		return classify(err)
-	}
-	if seen := m.Rule(in.Judged, pull, reviews); seen.State != "approved" && seen.State != "merged" {
-		return temporal.NewNonRetryableApplicationError(seen.Why, typeWithdrawn, nil)
-	}
-	return nil
 }

@@ -20,25 +20,20 @@ const (
 	checkVerify   = "cortexops/verify"
 )
 
-// Branches is the repository as it is written: commits without a checkout, pushes as compare-and-swap.
-type Branches interface {
-	Mirror
+// Pusher writes to the repository: commits without a checkout, pushes as compare-and-swap.
+type Pusher interface {
 	Commit(ctx context.Context, spec repo.CommitSpec) (string, error)
 	Push(ctx context.Context, branch, old, new string) error
-	RevertFiles(ctx context.Context, commit, head string) (map[string][]byte, error)
-	Note(ctx context.Context, sha, text string) error
 }
 
-// Forge is where the pull requests are. Each of its writes looks first.
-type Forge interface {
+// Pulls opens pull requests. It looks first, as every writer to the forge does.
+type Pulls interface {
 	OpenPull(ctx context.Context, p forge.NewPull) (forge.Pull, error)
-	Get(ctx context.Context, number int) (forge.Pull, error)
-	Reviews(ctx context.Context, number int) ([]forge.Review, error)
-	Merge(ctx context.Context, number int, sha, title, message string) (string, error)
-	Close(ctx context.Context, number int) error
-	Comment(ctx context.Context, number int, marker, body string) error
+}
+
+// Statuses sets a check on a commit.
+type Statuses interface {
 	Status(ctx context.Context, sha, context, state, description, target string) error
-	Label(ctx context.Context, number int, labels ...string) error
 }
 
 // Writer makes every text that people read.
@@ -52,9 +47,12 @@ type Writer interface {
 
 // Proposer is the activity of PROPOSED.
 type Proposer struct {
-	Book       Book
-	Repo       Branches
-	Forge      Forge
+	Book  Book
+	Repo  Pusher
+	Forge interface {
+		Pulls
+		Statuses
+	}
 	Writer     Writer
 	Repository Repository
 }
@@ -139,7 +137,7 @@ func (p *Proposer) Announce(ctx context.Context, in AnnounceInput) error {
 }
 
 // open opens a pull request, once.
-func open(ctx context.Context, b Book, f Forge, key incident.Key, phase incident.Phase, step string, n forge.NewPull) (pull forge.Pull, err error) {
+func open(ctx context.Context, b Book, f Pulls, key incident.Key, phase incident.Phase, step string, n forge.NewPull) (pull forge.Pull, err error) {
 	err = write(ctx, b, key, phase, step, func() (any, error) {
 		pull, err = f.OpenPull(ctx, n)
 		return map[string]any{"number": pull.Number, "url": pull.URL}, err

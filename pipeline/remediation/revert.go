@@ -13,11 +13,25 @@ import (
 
 // Reverter is the activity of ROLLING_BACK up to the merge; the apply is Applier's.
 type Reverter struct {
-	Book       Book
-	Repo       Branches
-	Forge      Forge
+	Book Book
+	Repo interface {
+		Mirror
+		Pusher
+		History
+	}
+	Forge interface {
+		Pulls
+		Statuses
+		Merging
+	}
 	Writer     Writer
 	Repository Repository
+}
+
+// History is what a revert rests on.
+type History interface {
+	Parents(sha string) ([]string, error)
+	RevertFiles(ctx context.Context, commit, head string) (map[string][]byte, error)
 }
 
 // RevertInput is what ProposeRevert is asked.
@@ -59,24 +73,38 @@ func (r *Reverter) ProposeRevert(ctx context.Context, in RevertInput) (incident.
 		URL: pull.URL, OpenedAt: pull.CreatedAt}, nil
 }
 
-// commit returns the revert commit: the one that an earlier try pushed, or a new one on the base's head.
+// commit returns the revert commit, on the base's head or where an earlier try put it. What is on the branch already
+// must be the very commit that we would make there: it was approved with the change, and nobody will read it again.
 func (r *Reverter) commit(ctx context.Context, in RevertInput, message string) (string, error) {
 	if err := r.Repo.Fetch(ctx); err != nil {
 		return "", err
 	}
-	sha, err := r.Repo.Head(in.Key.RevertBranch())
-	if err == nil || !errors.Is(err, repo.ErrNoBranch) {
-		return sha, err
-	}
-	head, err := r.Repo.Head(r.Repository.Base)
+	parent, err := r.Repo.Head(r.Repository.Base)
 	if err != nil {
 		return "", err
 	}
-	files, err := r.Repo.RevertFiles(ctx, in.Change.HeadSHA, head)
+	there, err := r.Repo.Head(in.Key.RevertBranch())
+	if err != nil && !errors.Is(err, repo.ErrNoBranch) {
+		return "", err
+	}
+	if there != "" {
+		parents, err := r.Repo.Parents(there)
+		if err != nil {
+			return "", err
+		}
+		if len(parents) == 1 {
+			parent = parents[0]
+		}
+	}
+	files, err := r.Repo.RevertFiles(ctx, in.Change.HeadSHA, parent)
 	if err != nil {
 		return "", err
 	}
-	return r.Repo.Commit(ctx, repo.CommitSpec{Parent: head, Files: files, Message: message, Author: r.Repository.Author, When: in.Date})
+	sha, err := r.Repo.Commit(ctx, repo.CommitSpec{Parent: parent, Files: files, Message: message, Author: r.Repository.Author, When: in.Date})
+	if err == nil && there != "" && there != sha {
+		return "", &repo.Moved{Branch: in.Key.RevertBranch(), Want: sha, Have: there}
+	}
+	return sha, err
 }
 
 // RevertMergeInput is what MergeRevert is asked.

@@ -57,13 +57,13 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	if inc.State != incident.Sealed {
 		return nil
 	}
-	digest, err := put(ctx, s.Book, inc)
-	if err != nil {
-		return err
-	}
 	key := incident.Key{Incident: inc.ID, Attempt: 1}
 	// Temporal forgets a closed workflow after its retention; the ledger does not.
 	if ended, err := s.Ended(ctx, key); err != nil || ended {
+		return err
+	}
+	digest, err := put(ctx, s.Book, inc)
+	if err != nil {
 		return err
 	}
 	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{

@@ -275,6 +275,9 @@ func (f *flow) gate(ctx workflow.Context, gate incident.Gate, step string, decis
 	if d.Allow {
 		return nil, nil
 	}
+	if f.phase == incident.RollingBack {
+		return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("it did not help, and policy refuses the revert: %v", d.Reasons)}, nil
+	}
 	if f.merge != "" { // it is in git already: a person must bring the two together
 		return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("merged, but policy refuses to apply it: %v", d.Reasons)}, nil
 	}

@@ -71,7 +71,7 @@ func (Writer) Ending(p incident.Proposal, o incident.Outcome) string {
 		incident.Succeeded:  "It worked: the metrics are stable.",
 		incident.RolledBack: "It did not help, and is rolled back. **Escalated**: the incident is still open and a person is needed.",
 		incident.Escalated:  "**Escalated**: a person is needed.",
-		incident.Expired:    "Nobody approved in time. Reopen the incident to ask again; nothing was applied.",
+		incident.Expired:    "Nobody approved in time. Nothing was applied.",
 		incident.Rejected:   "Not approved. Nothing was applied.",
 		incident.Denied:     "Policy refuses this. Nothing was applied.",
 		incident.Failed:     "CortexOps could not go on.",

@@ -26,16 +26,11 @@ func Tell(ctx context.Context, s *stack.Stack, t *Teller) error {
 	if err != nil {
 		return err
 	}
-	var merges []time.Time
-	for _, p := range pulls {
-		if p.MergedAt != nil {
-			merges = append(merges, *p.MergedAt)
-		}
-	}
 	writes, err := WorkloadWrites(s.Kube.AuditLog)
 	if err != nil {
 		return err
 	}
+	merges := Merges(pulls)
 	t.say("%d pull requests, %d merged, %d applied to the cluster", len(pulls), len(merges), Applied(writes))
 	if bad := Unrehearsed(writes, merges); len(bad) > 0 || Applied(writes) != len(merges) {
 		return fmt.Errorf("%d writes for %d merges, of them without their dry-run: %v", Applied(writes), len(merges), bad)

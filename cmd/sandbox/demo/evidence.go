@@ -90,6 +90,16 @@ func Unrehearsed(writes []WorkloadWrite, merges []time.Time) (bad []string) {
 	return bad
 }
 
+// Merges are the times at which pull requests were merged.
+func Merges(pulls []Pull) (at []time.Time) {
+	for _, p := range pulls {
+		if p.MergedAt != nil {
+			at = append(at, *p.MergedAt)
+		}
+	}
+	return at
+}
+
 // Applied counts the writes that were no dry-runs.
 func Applied(writes []WorkloadWrite) (n int) {
 	for _, w := range writes {

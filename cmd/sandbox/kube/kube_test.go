@@ -160,7 +160,7 @@ func TestKubectlVerifiesTheServer(t *testing.T) {
 	t.Parallel()
 	kubectl, err := exec.LookPath("kubectl")
 	if err != nil {
-		t.Skip("kubectl is not installed")
+		t.Skip("not run: kubectl is not installed")
 	}
 	out, err := exec.CommandContext(t.Context(), kubectl, "--kubeconfig", shared.Kube.AdminKubeconfig, "get", "nodes", "-o", "name").CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != "node/sandbox" {
