@@ -118,11 +118,7 @@ func (w watching) Look(ctx context.Context, state json.RawMessage, window time.D
 	return data, verdict, err
 }
 
-// insiders are who the repository knows. On GitHub anybody who can read it can write a review: a stranger's neither
-// approves nor blocks.
-var insiders = map[string]bool{"OWNER": true, "MEMBER": true, "COLLABORATOR": true}
-
-// judging is the pure rule of approval, fed with what the forge says.
+// judging is the pure rule of approval, fed with what the forge says. Who may not push neither approves nor blocks.
 func judging(bot string) remediation.Judging {
 	return func(in remediation.JudgeInput, p forge.Pull, reviews []forge.Review) remediation.Judgement {
 		if p.BaseRef != in.Change.Base {
@@ -135,7 +131,7 @@ func judging(bot string) remediation.Judging {
 		q := approval.In{Change: in.Change, Bot: bot, Needed: in.People, Deadline: in.Deadline, Now: in.Now,
 			Pull: approval.Pull{State: state, HeadSHA: p.HeadSHA, MergedBy: p.MergedBy, MergeSHA: p.MergeSHA, ClosedAt: p.ClosedAt}}
 		for _, r := range reviews {
-			if !insiders[r.Association] {
+			if !r.MayWrite {
 				continue
 			}
 			q.Reviews = append(q.Reviews, approval.Review{User: r.User, State: approval.ReviewState(r.State), CommitSHA: r.CommitSHA, SubmittedAt: r.SubmittedAt})

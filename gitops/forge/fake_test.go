@@ -15,16 +15,17 @@ type object = map[string]any
 
 // fake answers like GitHub, as far as these tests go. It counts writes and can refuse the next one or lose its answer.
 type fake struct {
-	mu       sync.Mutex
-	pulls    []object
-	comments []object
-	statuses []object
-	reviews  []object
-	writes   []string // METHOD path
-	refuse   map[string]answer
-	lose     map[string]bool   // carried out, and answered 502
-	before   map[string]func() // runs before the call, once
-	srv      *httptest.Server
+	mu          sync.Mutex
+	pulls       []object
+	comments    []object
+	statuses    []object
+	reviews     []object
+	writes      []string          // METHOD path
+	permissions map[string]string // by login
+	refuse      map[string]answer
+	lose        map[string]bool   // carried out, and answered 502
+	before      map[string]func() // runs before the call, once
+	srv         *httptest.Server
 }
 
 type answer struct {
@@ -125,6 +126,10 @@ func (k *fake) serve(r *http.Request, path string, in object) (int, any) {
 		return 200, object{"sha": "merge" + part[1], "merged": true, "message": fmt.Sprint(in["commit_title"], "|", in["commit_message"], "|", in["sha"])}
 	case part[0] == "pulls" && part[2] == "reviews":
 		return 200, k.reviews
+	case part[0] == "collaborators" && k.permissions[part[1]] != "":
+		return 200, object{"permission": k.permissions[part[1]], "user": object{"login": part[1]}}
+	case part[0] == "collaborators":
+		return 404, object{"message": part[1] + " is not a user"}
 	case strings.HasPrefix(path, "/issues/comments/"):
 		id, _ := strconv.Atoi(part[2])
 		k.comments[id-1]["body"] = in["body"]

@@ -13,7 +13,7 @@ import (
 
 var ctx = context.Background()
 
-var wanted = NewPull{Head: "cortexops/abc-1", Base: "main", Title: "fix: memory", Body: "why", Labels: []string{"cortexops", "risk/low"}}
+var wanted = NewPull{Head: "cortexops/abc-1", Base: "main", Title: "fix: memory", Body: "why"}
 
 func TestOpenPull(t *testing.T) {
 	t.Parallel()
@@ -23,15 +23,15 @@ func TestOpenPull(t *testing.T) {
 		number int
 		writes []string
 	}{
-		{"a new one", func(*fake) {}, 1, []string{"POST /pulls", "POST /issues/1/labels"}},
-		{"among others", func(k *fake) { k.add("cortexops/abc-1-revert", ""); k.add("x", "") }, 3, []string{"POST /pulls", "POST /issues/3/labels"}},
-		{"there already", func(k *fake) { k.add(wanted.Head, ""); k.add("x", "") }, 1, []string{"POST /issues/1/labels"}},
-		{"closed already", func(k *fake) { k.add(wanted.Head, "")["state"] = "closed" }, 1, []string{"POST /issues/1/labels"}},
+		{"a new one", func(*fake) {}, 1, []string{"POST /pulls"}},
+		{"among others", func(k *fake) { k.add("cortexops/abc-1-revert", ""); k.add("x", "") }, 3, []string{"POST /pulls"}},
+		{"there already", func(k *fake) { k.add(wanted.Head, ""); k.add("x", "") }, 1, nil},
+		{"closed already", func(k *fake) { k.add(wanted.Head, "")["state"] = "closed" }, 1, nil},
 		{"another worker was quicker", func(k *fake) {
 			k.before["POST /pulls"] = func() { k.add(wanted.Head, "") }
 			k.refuse["POST /pulls"] = answer{422, "A pull request already exists", 1}
-		}, 1, []string{"POST /pulls", "POST /issues/1/labels"}},
-		{"the answer is lost", func(k *fake) { k.lose["POST /pulls"] = true }, 1, []string{"POST /pulls", "POST /issues/1/labels"}},
+		}, 1, []string{"POST /pulls"}},
+		{"the answer is lost", func(k *fake) { k.lose["POST /pulls"] = true }, 1, []string{"POST /pulls"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -137,11 +137,19 @@ func TestReviews(t *testing.T) {
 	t.Parallel()
 	k, f := newFake(t)
 	k.add(wanted.Head, "")
-	k.reviews = []object{{"id": 7, "state": "APPROVED", "commit_id": "head1", "body": "ok", "user": object{"login": "sam"}, "submitted_at": "2026-05-01T12:00:00Z", "author_association": "MEMBER"}}
-	got, err := f.Reviews(ctx, 1)
-	want := Review{7, "sam", "APPROVED", "head1", "ok", time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), "MEMBER"}
-	if err != nil || len(got) != 1 || got[0] != want {
-		t.Errorf("%+v, %v", got, err)
+	k.reviews = []object{{"id": 7, "state": "APPROVED", "commit_id": "head1", "body": "ok", "user": object{"login": "sam"}, "submitted_at": "2026-05-01T12:00:00Z"}}
+	for permission, may := range map[string]bool{"admin": true, "write": true, "read": false, "none": false, "": false} {
+		k.permissions = map[string]string{"sam": permission}
+		got, err := f.Reviews(ctx, 1)
+		want := Review{7, "sam", "APPROVED", "head1", "ok", time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC), may}
+		if err != nil || len(got) != 1 || got[0] != want {
+			t.Errorf("%q: %+v, %v", permission, got, err)
+		}
+	}
+	k.refuse["GET /collaborators/sam/permission"] = answer{403, "Resource not accessible by personal access token", 1}
+	var u *Unauthorized
+	if _, err := f.Reviews(ctx, 1); !errors.As(err, &u) {
+		t.Errorf("a permission that we may not read: %v", err)
 	}
 }
 

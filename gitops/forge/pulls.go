@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/google/go-github/v60/github"
@@ -35,10 +36,9 @@ func pullOf(p *github.PullRequest) Pull {
 // NewPull is what OpenPull is asked for.
 type NewPull struct {
 	Head, Base, Title, Body string
-	Labels                  []string
 }
 
-// OpenPull returns the pull request of the head branch, whatever its state, or opens it. Labels that it lacks are added.
+// OpenPull returns the pull request of the head branch, whatever its state, or opens it.
 func (f *Forge) OpenPull(ctx context.Context, n NewPull) (Pull, error) {
 	number, err := f.find(ctx, n.Head)
 	if errors.Is(err, ErrNotFound) {
@@ -54,9 +54,6 @@ func (f *Forge) OpenPull(ctx context.Context, n NewPull) (Pull, error) {
 		}
 	}
 	if err != nil {
-		return Pull{}, err
-	}
-	if err := f.Label(ctx, number, n.Labels...); err != nil {
 		return Pull{}, err
 	}
 	return f.Get(ctx, number)
@@ -99,12 +96,13 @@ type Review struct {
 	CommitSHA   string
 	Body        string
 	SubmittedAt time.Time
-	Association string // of the user with the repository: OWNER | MEMBER | COLLABORATOR | CONTRIBUTOR | NONE | …
+	MayWrite    bool // whether User may push to the repository; on GitHub anybody who can read it can write a review
 }
 
 // Reviews lists the reviews, oldest first.
 func (f *Forge) Reviews(ctx context.Context, number int) ([]Review, error) {
 	var out []Review
+	writers := map[string]bool{}
 	page := &github.ListOptions{PerPage: perPage}
 	for {
 		list, res, err := f.client.PullRequests.ListReviews(ctx, f.owner, f.repo, number, page)
@@ -112,14 +110,33 @@ func (f *Forge) Reviews(ctx context.Context, number int) ([]Review, error) {
 			return nil, wrap(fmt.Sprintf("read the reviews of pull request %d", number), err)
 		}
 		for _, r := range list {
-			out = append(out, Review{ID: r.GetID(), User: r.GetUser().GetLogin(), State: r.GetState(), CommitSHA: r.GetCommitID(),
-				Body: r.GetBody(), SubmittedAt: r.GetSubmittedAt().Time, Association: r.GetAuthorAssociation()})
+			user := r.GetUser().GetLogin()
+			if _, asked := writers[user]; !asked {
+				if writers[user], err = f.mayWrite(ctx, user); err != nil {
+					return nil, err
+				}
+			}
+			out = append(out, Review{ID: r.GetID(), User: user, State: r.GetState(), CommitSHA: r.GetCommitID(),
+				Body: r.GetBody(), SubmittedAt: r.GetSubmittedAt().Time, MayWrite: writers[user]})
 		}
 		if res.NextPage == 0 {
 			return out, nil
 		}
 		page.Page = res.NextPage
 	}
+}
+
+// mayWrite asks for the user's permission, which "maintain" and "triage" are folded into by GitHub. Who is no user of the
+// forge any more, or is an app, may not.
+func (f *Forge) mayWrite(ctx context.Context, user string) (bool, error) {
+	if user == "" {
+		return false, nil
+	}
+	level, _, err := f.client.Repositories.GetPermissionLevel(ctx, f.owner, f.repo, url.PathEscape(user))
+	if err = wrap("read the permission of "+user, err); errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return level.GetPermission() == "admin" || level.GetPermission() == "write", err
 }
 
 const (

@@ -55,7 +55,7 @@ func TestOnAForge(t *testing.T) {
 	check(t, g.Push(ctx, branch, "", one))
 	check(t, g.Push(ctx, other, "", two))
 
-	n := NewPull{Head: branch, Base: base, Title: "a test", Body: "body", Labels: []string{"cortexops", "risk/low"}}
+	n := NewPull{Head: branch, Base: base, Title: "a test", Body: "body"}
 	pull, err := f.OpenPull(ctx, n)
 	check(t, err)
 	if again, err := f.OpenPull(ctx, n); err != nil || again != pull {
@@ -65,6 +65,7 @@ func TestOnAForge(t *testing.T) {
 		t.Errorf("%+v", pull)
 	}
 	for range 2 {
+		check(t, f.Label(ctx, pull.Number, "cortexops", "risk/low"))
 		check(t, f.Status(ctx, one, "cortexops/policy", "success", "allowed", pull.URL))
 		check(t, f.Comment(ctx, pull.Number, "ending", "done"))
 	}
@@ -76,7 +77,7 @@ func TestOnAForge(t *testing.T) {
 	check(t, err)
 	reviews, err := f.Reviews(ctx, pull.Number)
 	check(t, err)
-	if len(reviews) != 1 || reviews[0].User != "sam" || reviews[0].State != "APPROVED" || reviews[0].CommitSHA != one || reviews[0].SubmittedAt.IsZero() {
+	if len(reviews) != 1 || reviews[0].User != "sam" || reviews[0].State != "APPROVED" || reviews[0].CommitSHA != one || reviews[0].SubmittedAt.IsZero() || !reviews[0].MayWrite {
 		t.Errorf("%+v", reviews)
 	}
 

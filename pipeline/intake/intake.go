@@ -44,6 +44,7 @@ type source struct {
 	admit  func(r *http.Request) bool              // before the body is read; nil admits
 	verify func(r *http.Request, body []byte) bool // before the body is understood; nil verifies
 	decode func(r *http.Request, body []byte, at time.Time) (accepted, error)
+	slots  chan struct{} // one is held by each request that is being read; of its own, so that one source cannot starve another
 }
 
 // accepted is what one payload says; nothing at all when it is of a kind that we do not act on.
@@ -84,9 +85,10 @@ func New(o Options) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	in := &intake{Options: o, metrics: newMetrics(o.Metrics), slots: make(chan struct{}, maxConcurrent)}
+	in := &intake{Options: o, metrics: newMetrics(o.Metrics)}
 	mux := http.NewServeMux()
 	for _, s := range []source{alertmanager(o), flux(o), forge(o)} {
+		s.slots = make(chan struct{}, maxConcurrent)
 		mux.HandleFunc("POST /webhooks/"+s.name, func(w http.ResponseWriter, r *http.Request) { in.serve(w, r, s) })
 	}
 	return mux, nil
@@ -95,7 +97,6 @@ func New(o Options) (http.Handler, error) {
 type intake struct {
 	Options
 	metrics metrics
-	slots   chan struct{} // one is held by each request that is being read
 }
 
 func (in *intake) serve(w http.ResponseWriter, r *http.Request, s source) {
@@ -104,8 +105,8 @@ func (in *intake) serve(w http.ResponseWriter, r *http.Request, s source) {
 		return
 	}
 	select {
-	case in.slots <- struct{}{}:
-		defer func() { <-in.slots }()
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
 	default: // 503 and not 429: Alertmanager gives up on anything below 500
 		in.reject(w, r, s, rejection{status: http.StatusServiceUnavailable, reason: overload, why: "too many webhooks at once, send it again"})
 		return

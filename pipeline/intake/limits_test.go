@@ -71,6 +71,10 @@ func TestTooManyAtOnce(t *testing.T) {
 			t.Fatalf("got %d, want 503", got)
 		}
 	}
+	body := golden(t, "review.json") // one source that is full does not keep another out
+	if r := post(t, url+"/webhooks/forge", body, github("pull_request_review", "d-1", body)); r.status != http.StatusAccepted {
+		t.Errorf("a review meanwhile: %+v", r)
+	}
 	close(bus.hold)
 	for range maxConcurrent {
 		if got := <-statuses; got != http.StatusAccepted {

@@ -30,8 +30,8 @@ type Notes interface {
 // Marks is what is left on a pull request at the end.
 type Marks interface {
 	Statuses
+	Labels
 	Comment(ctx context.Context, number int, marker, body string) error
-	Label(ctx context.Context, number int, labels ...string) error
 	Close(ctx context.Context, number int) error
 }
 

@@ -43,6 +43,7 @@ type Planned struct {
 	Window   time.Duration `json:"window"`
 	Rollback string        `json:"rollback"`
 	Objects  int           `json:"objects"` // that the edits change
+	Risk     string        `json:"risk"`
 }
 
 // Plan finds the playbook, the file and the smallest edit.
@@ -82,5 +83,5 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 		"proposal": digest, "playbook": proposal.Playbook.Name, "playbookDigest": proposal.Playbook.Digest, "base": sha, "edit": summary})
 	pb := proposal.Playbook
 	return Planned{Proposal: digest, Summary: summary, Playbook: pb.Name, People: pb.People, Within: pb.Within,
-		Window: pb.Window, Rollback: pb.Rollback, Objects: len(proposal.Objects)}, err
+		Window: pb.Window, Rollback: pb.Rollback, Objects: len(proposal.Objects), Risk: pb.Risk}, err
 }

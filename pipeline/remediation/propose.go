@@ -36,6 +36,11 @@ type Statuses interface {
 	Status(ctx context.Context, sha, context, state, description, target string) error
 }
 
+// Labels adds labels to a pull request.
+type Labels interface {
+	Label(ctx context.Context, number int, labels ...string) error
+}
+
 // Writer makes every text that people read.
 type Writer interface {
 	Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision, deadline time.Time) (title, body string)
@@ -52,6 +57,7 @@ type Proposer struct {
 	Forge interface {
 		Pulls
 		Statuses
+		Labels
 	}
 	Writer     Writer
 	Repository Repository
@@ -101,7 +107,7 @@ func (p *Proposer) Propose(ctx context.Context, in ProposeInput) (incident.Chang
 	}
 	title, body := p.Writer.Pull(proposal, dry, in.Decision, time.Now().Add(proposal.Playbook.Within))
 	pull, err := open(ctx, p.Book, p.Forge, in.Key, incident.Proposed, "open-pull", forge.NewPull{Head: in.Key.Branch(),
-		Base: p.Repository.Base, Title: title, Body: body, Labels: []string{"cortexops", "risk/" + proposal.Playbook.Risk}})
+		Base: p.Repository.Base, Title: title, Body: body})
 	if err != nil {
 		return incident.Change{}, err
 	}
@@ -118,11 +124,15 @@ func (p *Proposer) Propose(ctx context.Context, in ProposeInput) (incident.Chang
 type AnnounceInput struct {
 	Change   incident.Change   `json:"change"`
 	Objects  int               `json:"objects"` // that would change
+	Risk     string            `json:"risk"`
 	Decision incident.Decision `json:"decision"`
 }
 
-// Announce sets the checks: after the workflow knows the change, so that a failure here does not orphan it.
+// Announce sets the labels and the checks: after the workflow knows the change, so that a failure here does not orphan it.
 func (p *Proposer) Announce(ctx context.Context, in AnnounceInput) error {
+	if err := p.Forge.Label(ctx, in.Change.Number, "cortexops", "risk/"+in.Risk); err != nil {
+		return classify(err)
+	}
 	waiting := fmt.Sprintf("waits for %d approval(s)", max(in.Decision.Approvals, 1))
 	for _, s := range [][3]string{
 		{checkDryRun, "success", fmt.Sprintf("the API server would store %d changed object(s)", in.Objects)},

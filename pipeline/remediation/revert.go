@@ -22,6 +22,7 @@ type Reverter struct {
 	Forge interface {
 		Pulls
 		Statuses
+		Labels
 		Merging
 	}
 	Writer     Writer
@@ -65,7 +66,7 @@ func (r *Reverter) ProposeRevert(ctx context.Context, in RevertInput) (incident.
 		return incident.Change{}, err
 	}
 	pull, err := open(ctx, r.Book, r.Forge, in.Key, incident.RollingBack, "open-revert", forge.NewPull{Head: branch, Base: r.Repository.Base,
-		Title: title, Body: body, Labels: []string{"cortexops", "revert"}})
+		Title: title, Body: body})
 	if err != nil {
 		return incident.Change{}, err
 	}
@@ -119,6 +120,9 @@ func (r *Reverter) MergeRevert(ctx context.Context, in RevertMergeInput) (sha st
 	proposal, err := get[incident.Proposal](ctx, r.Book, in.Proposal)
 	if err != nil {
 		return "", err
+	}
+	if err := r.Forge.Label(ctx, in.Revert.Number, "cortexops", "revert"); err != nil {
+		return "", classify(err)
 	}
 	approved := "a change is approved together with its clean revert; approved by " + strings.Join(in.By, ", ")
 	for _, check := range []string{checkPolicy, checkApproval} {

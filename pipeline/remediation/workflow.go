@@ -113,7 +113,7 @@ func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, run(ctx, quick, "Announce", AnnounceInput{Change: f.change, Objects: f.planned.Objects, Decision: decision}, nil)
+	return nil, run(ctx, quick, "Announce", AnnounceInput{Change: f.change, Objects: f.planned.Objects, Risk: f.planned.Risk, Decision: decision}, nil)
 }
 
 // approval waits for people. Signals only say that something happened: what counts is what the forge says.

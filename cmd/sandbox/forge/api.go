@@ -44,6 +44,8 @@ func (f *Forge) apiRoutes() {
 		"GET /commits/{ref}/status":      f.getStatus,
 		"GET /commits/{ref}/statuses":    f.listStatuses,
 		"GET /git/ref/heads/{branch...}": f.getRef,
+
+		"GET /collaborators/{username}/permission": f.getPermission,
 	} {
 		method, path, _ := strings.Cut(pattern, " ")
 		f.mux.Handle(method+" "+repo+path, f.api(h))

@@ -156,6 +156,17 @@ func (f *Forge) listStatuses(c *call) (int, any, error) {
 	return http.StatusOK, list, err
 }
 
+// getPermission knows the users, who may all push.
+func (f *Forge) getPermission(c *call) (int, any, error) {
+	login := c.r.PathValue("username")
+	if _, ok := f.opt.Users[login]; !ok {
+		return 0, nil, &refusal{Status: http.StatusNotFound, Message: login + " is not a user"}
+	}
+	user := f.wire.user(login)
+	user["role_name"] = "write"
+	return http.StatusOK, object{"permission": "write", "role_name": "write", "user": user}, nil
+}
+
 func (f *Forge) getRef(c *call) (int, any, error) {
 	var o object
 	err := f.view(func(s *state) error {

@@ -24,6 +24,7 @@ func refusals(clash string) map[string]refused {
 		"not a method":           {"sam", "DELETE", "/pulls/1", nil, 404, "Not Found"},
 		"no such pull":           {"sam", "GET", "/pulls/99", nil, 404, "Not Found"},
 		"not a number":           {"sam", "GET", "/pulls/one", nil, 404, "Not Found"},
+		"no such user":           {"sam", "GET", "/collaborators/nobody/permission", nil, 404, "nobody is not a user"},
 		"no such ref":            {"sam", "GET", "/git/ref/heads/none", nil, 404, "Not Found"},
 		"no such comment":        {"sam", "PATCH", "/issues/comments/7", object{"body": "x"}, 404, "Not Found"},
 		"not an object":          {"sam", "POST", "/pulls", "text", 400, "Problems parsing JSON"},

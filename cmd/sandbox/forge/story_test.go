@@ -70,6 +70,9 @@ func (w *world) mergeFirst(main, head string) {
 	if pr := hooks[1].JSON["pull_request"].(map[string]any); pr["merged"] != true || pr["merge_commit_sha"] != m.at("sha") || hooks[0].JSON["after"] != m.at("sha") {
 		t.Errorf("webhooks do not tell of the merge %v", m.at("sha"))
 	}
+	if may := w.call("sam", "GET", "/collaborators/sam/permission", nil).is(200); may.at("permission") != "write" {
+		t.Errorf("sam may %v", may.at("permission"))
+	}
 	if ref := w.call("sam", "GET", "/git/ref/heads/main", nil).is(200); ref.at("object.sha") != m.at("sha") {
 		t.Errorf("main is at %s", ref.Raw)
 	}

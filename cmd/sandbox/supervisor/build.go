@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -52,15 +53,34 @@ func Build(ctx context.Context, progress io.Writer, root string, parts ...string
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return fmt.Errorf("make the folder for programs: %w", err)
 	}
-	for _, t := range targets {
+	// At once: one downloads or links, on one core, while another compiles.
+	var all sync.WaitGroup
+	errs := make([]error, len(targets))
+	progress = &oneByOne{to: progress}
+	for i, t := range targets {
 		if len(parts) > 0 && !slices.Contains(parts, t.name) || t.installed(bin) {
 			continue
 		}
-		if err := t.build(ctx, progress, root, bin); err != nil {
-			return fmt.Errorf("build %s: %w", t.name, err)
-		}
+		all.Go(func() {
+			if err := t.build(ctx, progress, root, bin); err != nil {
+				errs[i] = fmt.Errorf("build %s: %w", t.name, err)
+			}
+		})
 	}
-	return nil
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// oneByOne keeps what several write apart.
+type oneByOne struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (o *oneByOne) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.to.Write(p)
 }
 
 // installed asks the program itself; the product is always built anew.

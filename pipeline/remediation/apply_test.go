@@ -1,0 +1,134 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/cortexops/cortexops/gitops/delivery"
+	"github.com/cortexops/cortexops/gitops/locate"
+	"github.com/cortexops/cortexops/gitops/repo"
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// pages is a ledger in memory.
+type pages struct {
+	rows  []incident.Entry
+	blobs map[string][]byte
+}
+
+func (p *pages) Append(_ context.Context, e incident.Entry) (bool, error) {
+	if slices.ContainsFunc(p.rows, func(o incident.Entry) bool { return o.Step == e.Step && o.Kind == e.Kind }) {
+		return false, nil
+	}
+	p.rows = append(p.rows, e)
+	return true, nil
+}
+
+func (p *pages) PutBlob(_ context.Context, data []byte) (string, error) {
+	if p.blobs == nil {
+		p.blobs = map[string][]byte{}
+	}
+	digest := incident.Digest(string(data))
+	p.blobs[digest] = data
+	return digest, nil
+}
+
+func (p *pages) Blob(_ context.Context, digest string) ([]byte, error) {
+	if data, ok := p.blobs[digest]; ok {
+		return data, nil
+	}
+	return nil, errors.New("no such blob")
+}
+
+func (p *pages) has(step string, kind incident.EntryKind) bool {
+	return slices.ContainsFunc(p.rows, func(e incident.Entry) bool { return e.Step == step && e.Kind == kind })
+}
+
+// line is a mirror whose snapshots are told apart by their commit alone.
+type line struct {
+	Mirror
+	head  string
+	asked *string
+}
+
+func (l line) Fetch(context.Context) error { return nil }
+func (l line) Head(string) (string, error) { return l.head, nil }
+func (l line) Snapshot(sha string) (*repo.Snapshot, error) {
+	*l.asked = sha
+	return nil, nil
+}
+
+// server is a cluster that remembers what was applied to it.
+type server struct {
+	Cluster
+	inSync  bool
+	applied []string
+}
+
+func (s *server) DryRun(context.Context, []byte) (delivery.Change, error) {
+	return delivery.Change{InSync: s.inSync}, nil
+}
+
+func (s *server) Apply(_ context.Context, object []byte) error {
+	s.applied = append(s.applied, string(object))
+	return nil
+}
+
+// TestApplyThatComesLate must not undo what was merged after it: both the merge and the head have to render what was approved.
+func TestApplyThatComesLate(t *testing.T) {
+	t.Parallel()
+	const approved, other = `{"memory":"96Mi"}`, `{"memory":"128Mi"}`
+	r := incident.Resource{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "checkout"}
+	for name, c := range map[string]struct {
+		merge, head string // what they render
+		inSync      bool
+		applied     bool
+		kind        string // of the error
+	}{
+		"in time":                     {approved, approved, false, true, ""},
+		"applied before a crash":      {approved, approved, true, false, ""},
+		"a newer merge went over it":  {approved, other, false, false, "Mismatch"},
+		"the merge is something else": {other, other, false, false, "Mismatch"},
+		"it is not rendered at all":   {"", "", false, false, "Mismatch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			book, cluster, asked := &pages{}, &server{inSync: c.inSync}, ""
+			digest, err := put(t.Context(), book, incident.Proposal{Objects: []incident.RenderedObject{incident.Rendered(r, []byte(approved))}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := &Applier{Book: book, Repo: line{head: "head", asked: &asked}, Base: "main", Cluster: cluster,
+				Render: func(locate.Files, string) ([]locate.Object, error) {
+					json := map[string]string{"merge": c.merge, "head": c.head}[asked]
+					if json == "" {
+						return nil, nil
+					}
+					return []locate.Object{{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, JSON: []byte(json)}}, nil
+				}}
+			var suite testsuite.WorkflowTestSuite
+			env := suite.NewTestActivityEnvironment()
+			env.RegisterActivity(a.Apply)
+			_, err = env.ExecuteActivity(a.Apply, ApplyInput{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Proposal: digest, Merge: "merge"})
+			var app *temporal.ApplicationError
+			if kind := ""; errors.As(err, &app) {
+				if kind = app.Type(); kind != c.kind || !app.NonRetryable() {
+					t.Errorf("%v, want %q", err, c.kind)
+				}
+			} else if err != nil || c.kind != "" {
+				t.Errorf("%v, want %q", err, c.kind)
+			}
+			if (len(cluster.applied) == 1 && cluster.applied[0] == approved) != c.applied || len(cluster.applied) > 1 {
+				t.Errorf("applied %q", cluster.applied)
+			}
+			if done := book.has("apply-0", incident.Done); done != (c.kind == "") {
+				t.Errorf("the ledger's done row is there: %v", done)
+			}
+		})
+	}
+}
