@@ -89,6 +89,16 @@ func New(ctx context.Context, fsys fs.FS) (*Engine, error) {
 // Revision of the policies, in hex.
 func (e *Engine) Revision() string { return e.revision }
 
+// Ping asks every gate about nothing, to see that the engine answers.
+func (e *Engine) Ping(ctx context.Context) error {
+	for name, query := range e.gates {
+		if _, err := query.Eval(ctx, rego.EvalInput(map[string]any{})); err != nil {
+			return fmt.Errorf("gate %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // Evaluate asks the gate. An error, ErrUndecided among others, means that nothing may act.
 func (e *Engine) Evaluate(ctx context.Context, gate string, in Input) (Decision, error) {
 	query, ok := e.gates[gate]

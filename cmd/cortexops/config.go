@@ -128,12 +128,18 @@ func loadConfig(path string) (Config, error) {
 }
 
 // readSecrets is apart from loadConfig: migrate and ledger need none.
-func (c *Config) readSecrets(getenv func(string) string) error {
+func (c *Config) readSecrets(getenv func(string) string, r roles) error {
+	required := map[string]*string{}
+	if r.serve {
+		required["CORTEXOPS_ALERTMANAGER_TOKEN"] = &c.secrets.alertmanagerToken
+		required["CORTEXOPS_FLUX_HMAC_KEY"] = &c.secrets.fluxKey
+		required["CORTEXOPS_FORGE_WEBHOOK_SECRET"] = &c.secrets.forgeWebhookSecret
+	}
+	if r.work {
+		required["CORTEXOPS_FORGE_TOKEN"] = &c.secrets.forgeToken
+	}
 	var missing []error
-	for name, into := range map[string]*string{
-		"CORTEXOPS_ALERTMANAGER_TOKEN": &c.secrets.alertmanagerToken, "CORTEXOPS_FLUX_HMAC_KEY": &c.secrets.fluxKey,
-		"CORTEXOPS_FORGE_TOKEN": &c.secrets.forgeToken, "CORTEXOPS_FORGE_WEBHOOK_SECRET": &c.secrets.forgeWebhookSecret,
-	} {
+	for name, into := range required {
 		if *into = getenv(name); *into == "" {
 			missing = append(missing, fmt.Errorf("the environment variable %s is required", name))
 		}

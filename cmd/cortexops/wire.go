@@ -63,6 +63,12 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 	return o, err
 }
 
+// branch of a pull request.
+func (o outside) branch(ctx context.Context, number int) (string, error) {
+	p, err := o.forge.Get(ctx, number)
+	return p.HeadRef, err
+}
+
 func folder(dir string, builtin fs.FS) fs.FS {
 	if dir == "" {
 		return builtin
@@ -95,6 +101,7 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Applier:    &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: locate.Render, Cluster: o.cluster},
 		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
+		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Writer: writer, Bot: c.Forge.User},
 		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer},
 	}
 }

@@ -74,6 +74,27 @@ func (f *Forge) find(ctx context.Context, head string) (int, error) {
 	return 0, fmt.Errorf("pull request of %s: %w", head, ErrNotFound)
 }
 
+// OpenPulls lists those that are open, from branches of this repository. Merged, MergeSHA and MergedBy are not in a list.
+func (f *Forge) OpenPulls(ctx context.Context) ([]Pull, error) {
+	var out []Pull
+	page := &github.PullRequestListOptions{State: "open", ListOptions: github.ListOptions{PerPage: perPage}}
+	for {
+		list, res, err := f.client.PullRequests.List(ctx, f.owner, f.repo, page)
+		if err != nil {
+			return nil, wrap("list pull requests", err)
+		}
+		for _, p := range list {
+			if p.GetHead().GetRepo().GetFullName() == p.GetBase().GetRepo().GetFullName() { // a fork can name its branches as ours
+				out = append(out, pullOf(p))
+			}
+		}
+		if res.NextPage == 0 {
+			return out, nil
+		}
+		page.Page = res.NextPage
+	}
+}
+
 // Get reads a pull request.
 func (f *Forge) Get(ctx context.Context, number int) (Pull, error) {
 	p, err := f.get(ctx, number)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-github/v60/github"
 )
@@ -41,6 +42,43 @@ func (f *Forge) Comment(ctx context.Context, number int, marker, body string) er
 	}
 	_, _, err = f.client.Issues.CreateComment(ctx, f.owner, f.repo, number, &github.IssueComment{Body: &body})
 	return wrap(fmt.Sprintf("comment on pull request %d", number), err)
+}
+
+// Said is a comment.
+type Said struct {
+	User, Body string
+	At         time.Time // when it was written first
+	MayWrite   bool      // whether User may push to the repository
+}
+
+// Comments lists what was written since then, oldest first.
+func (f *Forge) Comments(ctx context.Context, number int, since time.Time) ([]Said, error) {
+	var out []Said
+	writers := map[string]bool{}
+	since = since.Truncate(time.Second) // of which the forge's times are
+	page := &github.IssueListCommentsOptions{Since: &since, ListOptions: github.ListOptions{PerPage: perPage}}
+	for {
+		list, res, err := f.client.Issues.ListComments(ctx, f.owner, f.repo, number, page)
+		if err != nil {
+			return nil, wrap(fmt.Sprintf("read the comments of pull request %d", number), err)
+		}
+		for _, c := range list {
+			if c.GetCreatedAt().Before(since) { // GitHub goes by the last edit: an old comment that is edited now is no answer
+				continue
+			}
+			user := c.GetUser().GetLogin()
+			if _, asked := writers[user]; !asked {
+				if writers[user], err = f.mayWrite(ctx, user); err != nil {
+					return nil, err
+				}
+			}
+			out = append(out, Said{User: user, Body: c.GetBody(), At: c.GetCreatedAt().Time, MayWrite: writers[user]})
+		}
+		if res.NextPage == 0 {
+			return out, nil
+		}
+		page.Page = res.NextPage
+	}
 }
 
 const maxDescription = 140 // GitHub's limit, in characters

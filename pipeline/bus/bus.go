@@ -127,6 +127,7 @@ func (b *Bus) Check(ctx context.Context) error {
 func (b *Bus) PublishSignals(ctx context.Context, list []incident.Signal) (duplicates int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
+	defer b.timed(signals)()
 	futures := make([]jetstream.PubAckFuture, 0, len(list))
 	for _, s := range list {
 		m, err := message(b.prefix+".signals."+s.Source, s.ID, s)
@@ -156,7 +157,7 @@ func (b *Bus) PublishSignals(ctx context.Context, list []incident.Signal) (dupli
 
 // PublishAction reports whether the forge's delivery had been stored before.
 func (b *Bus) PublishAction(ctx context.Context, a incident.Action) (duplicate bool, err error) {
-	ack, err := b.publish(ctx, b.prefix+".actions", a.Delivery, a)
+	ack, err := b.publish(ctx, actions, b.prefix+".actions", a.Delivery, a)
 	if err != nil {
 		return false, fmt.Errorf("publish action %s: %w", a.Delivery, err)
 	}
@@ -170,19 +171,26 @@ func (b *Bus) PublishIncident(ctx context.Context, i incident.Incident) error {
 		return fmt.Errorf("encode incident %s: %w", i.ID, err)
 	}
 	id := i.ID + "/" + incident.Digest(string(body))[:32]
-	if _, err := b.publish(ctx, b.prefix+".incidents."+i.ID, id, json.RawMessage(body)); err != nil {
+	if _, err := b.publish(ctx, incidents, b.prefix+".incidents."+i.ID, id, json.RawMessage(body)); err != nil {
 		return fmt.Errorf("publish incident %s revision %d: %w", i.ID, i.Revision, err)
 	}
 	return nil
 }
 
-func (b *Bus) publish(ctx context.Context, subject, id string, v any) (*jetstream.PubAck, error) {
+// timed measures until the returned function is called.
+func (b *Bus) timed(stream string) func() {
+	began := time.Now()
+	return func() { b.metrics.publish.WithLabelValues(stream).Observe(time.Since(began).Seconds()) }
+}
+
+func (b *Bus) publish(ctx context.Context, stream, subject, id string, v any) (*jetstream.PubAck, error) {
 	m, err := message(subject, id, v)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
+	defer b.timed(stream)()
 	return b.js.PublishMsg(ctx, m)
 }
 

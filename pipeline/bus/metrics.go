@@ -13,6 +13,7 @@ type metrics struct {
 	dropped    prometheus.Counter
 	terminated *prometheus.CounterVec
 	retried    *prometheus.CounterVec
+	publish    *prometheus.HistogramVec
 }
 
 func newMetrics(r prometheus.Registerer) metrics {
@@ -24,6 +25,9 @@ func newMetrics(r prometheus.Registerer) metrics {
 			Help: "Signals that the stream dropped, being full, before they were handled."}),
 		terminated: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_bus_terminated_total",
 			Help: "Messages given up because they cannot be decoded."}, []string{"stream"}),
+		publish: auto.NewHistogramVec(prometheus.HistogramOpts{Name: "cortexops_bus_publish_seconds",
+			Help:    "From the publish to the server's answer, refused ones and those without an answer included.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}}, []string{"stream"}),
 		retried: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_bus_retried_total",
 			Help: "Messages handed back after their handler failed."}, []string{"stream"}),
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -27,7 +28,10 @@ const (
 type Options struct {
 	Checks  map[string]func(ctx context.Context) error // by component
 	Ready   []string                                   // components without which this process wants no requests
-	Metrics prometheus.Gatherer
+	Metrics interface {                                // served at /metrics, and where ours are
+		prometheus.Gatherer
+		prometheus.Registerer
+	}
 }
 
 // Component is how one of them stood when it was asked last.
@@ -50,6 +54,7 @@ type Health struct {
 	Options
 	every, patience time.Duration
 
+	up    *prometheus.GaugeVec
 	mu    sync.Mutex
 	state map[string]Component
 }
@@ -65,6 +70,8 @@ func New(o Options) (*Health, error) {
 	if o.Metrics == nil {
 		return nil, errors.New("health needs the metrics that it serves")
 	}
+	h.up = promauto.With(o.Metrics).NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_component_up",
+		Help: "Whether a component answered when it was asked last: 1 or 0."}, []string{"component"})
 	for name := range o.Checks {
 		h.state[name] = Component{Name: name, Status: failing, LastError: "not asked yet", Since: time.Now().UTC()}
 	}
@@ -133,6 +140,11 @@ func (h *Health) record(name string, took time.Duration, err error) {
 	}
 	c.LatencyMS, c.CheckedAt = took.Milliseconds(), now
 	h.state[name] = c
+	up := 0.0
+	if status == ok {
+		up = 1
+	}
+	h.up.WithLabelValues(name).Set(up)
 }
 
 // Components in the order of their names.

@@ -99,7 +99,8 @@ type BlastRadius struct {
 
 // Advisory is the likely cause and what it rests on. Advice only: it never acts.
 type Advisory struct {
-	By       string   `json:"by"` // heuristics | llm
+	By       string   `json:"by"`              // heuristics | llm
+	Model    string   `json:"model,omitempty"` // of the llm
 	Cause    string   `json:"cause"`
 	Evidence []string `json:"evidence,omitempty"`
 }

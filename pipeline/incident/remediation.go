@@ -188,24 +188,49 @@ type Change struct {
 type ActionKind string
 
 const (
-	Approve        ActionKind = "approve" // a review
+	Approve        ActionKind = "approve" // a review, or a click on Slack
+	Reject         ActionKind = "reject"  // a click on Slack
 	RequestChanges ActionKind = "request_changes"
 	Merge          ActionKind = "merge"
 	Close          ActionKind = "close"
-	Push           ActionKind = "push" // new commits on the change's branch
+	Push           ActionKind = "push"   // new commits on the change's branch
+	Answer         ActionKind = "answer" // a comment that answers a question: /cortexops keep
+	Retry          ActionKind = "retry"  // the comment /cortexops retry
 )
 
 // Action is what a person did to a Change.
 type Action struct {
-	Delivery   string     `json:"delivery"` // the forge's ID, the same when it is sent again
+	Delivery   string     `json:"delivery"` // the same when it is sent again
 	Kind       ActionKind `json:"kind"`
-	Actor      string     `json:"actor"`
+	Actor      string     `json:"actor"` // login on the forge
 	Repository string     `json:"repository"`
 	Number     int        `json:"number"`
 	Branch     string     `json:"branch"`
 	HeadSHA    string     `json:"headSHA"`
 	MergeSHA   string     `json:"mergeSHA,omitempty"`
+	Reason     string     `json:"reason,omitempty"` // of a Reject: what the person wrote, untrusted text
+	Via        string     `json:"via,omitempty"`    // ViaSlack; empty: the forge
 	AcceptedAt time.Time  `json:"acceptedAt"`
+}
+
+// ViaSlack marks an Action that was clicked on Slack.
+const ViaSlack = "slack"
+
+// Names of what can be clicked and filled in, in the message on Slack that asks for an approval.
+const (
+	SlackApprove = "cortexops_approve" // action_id of the button, as the next
+	SlackReject  = "cortexops_reject"
+	SlackReason  = "cortexops_reason" // block_id and action_id of the input
+
+	MaxReason = 500 // runes
+)
+
+// Button is what such a button carries: what exactly the person who clicks it has seen.
+type Button struct {
+	Incident string `json:"incident"`
+	Attempt  int    `json:"attempt"`
+	HeadSHA  string `json:"head"`
+	Number   int    `json:"number"`
 }
 
 // Verdict of a verification.

@@ -1,9 +1,11 @@
 package intake
 
 import (
+	"encoding/json"
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +72,9 @@ type pullEvent struct {
 // decodeForge returns nil for whatever is not a person's act on a pull request of ours. A pull request from a fork is
 // never ours, whatever its branch is called.
 func decodeForge(event string, body []byte, repository string) (*incident.Action, error) {
+	if event == "issue_comment" {
+		return decodeComment(body, repository)
+	}
 	if event != "pull_request" && event != "pull_request_review" {
 		return nil, nil
 	}
@@ -107,6 +112,54 @@ func decodeForge(event string, body []byte, repository string) (*incident.Action
 		return nil, nil
 	}
 	return a, forgeComplete(event, *a)
+}
+
+// commentEvent is what we read of the event issue_comment, which names no branch.
+type commentEvent struct {
+	Action string `json:"action"`
+	Issue  *struct {
+		Number      int             `json:"number"`
+		PullRequest json.RawMessage `json:"pull_request"` // absent for an issue
+	} `json:"issue"`
+	Comment *struct {
+		Body        string    `json:"body"`
+		User        forgeUser `json:"user"`
+		Association string    `json:"author_association"`
+	} `json:"comment"`
+	Repository forgeRepository `json:"repository"`
+}
+
+// decodeComment takes commands only, and those of strangers not at all. Who may answer what is judged later.
+func decodeComment(body []byte, repository string) (*incident.Action, error) {
+	var e commentEvent
+	if err := unmarshal("", body, &e); err != nil {
+		return nil, err
+	}
+	switch {
+	case e.Issue == nil:
+		return nil, &Invalid{Pointer: "/issue", Why: "is required"}
+	case e.Comment == nil:
+		return nil, &Invalid{Pointer: "/comment", Why: "is required"}
+	case e.Action != "created" || len(e.Issue.PullRequest) == 0 || !strings.EqualFold(e.Repository.FullName, repository):
+		return nil, nil
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(e.Comment.Body), "\n")
+	words := strings.Fields(first)
+	insider := slices.Contains([]string{"OWNER", "MEMBER", "COLLABORATOR"}, e.Comment.Association)
+	if len(words) != 2 || words[0] != "/cortexops" || !insider {
+		return nil, nil
+	}
+	a := &incident.Action{Kind: incident.Answer, Actor: e.Comment.User.Login, Repository: repository, Number: e.Issue.Number}
+	if words[1] == "retry" {
+		a.Kind = incident.Retry
+	}
+	switch {
+	case a.Number <= 0:
+		return nil, &Invalid{Pointer: "/issue/number", Why: "must be above 0"}
+	case a.Actor == "" || len(a.Actor) > maxID:
+		return nil, &Invalid{Pointer: "/comment/user/login", Why: "is missing or too long"}
+	}
+	return a, nil
 }
 
 func reviewed(action, state string) incident.ActionKind {

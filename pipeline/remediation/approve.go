@@ -4,9 +4,15 @@ import (
 	"context"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
 	"github.com/cortexops/cortexops/gitops/forge"
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
+
+var approvals = promauto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_approvals_total",
+	Help: "How changes were judged: approved, merged, rejected, voided, expired."}, []string{"state"})
 
 // Judging is the pure rule of who has approved what.
 type Judging func(in JudgeInput, pull forge.Pull, reviews []forge.Review) Judgement
@@ -67,7 +73,7 @@ func (a *Approver) Judge(ctx context.Context, in JudgeInput) (Judgement, error) 
 	if len(seen.By) > 0 {
 		who = seen.By[0]
 	}
-	return seen, note(ctx, a.Book, in.Key, incident.ApprovalPending, "approval-"+seen.State, incident.Event, who, seen)
+	return seen, once(ctx, a.Book, in.Key, incident.ApprovalPending, "approval-"+seen.State, who, seen, approvals.WithLabelValues(seen.State))
 }
 
 // Expire closes the pull request.

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
@@ -33,6 +35,19 @@ func entry(key incident.Key, phase incident.Phase, step string, kind incident.En
 	}
 	return incident.Entry{Incident: key.Incident, Attempt: key.Attempt, Phase: phase, Step: step, Kind: kind,
 		Actor: who, Detail: data, At: time.Now()}, nil
+}
+
+// once appends one row, and counts it where it is new.
+func once(ctx context.Context, b Book, key incident.Key, phase incident.Phase, step, who string, detail any, count prometheus.Counter) error {
+	e, err := entry(key, phase, step, incident.Event, who, detail)
+	if err != nil {
+		return err
+	}
+	fresh, err := b.Append(ctx, e)
+	if fresh {
+		count.Inc()
+	}
+	return err
 }
 
 // note appends one row.
@@ -79,6 +94,11 @@ func get[T any](ctx context.Context, b Book, digest string) (v T, err error) {
 	return v, nil
 }
 
+// denied are the details of an Unauthorized.
+type denied struct {
+	Unknown bool `json:"unknown"` // we are not known at all (401); else we are, and may not (403)
+}
+
 // classify makes an error that no retry mends non-retryable, with a type that people can search for in Temporal.
 // Everything else is transient.
 func classify(err error) error {
@@ -98,8 +118,10 @@ func classify(err error) error {
 	}
 	kind := ""
 	switch {
-	case errors.As(err, &forbidden), errors.As(err, &unauthorized), errors.As(err, &forgeDenied), errors.As(err, &gitDenied):
-		kind = "Unauthorized"
+	case errors.As(err, &unauthorized), errors.As(err, &forgeDenied) && forgeDenied.Status == http.StatusUnauthorized:
+		return temporal.NewNonRetryableApplicationError(err.Error(), typeUnauthorized, nil, denied{Unknown: true})
+	case errors.As(err, &forbidden), errors.As(err, &forgeDenied), errors.As(err, &gitDenied):
+		return temporal.NewNonRetryableApplicationError(err.Error(), typeUnauthorized, nil, denied{})
 	case errors.As(err, &conflict):
 		kind = "Conflict"
 	case errors.As(err, &invalid):

@@ -53,12 +53,9 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 			return err
 		}
 	}
-	fresh, err := c.ending(ctx, in)
+	err := once(ctx, c.Book, in.Key, in.Outcome.Phase, incident.StepEnding, actor, in.Outcome, endings.WithLabelValues(string(in.Outcome.Phase), in.Playbook))
 	if err != nil {
 		return err
-	}
-	if fresh {
-		endings.WithLabelValues(string(in.Outcome.Phase), in.Playbook).Inc()
 	}
 	var onForge, noted error
 	if in.Change.Number != 0 {
@@ -69,14 +66,6 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 		noted = c.Repo.Note(ctx, in.Merge, text)
 	}
 	return classify(errors.Join(onForge, noted))
-}
-
-func (c *Closer) ending(ctx context.Context, in Ending) (bool, error) {
-	e, err := entry(in.Key, in.Outcome.Phase, incident.StepEnding, incident.Event, actor, in.Outcome)
-	if err != nil {
-		return false, err
-	}
-	return c.Book.Append(ctx, e)
 }
 
 func (c *Closer) onForge(ctx context.Context, in Ending) error {
@@ -96,6 +85,8 @@ func (c *Closer) onForge(ctx context.Context, in Ending) error {
 		if err := c.Forge.Label(ctx, number, "cortexops/escalated"); err != nil {
 			return err
 		}
+	case incident.Denied:
+		check, state = checkPolicy, "failure" // never neutral: a forge counts that as passing
 	default:
 		check, state = checkApproval, "failure"
 	}

@@ -30,6 +30,7 @@ type Activities struct {
 	Watcher    *Watcher
 	Reverter   *Reverter
 	Closer     *Closer
+	Asker      *Asker
 }
 
 // Register makes the worker run remediations.
@@ -39,6 +40,7 @@ func Register(w worker.Registry, a Activities) {
 	for _, f := range []any{
 		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Approver.Judge, a.Approver.Expire, a.Merger.Merge,
 		a.Applier.Rehearse, a.Applier.Apply, a.Applier.Wait, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
+		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer,
 	} {
 		w.RegisterActivity(f)
 	}
@@ -50,6 +52,7 @@ type Starter struct {
 	TaskQueue string
 	Book      Book
 	Ended     func(ctx context.Context, key incident.Key) (bool, error)
+	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
 }
 
 // Incident starts the remediation of a sealed incident. Told again, it changes nothing.
@@ -82,11 +85,22 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 // Action tells the change's workflow that something happened to it. An action on a workflow that has ended, or on a
 // revert, which nobody needs to approve, changes nothing.
 func (s *Starter) Action(ctx context.Context, a incident.Action) error {
+	if a.Branch == "" { // a comment names none
+		branch, err := s.Branch(ctx, a.Number)
+		if err != nil {
+			return fmt.Errorf("find the branch of pull request %d: %w", a.Number, err)
+		}
+		a.Branch = branch
+	}
 	key, revert, ok := incident.KeyOfBranch(a.Branch)
 	if !ok || revert {
 		return nil
 	}
-	err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", ActionSignal, a)
+	signal, word := ActionSignal, any(a)
+	if a.Kind == incident.Retry {
+		signal, word = RetrySignal, a.Actor
+	}
+	err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", signal, word)
 	var gone *serviceerror.NotFound
 	if errors.As(err, &gone) {
 		slog.InfoContext(ctx, "action on a remediation that has ended", "workflow", key.Workflow(), "kind", a.Kind, "actor", a.Actor)

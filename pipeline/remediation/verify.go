@@ -3,12 +3,18 @@ package remediation
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"go.temporal.io/sdk/activity"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
+
+var verdicts = promauto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_verdicts_total",
+	Help: "Verdicts of verifications: pass, fail, no-data."}, []string{"result"})
 
 // Metrics looks once: state is what the look before returned, nil at first; a verdict ends the watch.
 type Metrics interface {
@@ -26,6 +32,7 @@ type Watcher struct {
 type VerifyInput struct {
 	Key      incident.Key `json:"key"`
 	Proposal string       `json:"proposal"`
+	Round    int          `json:"round,omitempty"` // from 1; a person may ask for one more
 }
 
 // Verify watches until the verdict falls. Its state travels in the heartbeats, so that a restart goes on where it was.
@@ -33,6 +40,10 @@ func (w *Watcher) Verify(ctx context.Context, in VerifyInput) (incident.Verdict,
 	proposal, err := get[incident.Proposal](ctx, w.Book, in.Proposal)
 	if err != nil {
 		return incident.Verdict{}, err
+	}
+	step := "verdict"
+	if in.Round > 1 {
+		step = fmt.Sprintf("verdict-%d", in.Round)
 	}
 	var state json.RawMessage
 	if activity.HasHeartbeatDetails(ctx) {
@@ -49,7 +60,7 @@ func (w *Watcher) Verify(ctx context.Context, in VerifyInput) (incident.Verdict,
 		}
 		state = next
 		if verdict != nil {
-			return *verdict, note(ctx, w.Book, in.Key, incident.Verifying, "verdict", incident.Event, actor, verdict)
+			return *verdict, once(ctx, w.Book, in.Key, incident.Verifying, step, actor, verdict, verdicts.WithLabelValues(verdict.Result))
 		}
 		activity.RecordHeartbeat(ctx, state)
 		select {

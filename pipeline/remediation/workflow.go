@@ -16,6 +16,8 @@ const (
 	WorkflowName = "Remediate"
 	// ActionSignal carries an incident.Action: something happened to the change, look at the forge.
 	ActionSignal = "action"
+	// typeUnauthorized is the error type of whatever we lack a permission or valid credentials for.
+	typeUnauthorized = "Unauthorized"
 	// typeRefused is the error type of a write that the forge refused.
 	typeRefused = "Refused"
 	// typeWithdrawn is the error type of a merge whose approval does not stand any more.
@@ -50,6 +52,9 @@ type flow struct {
 	judged  JudgeInput
 	merge   string // SHA
 	phase   incident.Phase
+	holds   int  // how often a permission was missing
+	rounds  int  // of verification
+	asked   bool // what to make of silence
 }
 
 // Remediate takes one sealed incident from plan to verdict. An error of the workflow itself is a bug; everything that
@@ -84,7 +89,7 @@ func (f *flow) journey(ctx workflow.Context) (incident.Outcome, error) {
 
 func (f *flow) plan(ctx workflow.Context) (*incident.Outcome, error) {
 	f.enter(ctx, incident.Planning, "finding the file and the smallest edit")
-	if err := run(ctx, slow, "Plan", PlanInput{Start: f.start}, &f.planned); err != nil {
+	if err := f.do(ctx, slow, "Plan", PlanInput{Start: f.start}, &f.planned); err != nil {
 		return nil, err
 	}
 	if f.planned.Advised != "" {
@@ -98,7 +103,7 @@ func (f *flow) plan(ctx workflow.Context) (*incident.Outcome, error) {
 		return end, err
 	}
 	f.enter(ctx, incident.DryRunning, f.planned.Summary)
-	return nil, run(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: f.planned.Proposal}, &f.dryRun)
+	return nil, f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: f.planned.Proposal}, &f.dryRun)
 }
 
 func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
@@ -108,12 +113,12 @@ func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
 	}
 	f.planned.People = max(decision.Approvals, 1)
 	f.enter(ctx, incident.Proposed, f.planned.Summary)
-	err := run(ctx, slow, "Propose", ProposeInput{Key: f.start.Key, Proposal: f.planned.Proposal, DryRun: f.dryRun,
+	err := f.do(ctx, slow, "Propose", ProposeInput{Key: f.start.Key, Proposal: f.planned.Proposal, DryRun: f.dryRun,
 		Decision: decision, Began: f.began}, &f.change)
 	if err != nil {
 		return nil, err
 	}
-	return nil, run(ctx, quick, "Announce", AnnounceInput{Change: f.change, Objects: f.planned.Objects, Risk: f.planned.Risk, Decision: decision}, nil)
+	return nil, f.do(ctx, quick, "Announce", AnnounceInput{Change: f.change, Objects: f.planned.Objects, Risk: f.planned.Risk, Decision: decision}, nil)
 }
 
 // approval waits for people. Signals only say that something happened: what counts is what the forge says.
@@ -126,7 +131,7 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 	for {
 		var seen Judgement
 		in := JudgeInput{Key: f.start.Key, Change: f.change, People: f.planned.People, Deadline: deadline, Now: workflow.Now(ctx)}
-		if err := run(ctx, quick, "Judge", in, &seen); err != nil {
+		if err := f.do(ctx, quick, "Judge", in, &seen); err != nil {
 			return nil, err
 		}
 		switch seen.State {
@@ -143,7 +148,7 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 				return &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}, nil
 			}
 			// Close, then look once more: somebody may have merged in between.
-			if err := run(ctx, quick, "Expire", in, nil); err != nil {
+			if err := f.do(ctx, quick, "Expire", in, nil); err != nil {
 				return nil, err
 			}
 			closed = true
@@ -177,7 +182,7 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 		if end, err := f.gate(ctx, incident.GateApply, "policy-merge", nil); err != nil || end != nil {
 			return end, err
 		}
-		err := run(ctx, slow, "Merge", MergeInput{Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by,
+		err := f.do(ctx, slow, "Merge", MergeInput{Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by,
 			Judged: f.judged}, &f.merge)
 		if err != nil {
 			return nil, err
@@ -199,19 +204,20 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 // apply applies a merged revision and waits for it; stuck says why it will never be ready.
 func (f *flow) apply(ctx workflow.Context, sha string, revert bool) (stuck string, err error) {
 	in := ApplyInput{Key: f.start.Key, Proposal: f.planned.Proposal, Merge: sha, Revert: revert}
-	if err := run(ctx, slow, "Apply", in, nil); err != nil {
+	if err := f.do(ctx, slow, "Apply", in, nil); err != nil {
 		return "", err
 	}
 	var rollout Rollout
-	err = run(ctx, watch(10*time.Minute), "Wait", in, &rollout)
+	err = f.do(ctx, watch(10*time.Minute), "Wait", in, &rollout)
 	return rollout.Stuck, err
 }
 
 func (f *flow) verify(ctx workflow.Context) (incident.Outcome, error) {
 	f.enter(ctx, incident.Verifying, "watching the metrics")
 	var verdict incident.Verdict
-	in := VerifyInput{Key: f.start.Key, Proposal: f.planned.Proposal}
-	if err := run(ctx, watch(f.planned.Window+10*time.Minute), "Verify", in, &verdict); err != nil {
+	f.rounds++
+	in := VerifyInput{Key: f.start.Key, Proposal: f.planned.Proposal, Round: f.rounds}
+	if err := f.do(ctx, watch(f.planned.Window+10*time.Minute), "Verify", in, &verdict); err != nil {
 		return incident.Outcome{}, err
 	}
 	return f.judge(ctx, verdict)
@@ -226,6 +232,8 @@ func (f *flow) judge(ctx workflow.Context, verdict incident.Verdict) (incident.O
 		if f.planned.Rollback == "revert" {
 			return f.rollBack(ctx, verdict)
 		}
+	case incident.NoData:
+		return f.silence(ctx, verdict)
 	}
 	return incident.Outcome{Phase: incident.Escalated, Reason: explainVerdict(verdict)}, nil
 }
@@ -236,18 +244,18 @@ func (f *flow) rollBack(ctx workflow.Context, verdict incident.Verdict) (inciden
 	in := RevertInput{Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, Merge: f.merge, Verdict: verdict,
 		By: f.by, Date: f.began}
 	var reverted incident.Change
-	if err := run(ctx, slow, "ProposeRevert", in, &reverted); err != nil {
+	if err := f.do(ctx, slow, "ProposeRevert", in, &reverted); err != nil {
 		return incident.Outcome{}, err
 	}
 	if end, err := f.gate(ctx, incident.GateApply, "policy-revert", nil); err != nil || end != nil {
 		return deref(end), err
 	}
 	rehearsal := ApplyInput{Key: f.start.Key, Proposal: f.planned.Proposal, Merge: reverted.HeadSHA, Revert: true}
-	if err := run(ctx, slow, "Rehearse", rehearsal, nil); err != nil {
+	if err := f.do(ctx, slow, "Rehearse", rehearsal, nil); err != nil {
 		return incident.Outcome{}, err
 	}
 	var sha string
-	if err := run(ctx, slow, "MergeRevert", RevertMergeInput{RevertInput: in, Revert: reverted}, &sha); err != nil {
+	if err := f.do(ctx, slow, "MergeRevert", RevertMergeInput{RevertInput: in, Revert: reverted}, &sha); err != nil {
 		return incident.Outcome{}, err
 	}
 	stuck, err := f.apply(ctx, sha, true)
@@ -264,7 +272,7 @@ func (f *flow) rollBack(ctx workflow.Context, verdict incident.Verdict) (inciden
 // gate asks policy; a denial ends the journey.
 func (f *flow) gate(ctx workflow.Context, gate incident.Gate, step string, decision *incident.Decision) (*incident.Outcome, error) {
 	var d incident.Decision
-	err := run(ctx, quick, "Decide", GateInput{Key: f.start.Key, Gate: gate, Step: step, Phase: f.phase, Proposal: f.planned.Proposal,
+	err := f.do(ctx, quick, "Decide", GateInput{Key: f.start.Key, Gate: gate, Step: step, Phase: f.phase, Proposal: f.planned.Proposal,
 		DryRun: f.dryRun, Approvals: f.by, At: workflow.Now(ctx)}, &d)
 	if err != nil {
 		return nil, err

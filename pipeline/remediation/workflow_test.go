@@ -28,6 +28,9 @@ type world struct {
 	verdict  incident.Verdict
 	rollout  Rollout
 	mergeErr error
+	merges   func(n int) error                        // instead of mergeErr
+	answer   func(n int, in AskInput) Said            // to the question of silence
+	later    func(*testsuite.TestWorkflowEnvironment) // what happens while it runs
 	rehearse error
 
 	calls  []string
@@ -62,9 +65,22 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		"Propose": func(ProposeInput) (incident.Change, error) {
 			return incident.Change{Number: 7, OpenedAt: opened, Branch: "cortexops/0123456789ab-1"}, nil
 		},
-		"Judge":    func(in JudgeInput) (Judgement, error) { judged++; return w.judge(judged, in), nil },
-		"Expire":   func(JudgeInput) error { return nil },
-		"Merge":    func(MergeInput) (string, error) { return "m", w.mergeErr },
+		"Judge":  func(in JudgeInput) (Judgement, error) { judged++; return w.judge(judged, in), nil },
+		"Expire": func(JudgeInput) error { return nil },
+		"Merge": func(MergeInput) (string, error) {
+			if w.merges != nil {
+				return "m", w.merges(w.count("Merge"))
+			}
+			return "m", w.mergeErr
+		},
+		"Hold": func(HoldInput) error { return nil },
+		"Ask":  func(AskInput) error { return nil },
+		"Answer": func(in AskInput) (Said, error) {
+			if w.answer == nil {
+				return Said{}, nil
+			}
+			return w.answer(w.count("Answer"), in), nil
+		},
 		"Announce": func(AnnounceInput) error { return nil },
 		"Rehearse": func(ApplyInput) error { return w.rehearse },
 		"Apply":    func(ApplyInput) error { return nil },
@@ -85,6 +101,9 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		w.calls = append(w.calls, info.ActivityType.Name)
 	})
 	env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe()
+	if w.later != nil {
+		w.later(env)
+	}
 	env.ExecuteWorkflow(Remediate, Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "i", Target: "t"})
 	var out incident.Outcome
 	if err := env.GetWorkflowResult(&out); err != nil {
@@ -203,7 +222,7 @@ func TestEveryActivityIsItself(t *testing.T) {
 	t.Parallel()
 	seen := &names{}
 	Register(seen, Activities{})
-	for _, c := range []string{"Plan", "Decide", "DryRun", "Propose", "Judge", "Expire", "Merge", "Apply", "Wait", "Verify", "ProposeRevert", "MergeRevert", "Close", "Announce", "Rehearse"} {
+	for _, c := range []string{"Plan", "Decide", "DryRun", "Propose", "Judge", "Expire", "Merge", "Apply", "Wait", "Verify", "ProposeRevert", "MergeRevert", "Close", "Announce", "Rehearse", "Hold", "Ask", "Answer"} {
 		if n := seen.count(c); n != 1 {
 			t.Errorf("%d activities are called %s", n, c)
 		}

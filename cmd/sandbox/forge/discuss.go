@@ -73,7 +73,7 @@ func (f *Forge) addComment(s *state, p *pull, actor, body string) (comment, erro
 	at := f.time()
 	c := comment{ID: s.nextID(), Author: actor, Body: body, CreatedAt: at, UpdatedAt: at}
 	p.Comments, p.UpdatedAt = append(p.Comments, c), at
-	return c, nil
+	return c, f.emitComment(s, p, c)
 }
 
 func (f *Forge) editComment(s *state, id int64, body string) (*pull, comment, error) {

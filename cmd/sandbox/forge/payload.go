@@ -45,6 +45,35 @@ func (f *Forge) emitReview(s *state, p *pull, r review) error {
 	})
 }
 
+func (f *Forge) emitComment(s *state, p *pull, c comment) error {
+	one := f.wire.comment(p, c)
+	one["reactions"] = f.wire.reactions(one["url"])
+	return f.emit(s, "issue_comment", "created", object{
+		"action": "created", "issue": f.wire.issue(s, p), "comment": one,
+		"repository": f.wire.repository(s), "organization": f.wire.organization(), "sender": f.wire.user(c.Author),
+	})
+}
+
+// issue is the side of a pull request that comments belong to.
+func (w wire) issue(s *state, p *pull) object {
+	api, pull := fmt.Sprintf("%s/issues/%d", w.base(), p.Number), w.pullSimple(s, p)
+	o := object{
+		"url": api, "repository_url": w.base(), "labels_url": api + "/labels{/name}", "comments_url": api + "/comments", "events_url": api + "/events",
+		"comments": len(p.Comments), "reactions": w.reactions(api),
+		"pull_request": object{"url": pull["url"], "html_url": pull["html_url"], "diff_url": pull["diff_url"], "patch_url": pull["patch_url"], "merged_at": pull["merged_at"]},
+	}
+	for _, same := range []string{"html_url", "id", "node_id", "number", "title", "user", "assignee", "assignees", "milestone", "created_at", "updated_at",
+		"closed_at", "author_association", "active_lock_reason", "body", "labels", "state", "locked"} {
+		o[same] = pull[same]
+	}
+	return o
+}
+
+// reactions are none: nobody can react here.
+func (w wire) reactions(of any) object {
+	return object{"url": fmt.Sprintf("%v/reactions", of), "total_count": 0, "+1": 0, "-1": 0, "laugh": 0, "hooray": 0, "confused": 0, "heart": 0, "rocket": 0, "eyes": 0}
+}
+
 func (w wire) organization() object {
 	api := w.api + "/orgs/" + w.owner
 	return object{

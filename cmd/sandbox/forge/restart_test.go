@@ -29,7 +29,7 @@ func TestARestartLosesNothing(t *testing.T) {
 		w.git("push", "--quiet", bare, "main")
 		open()
 	})
-	w.hooks.expect("pull_request.opened", "push", "pull_request.closed")
+	w.hooks.expect("pull_request.opened", "issue_comment.created", "push", "pull_request.closed")
 	if p := w.call("sam", "GET", "/pulls/1", nil).is(200); p.at("merged") != true || p.at("comments") != 1.0 || p.at("merge_commit_sha") != w.git("rev-parse", "main") {
 		t.Errorf("after the restart: %s", p.Raw)
 	}

@@ -40,6 +40,9 @@ func TestLifeOfAPullRequest(t *testing.T) {
 		t.Errorf("labels %v", l)
 	}
 	c := w.call("cortexops-bot", "POST", "/issues/1/comments", object{"body": "first"}).is(201)
+	if h := w.hooks.expect("issue_comment.created")[0]; h.JSON["comment"].(map[string]any)["body"] != "first" {
+		t.Errorf("the webhook of a comment says %v", h.JSON["comment"])
+	}
 	w.call("cortexops-bot", "PATCH", "/issues/comments/"+jsonNumber(c.at("id")), object{"body": "second"}).is(200)
 	l := w.call("sam", "GET", "/issues/1/comments", nil).is(200).List
 	if len(l) != 1 || l[0].(map[string]any)["body"] != "second" {

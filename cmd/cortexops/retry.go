@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+	"github.com/cortexops/cortexops/pipeline/remediation"
+)
+
+func retryCommand() *cobra.Command {
+	var attempt int
+	cmd := &cobra.Command{
+		Use: "retry INCIDENT", Short: "Let a remediation that waits for a permission try again", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := loaded(cmd)
+			if err != nil {
+				return err
+			}
+			key := incident.Key{Incident: args[0], Attempt: attempt}
+			if _, _, ok := incident.KeyOfBranch(key.Branch()); !ok {
+				return fmt.Errorf("%q is not the ID of an incident: 12 hex digits, as the pull request and the ledger show it", args[0])
+			}
+			temporal, err := client.DialContext(cmd.Context(), client.Options{HostPort: c.Temporal.Address, Namespace: c.Temporal.Namespace})
+			if err != nil {
+				return fmt.Errorf("dial Temporal at %s: %w", c.Temporal.Address, err)
+			}
+			defer temporal.Close()
+			err = temporal.SignalWorkflow(cmd.Context(), key.Workflow(), "", remediation.RetrySignal, os.Getenv("USER"))
+			var gone *serviceerror.NotFound
+			if errors.As(err, &gone) {
+				return fmt.Errorf("%s is not running: it has ended, or never began", key.Workflow())
+			}
+			if err != nil {
+				return fmt.Errorf("signal %s: %w", key.Workflow(), err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s was told to try again\n", key.Workflow())
+			return nil
+		},
+	}
+	cmd.Flags().IntVar(&attempt, "attempt", 1, "which attempt of the incident")
+	return cmd
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.temporal.io/sdk/client"
+	temporallog "go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/cortexops/cortexops/pipeline/bus"
+	"github.com/cortexops/cortexops/pipeline/correlate"
+	"github.com/cortexops/cortexops/pipeline/ledger"
+	"github.com/cortexops/cortexops/pipeline/remediation"
+	"github.com/cortexops/cortexops/pipeline/topology"
+	"github.com/cortexops/cortexops/pipeline/writeup"
+)
+
+// work is the role that correlates and remediates.
+type work struct {
+	components map[string]func(context.Context) error // for /debug/healthz
+	jobs       []job
+	opened     []func()
+}
+
+// close undoes newWork, the last first.
+func (w *work) close() {
+	for i := len(w.opened) - 1; i >= 0; i-- {
+		w.opened[i]()
+	}
+}
+
+func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (_ *work, err error) {
+	w := &work{}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	book, err := ledger.Open(ctx, c.Ledger.Path)
+	if err != nil {
+		return nil, err
+	}
+	w.opened = append(w.opened, func() { _ = book.Close() }) // every row was committed when it was written
+	temporal, err := client.DialContext(ctx, client.Options{HostPort: c.Temporal.Address, Namespace: c.Temporal.Namespace,
+		Logger: temporallog.NewStructuredLogger(log)})
+	if err != nil {
+		return nil, fmt.Errorf("dial Temporal at %s: %w", c.Temporal.Address, err)
+	}
+	w.opened = append(w.opened, temporal.Close)
+	outside, err := connect(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	graph, err := topology.New(topology.Options{Config: outside.kube, Cluster: c.Cluster, Namespaces: c.Kubernetes.Namespaces, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	tasks := worker.New(temporal, c.Temporal.TaskQueue, worker.Options{DisableRegistrationAliasing: true})
+	remediation.Register(tasks, activities(c, book, outside))
+	if err := tasks.Start(); err != nil {
+		return nil, fmt.Errorf("start the Temporal worker: %w", err)
+	}
+	w.opened = append(w.opened, tasks.Stop)
+	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch}
+	keeper := &remediation.Keeper{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Bot: c.Forge.User, Book: book, Forge: outside.forge, Writer: writeup.Writer{}}
+	engine := correlate.New(correlate.Options{Settle: c.Correlate.Settle, Owner: graph.Owner, Blast: graph.Blast})
+	w.components = map[string]func(context.Context) error{
+		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "forge": outside.forge.Ping,
+		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping,
+		"temporal": func(ctx context.Context) error {
+			_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+			return err
+		},
+	}
+	w.jobs = []job{
+		func(ctx context.Context) error { graph.Run(ctx); return nil },
+		func(ctx context.Context) error { keeper.Run(ctx); return nil },
+		func(ctx context.Context) error {
+			if err := graph.WaitSynced(ctx); err != nil { // before that an owner may be unknown although it exists
+				return err
+			}
+			return correlate.Run(ctx, engine, events, correlate.RunOptions{Metrics: prometheus.DefaultRegisterer, Log: log})
+		},
+		func(ctx context.Context) error { return events.ConsumeIncidents(ctx, starter.Incident) },
+		func(ctx context.Context) error { return events.ConsumeActions(ctx, starter.Action) },
+	}
+	return w, nil
+}

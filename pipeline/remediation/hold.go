@@ -1,0 +1,115 @@
+package remediation
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cortexops/cortexops/gitops/forge"
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Asker are the activities that ask people something outside an approval.
+type Asker struct {
+	Book  Book
+	Forge interface {
+		Statuses
+		Comment(ctx context.Context, number int, marker, body string) error
+		Comments(ctx context.Context, number int, since time.Time) ([]forge.Said, error)
+	}
+	Writer Questions
+	Bot    string // our own login
+}
+
+// Questions are the words of Asker.
+type Questions interface {
+	Held(key incident.Key, phase incident.Phase, why string) string
+	Silence(p incident.Proposal, v incident.Verdict, deadline time.Time) string
+}
+
+// HoldInput is what Hold is told.
+type HoldInput struct {
+	Key      incident.Key    `json:"key"`
+	Phase    incident.Phase  `json:"phase"`
+	Change   incident.Change `json:"change"`
+	Activity string          `json:"activity"`
+	Why      string          `json:"why"`
+	N        int             `json:"n"` // how often this remediation was held, from 1
+}
+
+// Hold says what is missing wherever people look: the log, the ledger, and the pull request where there is one. The forge
+// may be what we may not use: that it cannot be told there is logged only.
+func (a *Asker) Hold(ctx context.Context, in HoldInput) error {
+	slog.ErrorContext(ctx, "Unauthorized: waiting for a permission, then say: cortexops retry "+in.Key.Incident, "workflow", in.Key.Workflow(),
+		"phase", in.Phase, "activity", in.Activity, "why", in.Why)
+	err := note(ctx, a.Book, in.Key, in.Phase, fmt.Sprintf("held-%d", in.N), incident.Event, actor, map[string]string{"activity": in.Activity, "why": in.Why})
+	if err != nil || in.Change.Number == 0 {
+		return err
+	}
+	err = a.Forge.Comment(ctx, in.Change.Number, "held", a.Writer.Held(in.Key, in.Phase, in.Why))
+	if err == nil {
+		err = a.Forge.Status(ctx, in.Change.HeadSHA, checkVerify, "failure", "waits for a permission: "+strings.Join(strings.Fields(in.Why), " "), in.Change.URL)
+	}
+	if err != nil {
+		slog.WarnContext(ctx, "the pull request was not told what is missing", "number", in.Change.Number, "error", err)
+	}
+	return nil
+}
+
+// AskInput is what Ask and Answer are told.
+type AskInput struct {
+	Key        incident.Key     `json:"key"`
+	Change     incident.Change  `json:"change"`
+	Proposal   string           `json:"proposal"`
+	Verdict    incident.Verdict `json:"verdict"`
+	Asked      time.Time        `json:"asked"`
+	Deadline   time.Time        `json:"deadline"`
+	Revertible bool             `json:"revertible"`
+}
+
+// Ask puts the question on the pull request.
+func (a *Asker) Ask(ctx context.Context, in AskInput) error {
+	proposal, err := get[incident.Proposal](ctx, a.Book, in.Proposal)
+	if err != nil {
+		return err
+	}
+	return write(ctx, a.Book, in.Key, incident.Verifying, "ask", func() (any, error) {
+		return map[string]int{"number": in.Change.Number}, a.Forge.Comment(ctx, in.Change.Number, "silence", a.Writer.Silence(proposal, in.Verdict, in.Deadline))
+	})
+}
+
+// Said is the word of a person.
+type Said struct {
+	Word string `json:"word,omitempty"` // keep | revert | wait; empty: nobody said anything yet
+	By   string `json:"by,omitempty"`
+}
+
+// Answer reads the first answer that somebody gave in time who may push.
+func (a *Asker) Answer(ctx context.Context, in AskInput) (Said, error) {
+	list, err := a.Forge.Comments(ctx, in.Change.Number, in.Asked)
+	if err != nil {
+		return Said{}, classify(err)
+	}
+	for _, c := range list {
+		word := command(c.Body)
+		if !c.MayWrite || strings.EqualFold(c.User, a.Bot) || c.At.After(in.Deadline) || !slices.Contains([]string{"keep", "revert", "wait"}, word) ||
+			word == "revert" && !in.Revertible {
+			continue
+		}
+		said := Said{Word: word, By: c.User}
+		return said, note(ctx, a.Book, in.Key, incident.Verifying, "answer", incident.Event, c.User, said)
+	}
+	return Said{}, nil
+}
+
+// command is the word after /cortexops where a comment begins with that.
+func command(body string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(body), "\n")
+	if words := strings.Fields(first); len(words) == 2 && words[0] == "/cortexops" {
+		return words[1]
+	}
+	return ""
+}

@@ -1,0 +1,202 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/cortexops/cortexops/gitops/forge"
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+var (
+	running = promauto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_remediations_open",
+		Help: "Remediations that are running, by phase."}, []string{"phase"})
+	oldest = promauto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_remediation_oldest_seconds",
+		Help: "How long the one that is longest in its phase has been seen there."}, []string{"phase"})
+)
+
+const (
+	keepEvery    = 5 * time.Second
+	orphanedFrom = time.Hour // a pull request of a workflow that Temporal does not know
+)
+
+// waiting are the phases that a running remediation can be in.
+var waiting = []incident.Phase{incident.Planning, incident.PolicyCheck, incident.DryRunning, incident.Proposed, incident.ApprovalPending,
+	incident.Merging, incident.Applying, incident.Verifying, incident.RollingBack}
+
+// Keeper looks after remediations from outside: it counts those that run, and closes the pull requests of those that
+// somebody ended by hand.
+type Keeper struct {
+	Temporal  client.Client
+	TaskQueue string
+	Bot       string // our own login: others' pull requests are theirs, whatever their branch is called
+	Book      Book
+	Forge     interface {
+		Marks
+		OpenPulls(ctx context.Context) ([]forge.Pull, error)
+	}
+	Writer interface {
+		Abandoned(key incident.Key, why string) string
+	}
+
+	seen map[string]stay
+}
+
+// stay is one workflow's time in its phase.
+type stay struct {
+	phase string
+	since time.Time
+}
+
+// Run looks every few seconds until ctx ends. What fails is said once and tried again.
+func (k *Keeper) Run(ctx context.Context) {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	said := ""
+	for {
+		err := errors.Join(k.count(ctx), k.sweep(ctx))
+		if err != nil && ctx.Err() == nil && err.Error() != said {
+			said = err.Error()
+			slog.WarnContext(ctx, "looking after remediations fails, trying again", "error", err)
+		} else if err == nil {
+			said = ""
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// count sets the gauges. The time in a phase is that since we saw it first: after a restart of ours it begins anew.
+func (k *Keeper) count(ctx context.Context) error {
+	now, seen, number, longest := time.Now(), map[string]stay{}, map[string]int{}, map[string]time.Duration{}
+	query := fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running' AND TaskQueue = '%s'", WorkflowName, k.TaskQueue)
+	for page := []byte(nil); ; {
+		res, err := k.Temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1000, NextPageToken: page})
+		if err != nil {
+			return fmt.Errorf("list the running remediations: %w", err)
+		}
+		for _, w := range res.GetExecutions() {
+			id, phase := w.GetExecution().GetWorkflowId(), phaseOf(w)
+			s, ok := k.seen[id]
+			if !ok || s.phase != phase {
+				s = stay{phase, now}
+			}
+			seen[id] = s
+			number[phase]++
+			longest[phase] = max(longest[phase], now.Sub(s.since))
+		}
+		if page = res.GetNextPageToken(); len(page) == 0 {
+			break
+		}
+	}
+	k.seen = seen
+	for _, p := range waiting {
+		running.WithLabelValues(string(p)).Set(float64(number[string(p)]))
+		oldest.WithLabelValues(string(p)).Set(longest[string(p)].Seconds())
+	}
+	return nil
+}
+
+func phaseOf(w *workflowpb.WorkflowExecutionInfo) (phase string) {
+	payload := w.GetSearchAttributes().GetIndexedFields()[phaseAttribute.GetName()]
+	if err := converter.GetDefaultDataConverter().FromPayload(payload, &phase); err != nil {
+		return ""
+	}
+	return phase
+}
+
+// sweep closes our open pull requests that no workflow looks after. Where a workflow has ended by itself and left one
+// open, it is people's.
+func (k *Keeper) sweep(ctx context.Context) error {
+	pulls, err := k.Forge.OpenPulls(ctx)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, p := range pulls {
+		key, _, ours := incident.KeyOfBranch(p.HeadRef)
+		if !ours || !strings.EqualFold(p.Author, k.Bot) {
+			continue
+		}
+		why, err := k.abandoned(ctx, key, p)
+		if err == nil && why != "" {
+			err = k.close(ctx, key, p, why)
+		}
+		if err != nil {
+			all = append(all, fmt.Errorf("pull request %d: %w", p.Number, err))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// abandoned says why nobody looks after the pull request any more, or nothing.
+func (k *Keeper) abandoned(ctx context.Context, key incident.Key, p forge.Pull) (string, error) {
+	d, err := k.Temporal.DescribeWorkflowExecution(ctx, key.Workflow(), "")
+	var gone *serviceerror.NotFound
+	if errors.As(err, &gone) {
+		if time.Since(p.CreatedAt) < orphanedFrom {
+			return "", nil
+		}
+		return "its workflow is not known to Temporal", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("describe %s: %w", key.Workflow(), err)
+	}
+	status := d.GetWorkflowExecutionInfo().GetStatus()
+	switch status {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW:
+		return "", nil
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		return k.terminated(ctx, key)
+	}
+	return "its workflow ended as " + status.String(), nil
+}
+
+// terminated tells by whom and why.
+func (k *Keeper) terminated(ctx context.Context, key incident.Key) (string, error) {
+	history := k.Temporal.GetWorkflowHistory(ctx, key.Workflow(), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT)
+	why := "its workflow was terminated"
+	for history.HasNext() {
+		e, err := history.Next()
+		if err != nil {
+			return "", fmt.Errorf("read how %s ended: %w", key.Workflow(), err)
+		}
+		if t := e.GetWorkflowExecutionTerminatedEventAttributes(); t != nil {
+			why = fmt.Sprintf("its workflow was terminated by %s: %s", t.GetIdentity(), t.GetReason())
+		}
+	}
+	return why, nil
+}
+
+func (k *Keeper) close(ctx context.Context, key incident.Key, p forge.Pull, why string) error {
+	err := note(ctx, k.Book, key, incident.Failed, incident.StepEnding, incident.Event, actor, incident.Outcome{Phase: incident.Failed, Reason: why})
+	if err != nil {
+		return err
+	}
+	if err := k.Forge.Comment(ctx, p.Number, "ending", k.Writer.Abandoned(key, why)); err != nil {
+		return err
+	}
+	if err := k.Forge.Label(ctx, p.Number, "cortexops/terminated"); err != nil {
+		return err
+	}
+	if err := k.Forge.Status(ctx, p.HeadSHA, checkApproval, "failure", string(incident.Failed)+": "+why, p.URL); err != nil {
+		return err
+	}
+	return k.Forge.Close(ctx, p.Number)
+}

@@ -1,0 +1,33 @@
+package writeup
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Held is the comment of a remediation that waits for a permission.
+func (Writer) Held(key incident.Key, phase incident.Phase, why string) string {
+	return fmt.Sprintf("### `%s` waits for a permission\n\n%s\nThen comment `/cortexops retry`, or run `cortexops retry %s`. Nothing was applied halfway; "+
+		"after 24 hours this ends.\n", phase, block("yaml", why), key.Incident)
+}
+
+// Abandoned is the comment on a pull request that no workflow looks after.
+func (Writer) Abandoned(key incident.Key, why string) string {
+	return fmt.Sprintf("### `%s`\n\nClosed, since nobody looks after it any more: %s.\n\n<sub>workflow <code>%s</code></sub>\n", incident.Failed, text(why), html(key.Workflow()))
+}
+
+// Silence is the question of a verification that saw no data.
+func (Writer) Silence(p incident.Proposal, v incident.Verdict, deadline time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "### The metrics say nothing\n\n%s\nNothing is reverted on silence. Please look, and comment one of these until **%s**:\n\n", verdictTable(v),
+		deadline.UTC().Format("15:04 MST"))
+	b.WriteString("- `/cortexops keep`: it is fine as it is\n")
+	if p.Playbook.Rollback == "revert" {
+		b.WriteString("- `/cortexops revert`: undo it\n")
+	}
+	fmt.Fprintf(&b, "- `/cortexops wait`: watch once more for %s\n\nWithout an answer it stays as it is, and is escalated.\n\n%s", span(p.Playbook.Window), footer(p))
+	return b.String()
+}
