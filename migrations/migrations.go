@@ -1,7 +1,15 @@
-// Package migrations embeds the ledger's schema. Files only go forward; none is changed once released.
+// Package migrations embeds the ledger's schema, once for each database that can hold it. Files only go forward; none is
+// changed once released.
 package migrations
 
 import "embed"
 
-//go:embed *.sql
-var FS embed.FS
+// SQLite has its files in sqlite/.
+//
+//go:embed sqlite/*.sql
+var SQLite embed.FS
+
+// Postgres has its files in postgres/.
+//
+//go:embed postgres/*.sql
+var Postgres embed.FS

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +67,7 @@ type Config struct {
 		URL string `yaml:"url"`
 	} `yaml:"prometheus"`
 	Ledger struct {
-		// Path of the SQLite file.
+		// Path of the SQLite file; empty where CORTEXOPS_LEDGER_URL names a Postgres.
 		Path string `yaml:"path"`
 	} `yaml:"ledger"`
 	Playbooks struct {
@@ -114,17 +116,32 @@ func loadConfig(path string) (Config, error) {
 		return c, fmt.Errorf("configuration %s: %w", path, err)
 	}
 	var missing []error
-	for key, value := range map[string]string{
+	required := map[string]string{
 		"cluster": c.Cluster, "forge.owner": c.Forge.Owner, "forge.repo": c.Forge.Repo, "forge.user": c.Forge.User, "git.url": c.Git.URL,
 		"git.directory": c.Git.Directory, "overlays": strings.Join(c.Overlays, ","), "prometheus.url": c.Prometheus.URL,
-		"ledger.path": c.Ledger.Path, "delivery.direct.fieldManager": c.Delivery.Direct.FieldManager,
-		"kubernetes.namespaces": strings.Join(c.Kubernetes.Namespaces, ","),
-	} {
-		if value == "" {
+		"delivery.direct.fieldManager": c.Delivery.Direct.FieldManager,
+		"kubernetes.namespaces":        strings.Join(c.Kubernetes.Namespaces, ","),
+	}
+	for _, key := range slices.Sorted(maps.Keys(required)) {
+		if required[key] == "" {
 			missing = append(missing, fmt.Errorf("configuration %s: %s is required", path, key))
 		}
 	}
 	return c, errors.Join(missing...)
+}
+
+// ledger is where the audit is: the file of the configuration, or the Postgres whose URL, which holds a password, is in the
+// environment.
+func (c *Config) ledger(getenv func(string) string) (string, error) {
+	switch url := getenv("CORTEXOPS_LEDGER_URL"); {
+	case url != "" && c.Ledger.Path != "":
+		return "", errors.New("the ledger is named twice: by ledger.path in the configuration, and by CORTEXOPS_LEDGER_URL; remove one")
+	case url == "" && c.Ledger.Path == "":
+		return "", errors.New("the ledger is nowhere: set ledger.path in the configuration (SQLite), or the environment variable CORTEXOPS_LEDGER_URL (Postgres)")
+	case url != "":
+		return url, nil
+	}
+	return c.Ledger.Path, nil
 }
 
 // readSecrets is apart from loadConfig: migrate and ledger need none.

@@ -30,7 +30,7 @@ func TestConfigurationIsStrict(t *testing.T) {
 		wants []string
 	}{
 		"an unknown key":     {string(whole) + "\nclutser: x\n", []string{"clutser", "line"}},
-		"nothing":            {"", []string{"cluster is required", "ledger.path is required", "git.url is required"}},
+		"nothing":            {"", []string{"cluster is required", "prometheus.url is required", "git.url is required"}},
 		"of the wrong shape": {"overlays: 3\n", []string{"line 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,5 +64,20 @@ func TestSecretsAreRequired(t *testing.T) {
 	}
 	if err := c.readSecrets(noToken, roles{serve: true}); err != nil {
 		t.Errorf("webhooks need no token of the forge: %v", err)
+	}
+}
+
+func TestTheLedgerIsInOnePlace(t *testing.T) {
+	t.Parallel()
+	const url = "postgres://u:s3cret@db/ledger"
+	for name, c := range map[string]struct{ path, url, at, wrong string }{
+		"a file": {"l.db", "", "l.db", ""}, "Postgres": {"", url, url, ""}, "both": {"l.db", url, "", "named twice"}, "neither": {"", "", "", "nowhere"},
+	} {
+		var conf Config
+		conf.Ledger.Path = c.path
+		at, err := conf.ledger(func(string) string { return c.url })
+		if at != c.at || (err == nil) != (c.wrong == "") || err != nil && (!strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "s3cret")) {
+			t.Errorf("%s: %q %v", name, at, err)
+		}
 	}
 }

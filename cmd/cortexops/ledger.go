@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,11 @@ func withLedger(cmd *cobra.Command, f func(*ledger.Ledger) error) error {
 	if err != nil {
 		return err
 	}
-	l, err := ledger.Open(cmd.Context(), c.Ledger.Path)
+	at, err := c.ledger(os.Getenv)
+	if err != nil {
+		return err
+	}
+	l, err := ledger.Open(cmd.Context(), at)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -16,11 +17,15 @@ func migrateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := ledger.Migrate(cmd.Context(), c.Ledger.Path)
+			at, err := c.ledger(os.Getenv)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d migration(s) applied to %s\n", n, c.Ledger.Path)
+			n, err := ledger.Migrate(cmd.Context(), at)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d migration(s) applied to %s\n", n, ledger.Name(at))
 			return nil
 		},
 	}

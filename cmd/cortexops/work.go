@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/client"
@@ -39,7 +40,11 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 			w.close()
 		}
 	}()
-	book, err := ledger.Open(ctx, c.Ledger.Path)
+	at, err := c.ledger(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	book, err := ledger.Open(ctx, at)
 	if err != nil {
 		return nil, err
 	}

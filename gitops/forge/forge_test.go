@@ -153,6 +153,41 @@ func TestReviews(t *testing.T) {
 	}
 }
 
+func TestCommentsSince(t *testing.T) {
+	t.Parallel()
+	k, f := newFake(t)
+	k.add(wanted.Head, "")
+	k.permissions = map[string]string{"sam": "write"}
+	for _, c := range []object{
+		{"created_at": "2026-05-01T11:59:00Z", "user": object{"login": "sam"}, "body": "old, and edited since"},
+		{"created_at": "2026-05-01T12:00:00Z", "user": object{"login": "sam"}, "body": "now"},
+		{"created_at": "2026-05-01T12:01:00Z", "user": object{"login": "eve"}, "body": "a stranger"},
+	} {
+		k.comments = append(k.comments, c)
+	}
+	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	got, err := f.Comments(ctx, 1, at.Add(300*time.Millisecond)) // the forge's times have no fractions
+	want := []Said{{"sam", "now", at, true}, {"eve", "a stranger", at.Add(time.Minute), false}}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestOpenPullsOfForksAreNotListed(t *testing.T) {
+	t.Parallel()
+	k, f := newFake(t)
+	for i, repo := range []string{"acme/shop", "mallory/shop"} {
+		p := k.add(wanted.Head, "")
+		p["head"] = object{"ref": wanted.Head, "sha": "s", "repo": object{"full_name": repo}}
+		p["base"] = object{"ref": "main", "repo": object{"full_name": "acme/shop"}}
+		p["number"] = i + 1
+	}
+	got, err := f.OpenPulls(ctx)
+	if err != nil || len(got) != 1 || got[0].Number != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestCloseTwice(t *testing.T) {
 	t.Parallel()
 	k, f := newFake(t)

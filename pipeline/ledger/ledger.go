@@ -13,10 +13,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver
-
-	"github.com/cortexops/cortexops/migrations"
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
@@ -27,11 +23,16 @@ var ErrOldSchema = errors.New("the ledger's schema is older than this program: r
 var ErrNoBlob = errors.New("no such blob in the ledger")
 
 // Ledger is safe for concurrent use; writers of several processes keep one chain.
-type Ledger struct{ db *sql.DB }
+type Ledger struct {
+	db *sql.DB
+	database
+}
 
-// Open opens the SQLite file at path. It migrates nothing.
-func Open(ctx context.Context, path string) (*Ledger, error) {
-	db, provider, err := connect(path)
+// Open opens the SQLite file of that path, or the Postgres of that URL (postgres://USER:PASSWORD@HOST:PORT/DATABASE). It
+// migrates nothing.
+func Open(ctx context.Context, at string) (*Ledger, error) {
+	d := databaseAt(at)
+	db, provider, err := d.connect()
 	if err != nil {
 		return nil, err
 	}
@@ -40,49 +41,38 @@ func Open(ctx context.Context, path string) (*Ledger, error) {
 		if err == nil {
 			err = ErrOldSchema
 		}
-		return nil, fmt.Errorf("open ledger %s: %w", path, err)
+		return nil, fmt.Errorf("open ledger %s: %w", d.name, err)
 	}
-	return &Ledger{db: db}, nil
+	return &Ledger{db, d}, nil
 }
 
 // Migrate brings the schema up to date and reports how many migrations ran.
-func Migrate(ctx context.Context, path string) (int, error) {
-	db, provider, err := connect(path)
+func Migrate(ctx context.Context, at string) (int, error) {
+	d := databaseAt(at)
+	db, provider, err := d.connect()
 	if err != nil {
 		return 0, err
 	}
 	defer db.Close()
 	done, err := provider.Up(ctx)
 	if err != nil {
-		return len(done), fmt.Errorf("migrate ledger %s: %w", path, err)
+		return len(done), fmt.Errorf("migrate ledger %s: %w", d.name, err)
 	}
 	return len(done), nil
 }
 
-func connect(path string) (*sql.DB, *goose.Provider, error) {
-	// immediate: two writers queue for the lock instead of failing when both turn from reading to writing
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_txlock=immediate")
-	if err != nil {
-		return nil, nil, fmt.Errorf("open ledger %s: %w", path, err)
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, migrations.FS)
-	if err != nil {
-		db.Close()
-		return nil, nil, fmt.Errorf("read the embedded migrations: %w", err)
-	}
-	return db, provider, nil
-}
+// Name of the ledger at that path or URL, without its password.
+func Name(at string) string { return databaseAt(at).name }
 
-// Close closes the file.
+// Close closes the connections.
 func (l *Ledger) Close() error { return l.db.Close() }
 
 // Ping tells whether the ledger can be written.
 func (l *Ledger) Ping(ctx context.Context) error {
-	tx, err := l.db.BeginTx(ctx, nil) // takes the write lock
-	if err != nil {
+	if err := l.writable(ctx, l.db); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	return tx.Rollback()
+	return nil
 }
 
 // Append adds the row to the chain. A row that is there already, by (incident, attempt, step, kind), is left as it is
@@ -91,13 +81,13 @@ func (l *Ledger) Append(ctx context.Context, e incident.Entry) (fresh bool, err 
 	if len(e.Detail) == 0 {
 		e.Detail = json.RawMessage("{}")
 	}
-	tx, err := l.db.BeginTx(ctx, nil)
+	tx, err := l.writing(ctx, l.db)
 	if err != nil {
 		return false, fmt.Errorf("append to ledger: %w", err)
 	}
 	defer tx.Rollback()
 	var one int
-	err = tx.QueryRowContext(ctx, `SELECT 1 FROM entries WHERE incident=? AND attempt=? AND step=? AND kind=?`,
+	err = tx.QueryRowContext(ctx, l.bind(`SELECT 1 FROM entries WHERE incident=? AND attempt=? AND step=? AND kind=?`),
 		e.Incident, e.Attempt, e.Step, e.Kind).Scan(&one)
 	if err == nil {
 		return false, nil
@@ -112,8 +102,8 @@ func (l *Ledger) Append(ctx context.Context, e incident.Entry) (fresh bool, err 
 		return false, fmt.Errorf("append to ledger: %w", err)
 	}
 	at := e.At.UTC().Format(time.RFC3339Nano)
-	_, err = tx.ExecContext(ctx, `INSERT INTO entries(seq,incident,attempt,phase,step,kind,actor,detail,at,prev_hash,hash)
-		VALUES(?,?,?,?,?,?,?,?,?,?,?)`, seq+1, e.Incident, e.Attempt, e.Phase, e.Step, e.Kind, e.Actor, string(e.Detail), at,
+	_, err = tx.ExecContext(ctx, l.bind(`INSERT INTO entries(seq,incident,attempt,phase,step,kind,actor,detail,at,prev_hash,hash)
+		VALUES(?,?,?,?,?,?,?,?,?,?,?)`), seq+1, e.Incident, e.Attempt, e.Phase, e.Step, e.Kind, e.Actor, string(e.Detail), at,
 		prev, chain(prev, seq+1, e, at))
 	if err != nil {
 		return false, fmt.Errorf("append to ledger: %w", err)
@@ -127,7 +117,7 @@ func (l *Ledger) Append(ctx context.Context, e incident.Entry) (fresh bool, err 
 // Ended tells whether the remediation has its ending.
 func (l *Ledger) Ended(ctx context.Context, key incident.Key) (bool, error) {
 	var n int
-	err := l.db.QueryRowContext(ctx, `SELECT count(*) FROM entries WHERE incident=? AND attempt=? AND step=? AND kind=?`,
+	err := l.db.QueryRowContext(ctx, l.bind(`SELECT count(*) FROM entries WHERE incident=? AND attempt=? AND step=? AND kind=?`),
 		key.Incident, key.Attempt, incident.StepEnding, incident.Event).Scan(&n)
 	if err != nil {
 		return false, fmt.Errorf("look for the ending of %s: %w", key.Workflow(), err)
@@ -200,7 +190,7 @@ func (l *Ledger) each(ctx context.Context, f func(seq int64, prev, hash string, 
 func (l *Ledger) PutBlob(ctx context.Context, data []byte) (string, error) {
 	sum := sha256.Sum256(data)
 	digest := hex.EncodeToString(sum[:])
-	_, err := l.db.ExecContext(ctx, `INSERT INTO blobs(digest,bytes) VALUES(?,?) ON CONFLICT DO NOTHING`, digest, data)
+	_, err := l.db.ExecContext(ctx, l.bind(`INSERT INTO blobs(digest,bytes) VALUES(?,?) ON CONFLICT DO NOTHING`), digest, data)
 	if err != nil {
 		return "", fmt.Errorf("keep blob: %w", err)
 	}
@@ -210,7 +200,7 @@ func (l *Ledger) PutBlob(ctx context.Context, data []byte) (string, error) {
 // Blob returns the bytes with this digest; bytes that no longer fit it are an error.
 func (l *Ledger) Blob(ctx context.Context, digest string) ([]byte, error) {
 	var data []byte
-	err := l.db.QueryRowContext(ctx, `SELECT bytes FROM blobs WHERE digest=?`, digest).Scan(&data)
+	err := l.db.QueryRowContext(ctx, l.bind(`SELECT bytes FROM blobs WHERE digest=?`), digest).Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNoBlob
 	}
