@@ -78,6 +78,21 @@ type Config struct {
 		// Directory of *.rego. Empty: the built-in policies.
 		Directory string `yaml:"directory"`
 	} `yaml:"policies"`
+	Slack struct {
+		// Channel is its ID; empty: Slack is not used.
+		Channel string `yaml:"channel"`
+		// API is the root of Slack's methods.
+		API string `yaml:"api"`
+		// Users may approve and reject on Slack: Slack user ID → login on the forge.
+		Users map[string]string `yaml:"users"`
+	} `yaml:"slack"`
+	LLM struct {
+		// BaseURL of an OpenAI-compatible API. Empty: heuristics advise.
+		BaseURL string `yaml:"baseURL"`
+		Model   string `yaml:"model"`
+		// Deadline after which the heuristics' word is taken.
+		Deadline time.Duration `yaml:"deadline"`
+	} `yaml:"llm"`
 	Correlate struct {
 		// Settle is how long an incident gathers signals before it is sealed.
 		Settle time.Duration `yaml:"settle"`
@@ -89,6 +104,8 @@ type Config struct {
 // secrets come from the environment: they are in no file and no log.
 type secrets struct {
 	alertmanagerToken, fluxKey, forgeToken, forgeWebhookSecret string
+	slackToken, slackSigningSecret                             string // required where slack.channel is set
+	llmKey                                                     string // optional: a local model may want none
 }
 
 func defaults() Config {
@@ -98,6 +115,8 @@ func defaults() Config {
 	c.Temporal.Address, c.Temporal.Namespace, c.Temporal.TaskQueue = "127.0.0.1:7233", "default", "cortexops"
 	c.Forge.API, c.Forge.Base = "https://api.github.com/", "main"
 	c.Git.AuthorName, c.Git.AuthorEmail = "CortexOps", "cortexops@localhost"
+	c.Slack.API = "https://slack.com/api/"
+	c.LLM.Deadline = 10 * time.Second
 	c.Correlate.Settle = 10 * time.Second
 	return c
 }
@@ -151,9 +170,17 @@ func (c *Config) readSecrets(getenv func(string) string, r roles) error {
 		required["CORTEXOPS_ALERTMANAGER_TOKEN"] = &c.secrets.alertmanagerToken
 		required["CORTEXOPS_FLUX_HMAC_KEY"] = &c.secrets.fluxKey
 		required["CORTEXOPS_FORGE_WEBHOOK_SECRET"] = &c.secrets.forgeWebhookSecret
+		if len(c.Slack.Users) > 0 {
+			required["CORTEXOPS_SLACK_SIGNING_SECRET"] = &c.secrets.slackSigningSecret
+			required["CORTEXOPS_SLACK_TOKEN"] = &c.secrets.slackToken // to tell those who may not
+		}
 	}
 	if r.work {
 		required["CORTEXOPS_FORGE_TOKEN"] = &c.secrets.forgeToken
+		if c.Slack.Channel != "" {
+			required["CORTEXOPS_SLACK_TOKEN"] = &c.secrets.slackToken
+		}
+		c.secrets.llmKey = getenv("CORTEXOPS_LLM_KEY")
 	}
 	var missing []error
 	for name, into := range required {

@@ -76,7 +76,7 @@ func serve(ctx context.Context, c Config, r roles, log *slog.Logger) error {
 		jobs = w.jobs
 	}
 	// The default registry is both; its two variables show one half each.
-	checks, err := health.New(health.Options{Metrics: prometheus.DefaultRegisterer.(*prometheus.Registry), Ready: []string{"nats"}, Checks: components})
+	checks, err := health.New(health.Options{Metrics: prometheus.DefaultRegisterer.(*prometheus.Registry), Ready: []string{"nats"}, Optional: []string{"llm", "slack"}, Checks: components})
 	if err != nil {
 		return err
 	}
@@ -95,8 +95,16 @@ func serve(ctx context.Context, c Config, r roles, log *slog.Logger) error {
 }
 
 func webhooks(c Config, log *slog.Logger, events *bus.Bus) (http.Handler, error) {
-	return intake.New(intake.Options{Publisher: events, Cluster: c.Cluster, Repository: c.Forge.Owner + "/" + c.Forge.Repo,
-		AlertmanagerToken: c.secrets.alertmanagerToken, FluxKey: c.secrets.fluxKey, ForgeSecret: c.secrets.forgeWebhookSecret,
+	var tell func(ctx context.Context, user, text string) error
+	if c.Slack.Channel != "" && len(c.Slack.Users) > 0 {
+		client, err := slackClient(c)
+		if err != nil {
+			return nil, err
+		}
+		tell = client.Tell
+	}
+	return intake.New(intake.Options{SlackTell: tell, Publisher: events, Cluster: c.Cluster, Repository: c.Forge.Owner + "/" + c.Forge.Repo,
+		AlertmanagerToken: c.secrets.alertmanagerToken, FluxKey: c.secrets.fluxKey, ForgeSecret: c.secrets.forgeWebhookSecret, SlackSecret: c.secrets.slackSigningSecret, SlackUsers: c.Slack.Users,
 		Metrics: prometheus.DefaultRegisterer, Log: log})
 }
 

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -19,6 +21,7 @@ import (
 	"github.com/cortexops/cortexops/pipeline/approval"
 	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/pipeline/ledger"
+	"github.com/cortexops/cortexops/pipeline/notify"
 	"github.com/cortexops/cortexops/pipeline/plan"
 	"github.com/cortexops/cortexops/pipeline/remediation"
 	"github.com/cortexops/cortexops/pipeline/verify"
@@ -36,6 +39,24 @@ type outside struct {
 	prometheus *verify.Verifier
 	policy     *policies.Engine
 	playbooks  []playbooks.Playbook
+	llm        *advise.LLM   // nil: heuristics advise
+	slack      *notify.Slack // nil: nobody is told
+}
+
+// chat is nil where Slack is not configured.
+func (o outside) chat() remediation.Chat {
+	if o.slack == nil {
+		return nil
+	}
+	return chat{o.slack}
+}
+
+// advise is the model's word, or that of the heuristics.
+func (o outside) advise(ctx context.Context, inc incident.Incident) incident.Advisory {
+	if o.llm == nil {
+		return advise.Heuristics(inc)
+	}
+	return o.llm.Advise(ctx, inc)
 }
 
 func connect(ctx context.Context, c Config) (o outside, err error) {
@@ -56,6 +77,18 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 	if o.prometheus, err = verify.New(c.Prometheus.URL, nil); err != nil {
 		return o, err
 	}
+	if c.LLM.BaseURL != "" {
+		o.llm, err = advise.NewLLM(advise.LLMOptions{BaseURL: c.LLM.BaseURL, Key: c.secrets.llmKey, Model: c.LLM.Model, Deadline: c.LLM.Deadline,
+			Metrics: prometheus.DefaultRegisterer, Log: slog.Default()})
+		if err != nil {
+			return o, err
+		}
+	}
+	if c.Slack.Channel != "" {
+		if o.slack, err = slackClient(c); err != nil {
+			return o, err
+		}
+	}
 	if o.policy, err = policies.New(ctx, folder(c.Policies.Directory, policies.Default())); err != nil {
 		return o, err
 	}
@@ -67,6 +100,10 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 func (o outside) branch(ctx context.Context, number int) (string, error) {
 	p, err := o.forge.Get(ctx, number)
 	return p.HeadRef, err
+}
+
+func slackClient(c Config) (*notify.Slack, error) {
+	return notify.New(notify.Options{Token: c.secrets.slackToken, Channel: c.Slack.Channel, API: c.Slack.API})
 }
 
 func folder(dir string, builtin fs.FS) fs.FS {
@@ -90,19 +127,19 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 	writer := writeup.Writer{}
 	where := remediation.Repository{Name: c.Forge.Owner + "/" + c.Forge.Repo, Base: c.Forge.Base,
 		Author: repo.Author{Name: c.Git.AuthorName, Email: c.Git.AuthorEmail}}
-	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays, Advise: advise.Heuristics}
+	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays}
 	return remediation.Activities{
-		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: planner.Propose},
+		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: planner.Propose, Advise: o.advise},
 		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Bot: c.Forge.User},
 		DryRunner:  &remediation.DryRunner{Book: book, Cluster: o.cluster},
-		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
+		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Repository: where},
 		Approver:   &remediation.Approver{Book: book, Forge: o.forge, Rule: judging(c.Forge.User)},
-		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Writer: writer, Rule: judging(c.Forge.User)},
+		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Rule: judging(c.Forge.User)},
 		Applier:    &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: locate.Render, Cluster: o.cluster},
 		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Writer: writer, Bot: c.Forge.User},
-		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer},
+		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer},
 	}
 }
 
@@ -137,6 +174,17 @@ func judging(bot string) remediation.Judging {
 		}
 		q := approval.In{Change: in.Change, Bot: bot, Needed: in.People, Deadline: in.Deadline, Now: in.Now,
 			Pull: approval.Pull{State: state, HeadSHA: p.HeadSHA, MergedBy: p.MergedBy, MergeSHA: p.MergeSHA, ClosedAt: p.ClosedAt}}
+		for _, click := range in.Clicks {
+			if click.HeadSHA != in.Change.HeadSHA || click.Number != in.Change.Number {
+				continue // of a message about something else
+			}
+			if click.Kind == incident.Reject && !click.AcceptedAt.After(in.Deadline) && !p.Merged {
+				return remediation.Judgement{State: "rejected", By: []string{click.Actor}, Shut: true, Why: rejection(click)}
+			}
+			if click.Kind == incident.Approve {
+				q.Reviews = append(q.Reviews, approval.Review{User: click.Actor, State: approval.Approved, CommitSHA: click.HeadSHA, SubmittedAt: click.AcceptedAt})
+			}
+		}
 		for _, r := range reviews {
 			if !r.MayWrite {
 				continue
@@ -150,4 +198,23 @@ func judging(bot string) remediation.Judging {
 		}
 		return seen
 	}
+}
+
+func rejection(click incident.Action) string {
+	why := fmt.Sprintf("%s rejected it on Slack", click.Actor)
+	if click.Reason != "" {
+		why += ": " + click.Reason
+	}
+	return why
+}
+
+// chat is Slack as remediation uses it.
+type chat struct{ slack *notify.Slack }
+
+func (c chat) Post(ctx context.Context, key incident.Key, text string, blocks []byte) (string, error) {
+	return c.slack.Post(ctx, key, notify.Message{Text: text, Blocks: blocks})
+}
+
+func (c chat) Update(ctx context.Context, message, text string, blocks []byte) error {
+	return c.slack.Update(ctx, message, notify.Message{Text: text, Blocks: blocks})
 }

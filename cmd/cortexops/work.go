@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.temporal.io/sdk/client"
@@ -80,6 +81,12 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 			return err
 		},
 	}
+	if outside.slack != nil {
+		w.components["slack"] = seldom(outside.slack.Ping)
+	}
+	if outside.llm != nil {
+		w.components["llm"] = seldom(outside.llm.Ping)
+	}
 	w.jobs = []job{
 		func(ctx context.Context) error { graph.Run(ctx); return nil },
 		func(ctx context.Context) error { keeper.Run(ctx); return nil },
@@ -93,4 +100,16 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		func(ctx context.Context) error { return events.ConsumeActions(ctx, starter.Action) },
 	}
 	return w, nil
+}
+
+// seldom asks what is paid for or counts calls once a minute, and repeats its word in between.
+func seldom(check func(context.Context) error) func(context.Context) error {
+	var last error
+	var asked time.Time
+	return func(ctx context.Context) error { // by one goroutine
+		if time.Since(asked) > time.Minute {
+			asked, last = time.Now(), check(ctx)
+		}
+		return last
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/cortexops/cortexops/cmd/sandbox/forge"
 	"github.com/cortexops/cortexops/cmd/sandbox/kube"
 	"github.com/cortexops/cortexops/cmd/sandbox/nats"
+	"github.com/cortexops/cortexops/cmd/sandbox/slack"
 	"github.com/cortexops/cortexops/cmd/sandbox/stack"
 	"github.com/cortexops/cortexops/cmd/sandbox/temporal"
 	"github.com/cortexops/cortexops/cmd/sandbox/workload"
@@ -28,6 +29,7 @@ var children = map[string]func(context.Context, *stack.Stack, *slog.Logger) erro
 	"forge":    forge.Run,
 	"workload": workload.Run,
 	"deployer": deployer.Run,
+	"slack":    slack.Run,
 }
 
 func runCommand() *cobra.Command {

@@ -67,6 +67,7 @@ func up(ctx context.Context, o upOptions, out io.Writer) error {
 func whatToTry(out io.Writer, s *stack.Stack) {
 	for _, line := range [][2]string{
 		{"pull requests", s.Forge.URL},
+		{"Slack", s.Slack.URL},
 		{"workflows", s.Temporal.UI},
 		{"alerts", s.Alertmanager.URL},
 		{"queries", s.Prometheus.URL + "/api/v1/query?query=up"},

@@ -133,7 +133,7 @@ func (f *Forge) Reviews(ctx context.Context, number int) ([]Review, error) {
 		for _, r := range list {
 			user := r.GetUser().GetLogin()
 			if _, asked := writers[user]; !asked {
-				if writers[user], err = f.mayWrite(ctx, user); err != nil {
+				if writers[user], err = f.MayWrite(ctx, user); err != nil {
 					return nil, err
 				}
 			}
@@ -147,9 +147,9 @@ func (f *Forge) Reviews(ctx context.Context, number int) ([]Review, error) {
 	}
 }
 
-// mayWrite asks for the user's permission, which "maintain" and "triage" are folded into by GitHub. Who is no user of the
+// MayWrite asks for the user's permission, which "maintain" and "triage" are folded into by GitHub. Who is no user of the
 // forge any more, or is an app, may not.
-func (f *Forge) mayWrite(ctx context.Context, user string) (bool, error) {
+func (f *Forge) MayWrite(ctx context.Context, user string) (bool, error) {
 	if user == "" {
 		return false, nil
 	}

@@ -68,7 +68,7 @@ func (f *Forge) Comments(ctx context.Context, number int, since time.Time) ([]Sa
 			}
 			user := c.GetUser().GetLogin()
 			if _, asked := writers[user]; !asked {
-				if writers[user], err = f.mayWrite(ctx, user); err != nil {
+				if writers[user], err = f.MayWrite(ctx, user); err != nil {
 					return nil, err
 				}
 			}

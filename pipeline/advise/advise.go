@@ -1,6 +1,13 @@
 // Package advise says in plain sentences what an incident is likely about and what that rests on. Advice only: it
-// never acts, and nothing waits for it. Here are the heuristics, which read the incident and nothing else. What it
-// quotes from alerts is untrusted text: one line, clipped, not Markdown; whoever prints it escapes it.
+// never acts, and nothing waits for it.
+//
+// There are two advisors. Heuristics read the incident and nothing else; they always have an answer. LLM asks a language
+// model, and has no hands: the model sees the incident as JSON, has no tools, and its answer is text that is checked,
+// bounded and made plain. When the model is slow, away or wrong, heuristics answer in its place within the deadline.
+// Every Advisory says who wrote it.
+//
+// What either quotes from alerts, and all that a model says, is untrusted text: one line, clipped, without control
+// characters. Whoever prints it escapes it.
 package advise
 
 import (
@@ -134,9 +141,11 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// quote makes foreign text one clipped line, without what a terminal or a browser would obey: control characters, and
-// the invisible ones that turn the direction of text.
-func quote(s string) string {
+func quote(s string) string { return clip(oneLine(s), maxQuote) }
+
+// oneLine makes foreign text one line, without what a terminal or a browser would obey: control characters, and the
+// invisible ones that turn the direction of text.
+func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -146,9 +155,13 @@ func quote(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "?"))
-	s = strings.Join(strings.Fields(s), " ")
-	if runes := []rune(s); len(runes) > maxQuote {
-		s = string(runes[:maxQuote]) + "…"
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// clip cuts s to at most n runes; the last one then tells of the cut.
+func clip(s string, n int) string {
+	if runes := []rune(s); len(runes) > n {
+		return strings.TrimRight(string(runes[:n-1]), " ") + "…"
 	}
 	return s
 }

@@ -16,6 +16,7 @@ type Limits struct{ Signals, Actions, Incidents int64 }
 const (
 	mib           = 1 << 20
 	dedupeWindow  = 2 * time.Minute
+	clickWindow   = 15 * time.Minute    // longer than a signed click can be sent again
 	signalsKept   = time.Hour           // at least the correlation horizon
 	humansKept    = 30 * 24 * time.Hour // actions and incidents: far longer than any remediation lasts
 	revisionsKept = 8                   // of one incident: each holds all that the one before held
@@ -42,6 +43,7 @@ func streams(prefix string, l Limits) []jetstream.StreamConfig {
 	s := one(signals, "signals.*", orDefault(l.Signals, 256*mib))
 	s.Discard, s.MaxAge = jetstream.DiscardOld, signalsKept
 	a := one(actions, "actions", orDefault(l.Actions, 64*mib))
+	a.Duplicates = clickWindow
 	a.Discard, a.MaxAge = jetstream.DiscardNew, humansKept
 	i := one(incidents, "incidents.*", orDefault(l.Incidents, 256*mib))
 	i.Discard, i.MaxAge, i.MaxMsgsPerSubject = jetstream.DiscardNew, humansKept, revisionsKept

@@ -26,9 +26,10 @@ const (
 
 // Options of New.
 type Options struct {
-	Checks  map[string]func(ctx context.Context) error // by component
-	Ready   []string                                   // components without which this process wants no requests
-	Metrics interface {                                // served at /metrics, and where ours are
+	Checks   map[string]func(ctx context.Context) error // by component
+	Ready    []string                                   // components without which this process wants no requests
+	Optional []string                                   // components without which everything goes on
+	Metrics  interface {                                // served at /metrics, and where ours are
 		prometheus.Gatherer
 		prometheus.Registerer
 	}
@@ -45,8 +46,9 @@ type Component struct {
 }
 
 const (
-	ok      = "ok"
-	failing = "failing"
+	ok       = "ok"
+	failing  = "failing"
+	degraded = "degraded" // of all: nothing fails but what is optional
 )
 
 // Health keeps the last state of every component.
@@ -187,15 +189,21 @@ func (h *Health) readyz(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, ok)
 }
 
-// healthz tells all; it is 503 when anything is failing.
+// healthz tells all; it is 503 when anything is failing that is not optional.
 func (h *Health) healthz(w http.ResponseWriter, _ *http.Request) {
 	all := struct {
 		Status     string      `json:"status"`
 		Components []Component `json:"components"`
 	}{ok, h.Components()}
 	code := http.StatusOK
-	if slices.ContainsFunc(all.Components, func(c Component) bool { return c.Status != ok }) {
-		all.Status, code = failing, http.StatusServiceUnavailable
+	for _, c := range all.Components {
+		switch {
+		case c.Status == ok:
+		case !slices.Contains(h.Optional, c.Name):
+			all.Status, code = failing, http.StatusServiceUnavailable
+		case all.Status == ok:
+			all.Status = degraded
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)

@@ -159,3 +159,29 @@ func TestRedact(t *testing.T) {
 		}
 	}
 }
+
+// TestOptional components degrade the whole, and no more.
+func TestOptional(t *testing.T) {
+	t.Parallel()
+	away := func(context.Context) error { return errors.New("away") }
+	for name, c := range map[string]struct {
+		broken, status string
+		code           int
+	}{"the model": {"llm", degraded, http.StatusOK}, "the bus": {"nats", failing, http.StatusServiceUnavailable}} {
+		checks := map[string]func(context.Context) error{"llm": func(context.Context) error { return nil }, "nats": func(context.Context) error { return nil }}
+		checks[c.broken] = away
+		h, err := New(Options{Checks: checks, Optional: []string{"llm"}, Metrics: prometheus.NewRegistry()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for component, check := range checks {
+			h.ask(t.Context(), component, check)
+		}
+		w := httptest.NewRecorder()
+		h.healthz(w, nil)
+		var a answer
+		if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || a.Status != c.status || w.Code != c.code {
+			t.Errorf("without %s: %d %+v %v", name, w.Code, a, err)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -86,5 +87,27 @@ func FuzzForge(f *testing.F) {
 			t.Fatalf("let through %+v", a)
 		}
 		storable(t, *a)
+	})
+}
+
+func FuzzSlack(f *testing.F) {
+	f.Add(form(string(golden(f, "slack.json"))))
+	f.Add([]byte("payload={}&payload="))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, b := range [][]byte{body, form(string(body))} { // with and without a form around it
+			a, err := decodeSlack(b, "acme/shop", slackUsers)
+			if who := (*Stranger)(nil); errors.As(err, &who) {
+				continue
+			}
+			onlyInvalid(t, err)
+			if a == nil || err != nil {
+				continue
+			}
+			if key, revert, ours := incident.KeyOfBranch(a.Branch); !ours || revert || key.Attempt < 1 || a.Number <= 0 || !sha(a.HeadSHA) ||
+				a.Actor == "" || a.Via != incident.ViaSlack || len(a.Delivery) != 38 || utf8.RuneCountInString(a.Reason) > incident.MaxReason {
+				t.Fatalf("let through %+v", a)
+			}
+			storable(t, *a)
+		}
 	})
 }

@@ -4,6 +4,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,17 +26,24 @@ type Publisher interface {
 	PublishAction(ctx context.Context, action incident.Action) (duplicate bool, err error)
 }
 
-// Options of New. Each secret is required: an empty one would let everybody in.
+// Options of New. Each secret is required: an empty one would let everybody in. Slack alone may be left out, with its
+// secret and its users both empty.
 type Options struct {
 	Publisher         Publisher
-	Cluster           string // the cluster that alerts and Flux events are about
-	Repository        string // owner/name; pull requests of others are ignored
-	AlertmanagerToken string // bearer token
-	FluxKey           string // key of the HMAC in X-Signature
-	ForgeSecret       string // key of the HMAC in X-Hub-Signature-256
-	Metrics           prometheus.Registerer
-	Log               *slog.Logger
-	Now               func() time.Time // nil is time.Now
+	Cluster           string            // the cluster that alerts and Flux events are about
+	Repository        string            // owner/name; pull requests of others are ignored
+	AlertmanagerToken string            // bearer token
+	FluxKey           string            // key of the HMAC in X-Signature
+	ForgeSecret       string            // key of the HMAC in X-Hub-Signature-256
+	SlackSecret       string            // key of the HMAC in X-Slack-Signature
+	SlackUsers        map[string]string // Slack user ID → login on the forge: who may approve and reject
+
+	// SlackTell shows text to one Slack user. Nil: only the answer's body says it, which Slack shows to nobody.
+	SlackTell func(ctx context.Context, user, text string) error
+
+	Metrics prometheus.Registerer
+	Log     *slog.Logger
+	Now     func() time.Time // nil is time.Now
 }
 
 // source is one kind of webhook.
@@ -44,6 +52,8 @@ type source struct {
 	admit  func(r *http.Request) bool              // before the body is read; nil admits
 	verify func(r *http.Request, body []byte) bool // before the body is understood; nil verifies
 	decode func(r *http.Request, body []byte, at time.Time) (accepted, error)
+	status int           // of an answer to what was taken; 0 is 202
+	within time.Duration // for the bus; 0 is longer than it takes
 	slots  chan struct{} // one is held by each request that is being read; of its own, so that one source cannot starve another
 }
 
@@ -66,12 +76,22 @@ func (e *Invalid) Error() string {
 	return e.Pointer + ": " + e.Why
 }
 
-// New serves POST /webhooks/alertmanager, /webhooks/flux and /webhooks/forge.
+// New serves POST /webhooks/alertmanager, /webhooks/flux, /webhooks/forge and, where it is configured, /webhooks/slack.
 func New(o Options) (http.Handler, error) {
-	for name, secret := range map[string]string{
+	secrets := map[string]string{
 		"CORTEXOPS_ALERTMANAGER_TOKEN": o.AlertmanagerToken, "CORTEXOPS_FLUX_HMAC_KEY": o.FluxKey,
 		"CORTEXOPS_FORGE_WEBHOOK_SECRET": o.ForgeSecret,
-	} {
+	}
+	for id, login := range o.SlackUsers {
+		secrets["CORTEXOPS_SLACK_SIGNING_SECRET"] = o.SlackSecret
+		if strings.TrimSpace(id) == "" || strings.TrimSpace(login) == "" {
+			return nil, fmt.Errorf("slack.users maps %q to %q: give a Slack user ID and a login on the forge", id, login)
+		}
+	}
+	if len(o.SlackUsers) == 0 && o.SlackSecret != "" {
+		return nil, errors.New("nobody could approve on Slack: name people under slack.users, or leave CORTEXOPS_SLACK_SIGNING_SECRET away")
+	}
+	for name, secret := range secrets {
 		if strings.TrimSpace(secret) == "" {
 			return nil, fmt.Errorf("the secret of a webhook is empty: set %s", name)
 		}
@@ -85,9 +105,13 @@ func New(o Options) (http.Handler, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	in := &intake{Options: o, metrics: newMetrics(o.Metrics)}
+	sources := []source{alertmanager(o), flux(o), forge(o)}
+	if len(o.SlackUsers) > 0 {
+		sources = append(sources, slack(o))
+	}
+	in := &intake{Options: o, metrics: newMetrics(o.Metrics, sources)}
 	mux := http.NewServeMux()
-	for _, s := range []source{alertmanager(o), flux(o), forge(o)} {
+	for _, s := range sources {
 		s.slots = make(chan struct{}, maxConcurrent)
 		mux.HandleFunc("POST /webhooks/"+s.name, func(w http.ResponseWriter, r *http.Request) { in.serve(w, r, s) })
 	}
@@ -121,30 +145,43 @@ func (in *intake) serve(w http.ResponseWriter, r *http.Request, s source) {
 		return
 	}
 	got, err := s.decode(r, body, in.Now().UTC())
-	if invalid := (*Invalid)(nil); errors.As(err, &invalid) {
-		in.reject(w, r, s, rejection{status: http.StatusBadRequest, reason: invalidPayload, why: invalid.Why, pointer: invalid.Pointer})
-		return
-	} else if err != nil {
-		in.reject(w, r, s, rejection{status: http.StatusBadRequest, reason: invalidPayload, why: err.Error()})
+	if err != nil {
+		in.refuse(w, r, s, err)
 		return
 	}
 	in.publish(w, r, s, got)
+}
+
+// refuse answers what could be read and not taken.
+func (in *intake) refuse(w http.ResponseWriter, r *http.Request, s source, err error) {
+	no := rejection{status: http.StatusBadRequest, reason: invalidPayload, why: err.Error()}
+	if invalid := (*Invalid)(nil); errors.As(err, &invalid) {
+		no.why, no.pointer = invalid.Why, invalid.Pointer
+	}
+	if who := (*Stranger)(nil); errors.As(err, &who) { // authentic and understood: Slack is told that it arrived
+		in.tell(r, who)
+		no.status, no.reason = http.StatusOK, stranger
+		no.body = map[string]any{"response_type": "ephemeral", "replace_original": false, "text": who.Text}
+	}
+	in.reject(w, r, s, no)
 }
 
 // publish answers only after the bus has. An error may leave part of a payload stored: it is sent again, and what was
 // stored is recognised by its ID.
 func (in *intake) publish(w http.ResponseWriter, r *http.Request, s source, got accepted) {
 	total, duplicates := len(got.signals), 0
+	ctx, cancel := context.WithTimeout(r.Context(), cmp.Or(s.within, writeTime))
+	defer cancel()
 	var err error
 	switch {
 	case got.action != nil:
 		var again bool
-		if again, err = in.Publisher.PublishAction(r.Context(), *got.action); again {
+		if again, err = in.Publisher.PublishAction(ctx, *got.action); again {
 			duplicates = 1
 		}
 		total = 1
 	case total > 0:
-		duplicates, err = in.Publisher.PublishSignals(r.Context(), got.signals)
+		duplicates, err = in.Publisher.PublishSignals(ctx, got.signals)
 	}
 	if err != nil {
 		in.Log.ErrorContext(r.Context(), "webhook not stored", "source", s.name, "error", err)
@@ -153,15 +190,16 @@ func (in *intake) publish(w http.ResponseWriter, r *http.Request, s source, got 
 	}
 	in.metrics.ingested.WithLabelValues(s.name).Add(float64(total - duplicates))
 	in.metrics.duplicate.WithLabelValues(s.name).Add(float64(duplicates))
-	answer(w, http.StatusAccepted, map[string]int{"accepted": total - duplicates, "duplicates": duplicates})
+	answer(w, cmp.Or(s.status, http.StatusAccepted), map[string]int{"accepted": total - duplicates, "duplicates": duplicates})
 }
 
-// rejection is an answer that is not 2xx.
+// rejection is an answer to what was not taken.
 type rejection struct {
 	status  int
 	reason  string // label of the metric
 	why     string
 	pointer string
+	body    any // nil: why and pointer
 }
 
 func (in *intake) reject(w http.ResponseWriter, r *http.Request, s source, no rejection) {
@@ -173,7 +211,10 @@ func (in *intake) reject(w http.ResponseWriter, r *http.Request, s source, no re
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="cortexops"`)
 	}
-	answer(w, no.status, map[string]string{"error": no.why, "pointer": no.pointer})
+	if no.body == nil {
+		no.body = map[string]string{"error": no.why, "pointer": no.pointer}
+	}
+	answer(w, no.status, no.body)
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

@@ -20,6 +20,10 @@ const (
 	writeTime  = 30 * time.Second // longer than a publish may take
 	idleTime   = time.Minute
 
+	slackTime  = 2 * time.Second // of the 3 s that Slack waits, for the bus or for telling a stranger
+	slackSkew  = 5 * time.Minute
+	slackValue = 2000 // bytes of a button's value: what Slack itself allows
+
 	maxID         = 256      // a fingerprint, a delivery, a name
 	maxPairs      = 100      // labels or annotations of one signal
 	maxLabels     = 8 << 10  // bytes of one signal's labels, names and values together

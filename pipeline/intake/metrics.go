@@ -13,6 +13,7 @@ const (
 	invalidPayload = "invalid"
 	overload       = "overload"
 	unavailable    = "unavailable"
+	stranger       = "stranger" // of Slack alone
 )
 
 type metrics struct {
@@ -20,7 +21,7 @@ type metrics struct {
 }
 
 // newMetrics starts every series at zero, so that a rate is right from the first event on.
-func newMetrics(r prometheus.Registerer) metrics {
+func newMetrics(r prometheus.Registerer, sources []source) metrics {
 	auto := promauto.With(r)
 	m := metrics{
 		ingested: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_events_ingested_total",
@@ -28,13 +29,16 @@ func newMetrics(r prometheus.Registerer) metrics {
 		duplicate: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_events_duplicate_total",
 			Help: "Signals and actions that had been stored before."}, []string{"source"}),
 		rejected: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_events_rejected_total",
-			Help: "Webhook requests answered with an error."}, []string{"source", "reason"}),
+			Help: "Webhook requests that were not taken."}, []string{"source", "reason"}),
 	}
-	for _, source := range []string{"alertmanager", "flux", "forge"} {
-		m.ingested.WithLabelValues(source)
-		m.duplicate.WithLabelValues(source)
+	for _, s := range sources {
+		m.ingested.WithLabelValues(s.name)
+		m.duplicate.WithLabelValues(s.name)
 		for _, reason := range []string{unauthorized, tooLarge, unread, invalidPayload, overload, unavailable} {
-			m.rejected.WithLabelValues(source, reason)
+			m.rejected.WithLabelValues(s.name, reason)
+		}
+		if s.name == "slack" {
+			m.rejected.WithLabelValues(s.name, stranger)
 		}
 	}
 	return m

@@ -17,11 +17,10 @@ import (
 type Planner struct {
 	Playbooks []playbooks.Playbook
 	Overlays  []string // the kustomizations that this cluster runs
-	Advise    func(incident.Incident) incident.Advisory
 }
 
 // Propose makes the proposal for the first attempt of inc on the files of baseSHA, or returns *incident.NoPlan.
-func (p *Planner) Propose(key incident.Key, inc incident.Incident, baseSHA string, files locate.Files) (incident.Proposal, error) {
+func (p *Planner) Propose(key incident.Key, inc incident.Incident, advisory incident.Advisory, baseSHA string, files locate.Files) (incident.Proposal, error) {
 	book, why := playbooks.Match(p.Playbooks, facts(inc))
 	if book == nil {
 		return incident.Proposal{}, &incident.NoPlan{Why: "no playbook fits: " + join(why)}
@@ -30,7 +29,7 @@ func (p *Planner) Propose(key incident.Key, inc incident.Incident, baseSHA strin
 	if err != nil {
 		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but: %v", book.Name, err)}
 	}
-	out := incident.Proposal{Key: key, Incident: inc, Advisory: p.Advise(inc), Playbook: summary(book, bound), BaseSHA: baseSHA}
+	out := incident.Proposal{Key: key, Incident: inc, Advisory: advisory, Playbook: summary(book, bound), BaseSHA: baseSHA}
 	w := work{overlays: p.Overlays, before: files, now: edited{Files: files}, root: inc.Root}
 	for _, e := range bound.Edits {
 		made, err := w.edit(e)

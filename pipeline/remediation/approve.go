@@ -2,6 +2,7 @@ package remediation
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +32,7 @@ type Approver struct {
 type Reviewed interface {
 	Get(ctx context.Context, number int) (forge.Pull, error)
 	Reviews(ctx context.Context, number int) ([]forge.Review, error)
+	MayWrite(ctx context.Context, user string) (bool, error)
 }
 
 // JudgeInput is what Judge is asked.
@@ -40,6 +42,8 @@ type JudgeInput struct {
 	People   int             `json:"people"`
 	Deadline time.Time       `json:"deadline"`
 	Now      time.Time       `json:"now"`
+
+	Clicks []incident.Action `json:"clicks,omitempty"` // in the chat, in the order in which they came
 }
 
 // Judgement is how the change stands.
@@ -48,6 +52,7 @@ type Judgement struct {
 	By    []string `json:"by,omitempty"`
 	Merge string   `json:"merge,omitempty"` // SHA, where a person merged it
 	Why   string   `json:"why"`
+	Shut  bool     `json:"shut,omitempty"` // rejected in the chat: the pull request is ours to close
 }
 
 // read reads the forge and applies the rule.
@@ -60,6 +65,16 @@ func (rule Judging) read(ctx context.Context, f Reviewed, in JudgeInput) (Judgem
 	if err != nil {
 		return Judgement{}, classify(err)
 	}
+	may := map[string]bool{}
+	in.Clicks = slices.Clone(in.Clicks)
+	for _, c := range in.Clicks {
+		if _, asked := may[c.Actor]; !asked {
+			if may[c.Actor], err = f.MayWrite(ctx, c.Actor); err != nil {
+				return Judgement{}, classify(err)
+			}
+		}
+	}
+	in.Clicks = slices.DeleteFunc(in.Clicks, func(c incident.Action) bool { return !may[c.Actor] })
 	return rule(in, pull, reviews), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -19,6 +20,7 @@ type Closer struct {
 	Book   Book
 	Repo   Notes
 	Forge  Marks
+	Chat   Chat
 	Writer Writer
 }
 
@@ -43,6 +45,8 @@ type Ending struct {
 	Proposal string           `json:"proposal,omitempty"`
 	Playbook string           `json:"playbook,omitempty"`
 	Merge    string           `json:"merge,omitempty"`
+	Message  string           `json:"message,omitempty"` // in the chat
+	Shut     bool             `json:"shut,omitempty"`
 }
 
 // Close tells everybody who looks how it ended.
@@ -74,6 +78,12 @@ func (c *Closer) onForge(ctx context.Context, in Ending) error {
 		return err
 	}
 	number := in.Change.Number
+	if c.Chat != nil && in.Message != "" {
+		text, blocks := c.Writer.SlackEnd(proposal, in.Change, in.Outcome)
+		if err := c.Chat.Update(ctx, in.Message, text, blocks); err != nil {
+			slog.WarnContext(ctx, "the chat was not told of the ending", "workflow", in.Key.Workflow(), "error", err)
+		}
+	}
 	if err := c.Forge.Comment(ctx, number, "ending", c.Writer.Ending(proposal, in.Outcome)); err != nil {
 		return err
 	}
@@ -94,7 +104,7 @@ func (c *Closer) onForge(ctx context.Context, in Ending) error {
 		return err
 	}
 	// Where a person pushed to the branch or closed it, the pull request is theirs; one that merged is closed anyway.
-	if in.Merge == "" && (in.Outcome.Phase == incident.Denied || in.Outcome.Phase == incident.Failed) {
+	if in.Merge == "" && (in.Outcome.Phase == incident.Denied || in.Outcome.Phase == incident.Failed || in.Shut) {
 		return c.Forge.Close(ctx, number)
 	}
 	return nil

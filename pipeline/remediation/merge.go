@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -17,6 +18,7 @@ type Merger struct {
 		Statuses
 		Merging
 	}
+	Chat   Chat
 	Writer Writer
 	Rule   Judging
 }
@@ -33,6 +35,7 @@ type MergeInput struct {
 	Change   incident.Change `json:"change"`
 	By       []string        `json:"by"`
 	Judged   JudgeInput      `json:"judged"` // what was asked when it was approved
+	Message  string          `json:"message,omitempty"`
 }
 
 // Merge merges exactly the approved head, and returns the merge commit.
@@ -52,6 +55,12 @@ func (m *Merger) Merge(ctx context.Context, in MergeInput) (sha string, err erro
 	err = m.Forge.Status(ctx, in.Change.HeadSHA, checkApproval, "success", "approved by "+strings.Join(in.By, ", "), in.Change.URL)
 	if err != nil {
 		return "", classify(err)
+	}
+	if m.Chat != nil && in.Message != "" { // nothing is left to click
+		text, blocks := m.Writer.SlackEnd(proposal, in.Change, incident.Outcome{Phase: incident.Merging, Reason: "approved by " + strings.Join(in.By, ", ")})
+		if err := m.Chat.Update(ctx, in.Message, text, blocks); err != nil {
+			activity.GetLogger(ctx).Warn("the chat was not told of the approval", "error", err)
+		}
 	}
 	title, message := m.Writer.Merge(proposal, in.Change, in.By)
 	err = write(ctx, m.Book, in.Key, incident.Merging, "merge", func() (any, error) {

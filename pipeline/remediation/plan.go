@@ -12,7 +12,7 @@ import (
 )
 
 // Planning turns a sealed incident into a proposal over the files of one commit, or *incident.NoPlan.
-type Planning func(key incident.Key, inc incident.Incident, baseSHA string, files locate.Files) (incident.Proposal, error)
+type Planning func(key incident.Key, inc incident.Incident, advisory incident.Advisory, baseSHA string, files locate.Files) (incident.Proposal, error)
 
 // Mirror is the repository as it is read.
 type Mirror interface {
@@ -27,6 +27,8 @@ type Planner struct {
 	Repo Mirror
 	Base string // the branch that is deployed
 	Make Planning
+	// Advise never fails, and answers within its own deadline. What it says is words for people: Make decides nothing by it.
+	Advise func(ctx context.Context, inc incident.Incident) incident.Advisory
 }
 
 // PlanInput is what Plan is asked.
@@ -65,7 +67,7 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 		return Planned{}, err
 	}
 	key := in.Start.Key
-	proposal, err := p.Make(key, inc, sha, files)
+	proposal, err := p.Make(key, inc, p.Advise(ctx, inc), sha, files)
 	var none *incident.NoPlan
 	if errors.As(err, &none) {
 		return Planned{Advised: none.Why}, note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor, map[string]string{"advised": none.Why})
@@ -82,6 +84,9 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	err = note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor, map[string]any{
 		"proposal": digest, "playbook": proposal.Playbook.Name, "playbookDigest": proposal.Playbook.Digest, "base": sha, "edit": summary})
 	pb := proposal.Playbook
+	if err == nil && proposal.Advisory.By == "llm" { // a retry may have other words than the row that is there
+		err = note(ctx, p.Book, key, incident.Planning, "plan-"+short(digest), incident.Event, actor, map[string]string{"proposal": digest})
+	}
 	return Planned{Proposal: digest, Summary: summary, Playbook: pb.Name, People: pb.People, Within: pb.Within,
 		Window: pb.Window, Rollback: pb.Rollback, Objects: len(proposal.Objects), Risk: pb.Risk}, err
 }

@@ -3,6 +3,7 @@ package remediation
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -41,6 +42,15 @@ type Labels interface {
 	Label(ctx context.Context, number int, labels ...string) error
 }
 
+// Chat shows a change where people talk, once for each remediation. Nil: nobody talks anywhere.
+type Chat interface {
+	Post(ctx context.Context, key incident.Key, text string, blocks []byte) (message string, err error)
+	Update(ctx context.Context, message, text string, blocks []byte) error
+}
+
+// chatPatience is how long a proposal waits for the chat: the pull request is where it is approved in any case.
+const chatPatience = 15 * time.Second
+
 // Writer makes every text that people read.
 type Writer interface {
 	Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision, deadline time.Time) (title, body string)
@@ -48,6 +58,8 @@ type Writer interface {
 	Merge(p incident.Proposal, c incident.Change, by []string) (title, message string)
 	Revert(p incident.Proposal, c incident.Change, merge string, v incident.Verdict) (commit, title, body string)
 	Ending(p incident.Proposal, o incident.Outcome) string
+	Slack(p incident.Proposal, c incident.Change, people int, deadline time.Time) (text string, blocks []byte)
+	SlackEnd(p incident.Proposal, c incident.Change, o incident.Outcome) (text string, blocks []byte)
 }
 
 // Proposer is the activity of PROPOSED.
@@ -59,6 +71,7 @@ type Proposer struct {
 		Statuses
 		Labels
 	}
+	Chat       Chat
 	Writer     Writer
 	Repository Repository
 }
@@ -122,6 +135,9 @@ func (p *Proposer) Propose(ctx context.Context, in ProposeInput) (incident.Chang
 
 // AnnounceInput is what Announce is asked.
 type AnnounceInput struct {
+	Key      incident.Key      `json:"key"`
+	Proposal string            `json:"proposal"`
+	Deadline time.Time         `json:"deadline"`
 	Change   incident.Change   `json:"change"`
 	Objects  int               `json:"objects"` // that would change
 	Risk     string            `json:"risk"`
@@ -129,21 +145,40 @@ type AnnounceInput struct {
 }
 
 // Announce sets the labels and the checks: after the workflow knows the change, so that a failure here does not orphan it.
-func (p *Proposer) Announce(ctx context.Context, in AnnounceInput) error {
+func (p *Proposer) Announce(ctx context.Context, in AnnounceInput) (Announced, error) {
 	if err := p.Forge.Label(ctx, in.Change.Number, "cortexops", "risk/"+in.Risk); err != nil {
-		return classify(err)
+		return Announced{}, classify(err)
 	}
-	waiting := fmt.Sprintf("waits for %d approval(s)", max(in.Decision.Approvals, 1))
+	pending := fmt.Sprintf("waits for %d approval(s)", max(in.Decision.Approvals, 1))
 	for _, s := range [][3]string{
 		{checkDryRun, "success", fmt.Sprintf("the API server would store %d changed object(s)", in.Objects)},
 		{checkPolicy, "success", "allowed at revision " + short(in.Decision.Revision)},
-		{checkApproval, "pending", waiting},
+		{checkApproval, "pending", pending},
 	} {
 		if err := p.Forge.Status(ctx, in.Change.HeadSHA, s[0], s[1], s[2], in.Change.URL); err != nil {
-			return classify(err)
+			return Announced{}, classify(err)
 		}
 	}
-	return nil
+	if p.Chat == nil {
+		return Announced{}, nil
+	}
+	proposal, err := get[incident.Proposal](ctx, p.Book, in.Proposal)
+	if err != nil {
+		return Announced{}, err
+	}
+	waiting, cancel := context.WithTimeout(ctx, chatPatience)
+	defer cancel()
+	text, blocks := p.Writer.Slack(proposal, in.Change, in.Decision.Approvals, in.Deadline)
+	message, err := p.Chat.Post(waiting, in.Key, text, blocks)
+	if err != nil {
+		slog.WarnContext(ctx, "nobody was told in the chat; the pull request waits all the same", "workflow", in.Key.Workflow(), "error", err)
+	}
+	return Announced{Message: message}, nil
+}
+
+// Announced is what Announce left where people talk.
+type Announced struct {
+	Message string `json:"message,omitempty"` // by which the chat knows it
 }
 
 // open opens a pull request, once.

@@ -3,6 +3,7 @@ package remediation
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -24,6 +25,8 @@ const (
 	typeWithdrawn = "Withdrawn"
 	// lookAgain is how long a lost webhook can keep an approval unseen.
 	lookAgain = 5 * time.Minute
+	// onItsWay is longer than the bus takes to bring again what could not be handed over.
+	onItsWay = 45 * time.Second
 )
 
 // The search attributes, all of type Keyword.
@@ -43,18 +46,21 @@ type Start struct {
 
 // flow is what one run knows. Big things are digests of blobs in the ledger.
 type flow struct {
-	start   Start
-	began   time.Time // dates of commits, so that a retried one has the same SHA
-	planned Planned
-	dryRun  string // digest
-	change  incident.Change
-	by      []string // who approved
-	judged  JudgeInput
-	merge   string // SHA
-	phase   incident.Phase
-	holds   int  // how often a permission was missing
-	rounds  int  // of verification
-	asked   bool // what to make of silence
+	start     Start
+	began     time.Time // dates of commits, so that a retried one has the same SHA
+	planned   Planned
+	dryRun    string // digest
+	change    incident.Change
+	announced Announced
+	clicks    []incident.Action // in the chat
+	shut      bool              // the pull request is closed by a word in the chat
+	by        []string          // who approved
+	judged    JudgeInput
+	merge     string // SHA
+	phase     incident.Phase
+	holds     int  // how often a permission was missing
+	rounds    int  // of verification
+	asked     bool // what to make of silence
 }
 
 // Remediate takes one sealed incident from plan to verdict. An error of the workflow itself is a bug; everything that
@@ -74,7 +80,7 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	// The ending is written even where the run was cancelled.
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	ending := Ending{Key: start.Key, Outcome: end, Change: f.change, Proposal: f.planned.Proposal, Merge: f.merge, Playbook: f.planned.Playbook}
+	ending := Ending{Message: f.announced.Message, Shut: f.shut, Key: start.Key, Outcome: end, Change: f.change, Proposal: f.planned.Proposal, Merge: f.merge, Playbook: f.planned.Playbook}
 	return end, run(ctx, quick, "Close", ending, nil)
 }
 
@@ -118,19 +124,22 @@ func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, f.do(ctx, quick, "Announce", AnnounceInput{Change: f.change, Objects: f.planned.Objects, Risk: f.planned.Risk, Decision: decision}, nil)
+	return nil, f.do(ctx, quick, "Announce", AnnounceInput{Key: f.start.Key, Proposal: f.planned.Proposal, Deadline: f.deadline(), Change: f.change, Objects: f.planned.Objects, Risk: f.planned.Risk, Decision: decision}, &f.announced)
 }
+
+// deadline of the approval.
+func (f *flow) deadline() time.Time { return f.change.OpenedAt.Add(f.planned.Within) }
 
 // approval waits for people. Signals only say that something happened: what counts is what the forge says.
 func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
-	deadline := f.change.OpenedAt.Add(f.planned.Within)
+	deadline := f.deadline()
 	f.enter(ctx, incident.ApprovalPending, fmt.Sprintf("%s\n\n[pull request %d](%s) waits for %d approval(s) until %s",
 		f.planned.Summary, f.change.Number, f.change.URL, f.planned.People, deadline.UTC().Format("15:04:05 MST")))
 	actions := workflow.GetSignalChannel(ctx, ActionSignal)
-	closed := false
+	closed, late := false, f.announced.Message == ""
 	for {
 		var seen Judgement
-		in := JudgeInput{Key: f.start.Key, Change: f.change, People: f.planned.People, Deadline: deadline, Now: workflow.Now(ctx)}
+		in := JudgeInput{Key: f.start.Key, Change: f.change, People: f.planned.People, Deadline: deadline, Now: workflow.Now(ctx), Clicks: f.clicks}
 		if err := f.do(ctx, quick, "Judge", in, &seen); err != nil {
 			return nil, err
 		}
@@ -142,8 +151,14 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 			if closed && seen.State == "rejected" { // our own closing, by a forge whose clock is behind
 				return &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}, nil
 			}
+			f.shut = seen.Shut
 			return &incident.Outcome{Phase: incident.Rejected, Reason: seen.Why}, nil
 		case "expired":
+			if !late { // a click counts by when it was accepted, and may still be on its way
+				late = true
+				f.wait(ctx, actions, workflow.Now(ctx).Add(onItsWay))
+				continue
+			}
 			if closed {
 				return &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}, nil
 			}
@@ -169,8 +184,11 @@ func (f *flow) wait(ctx workflow.Context, actions workflow.ReceiveChannel, deadl
 	workflow.NewSelector(ctx).
 		AddFuture(workflow.NewTimerWithOptions(timerCtx, left, workflow.TimerOptions{Summary: "approval deadline"}), func(workflow.Future) {}).
 		AddReceive(actions, func(c workflow.ReceiveChannel, _ bool) {
-			for more := true; more; {
-				more = c.ReceiveAsync(nil)
+			for a := (incident.Action{}); c.ReceiveAsync(&a); a = (incident.Action{}) {
+				again := slices.ContainsFunc(f.clicks, func(c incident.Action) bool { return c.Delivery == a.Delivery })
+				if a.Via == incident.ViaSlack && !again { // the forge tells of all others when it is asked
+					f.clicks = append(f.clicks, a)
+				}
 			}
 		}).
 		Select(ctx)
@@ -182,7 +200,7 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 		if end, err := f.gate(ctx, incident.GateApply, "policy-merge", nil); err != nil || end != nil {
 			return end, err
 		}
-		err := f.do(ctx, slow, "Merge", MergeInput{Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by,
+		err := f.do(ctx, slow, "Merge", MergeInput{Message: f.announced.Message, Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by,
 			Judged: f.judged}, &f.merge)
 		if err != nil {
 			return nil, err

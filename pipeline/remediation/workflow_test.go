@@ -22,16 +22,17 @@ import (
 
 // world answers the workflow's activities; a test changes what it says.
 type world struct {
-	planned  Planned
-	gates    map[incident.Gate]incident.Decision
-	judge    func(n int, in JudgeInput) Judgement
-	verdict  incident.Verdict
-	rollout  Rollout
-	mergeErr error
-	merges   func(n int) error                        // instead of mergeErr
-	answer   func(n int, in AskInput) Said            // to the question of silence
-	later    func(*testsuite.TestWorkflowEnvironment) // what happens while it runs
-	rehearse error
+	planned   Planned
+	gates     map[incident.Gate]incident.Decision
+	judge     func(n int, in JudgeInput) Judgement
+	verdict   incident.Verdict
+	rollout   Rollout
+	mergeErr  error
+	announced Announced
+	merges    func(n int) error                        // instead of mergeErr
+	answer    func(n int, in AskInput) Said            // to the question of silence
+	later     func(*testsuite.TestWorkflowEnvironment) // what happens while it runs
+	rehearse  error
 
 	calls  []string
 	ending Ending
@@ -81,7 +82,7 @@ func (w *world) play(t *testing.T) incident.Outcome {
 			}
 			return w.answer(w.count("Answer"), in), nil
 		},
-		"Announce": func(AnnounceInput) error { return nil },
+		"Announce": func(AnnounceInput) (Announced, error) { return w.announced, nil },
 		"Rehearse": func(ApplyInput) error { return w.rehearse },
 		"Apply":    func(ApplyInput) error { return nil },
 		"Wait": func(in ApplyInput) (Rollout, error) {

@@ -33,7 +33,15 @@ func text(s string) string {
 		}
 		b.WriteRune(r)
 	}
-	return b.String()
+	return unlinked.Replace(b.String())
+}
+
+// unlinked keeps a forge from making a link of what looks like one.
+var unlinked = strings.NewReplacer("://", ":\u2060//", "www.", "www\u2060.", "GH-", "GH\u2060-")
+
+// inert is s as one line of a commit message, in which a forge obeys some words: Fixes #1, @team, [skip ci].
+func inert(s string) string {
+	return strings.NewReplacer("@", "@\u2060", "#", "#\u2060", "[", "[\u2060", "://", ":\u2060//").Replace(line(s))
 }
 
 // code is s in an inline code span, or in a table cell.

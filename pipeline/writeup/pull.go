@@ -63,11 +63,15 @@ func why(p incident.Proposal) string {
 		}
 		b.WriteString(text(step))
 	}
-	words := "Words by heuristics; no model was asked."
-	if p.Advisory.By != "heuristics" {
-		words = "Words by " + text(p.Advisory.By) + "; advice only."
+	return b.String() + "\n\nWords by " + author(p.Advisory) + "; advice only.\n\n"
+}
+
+// author names who wrote the advisory: heuristics, or llm (MODEL).
+func author(a incident.Advisory) string {
+	if a.Model == "" {
+		return text(a.By)
 	}
-	return b.String() + "\n\n" + words + "\n\n"
+	return fmt.Sprintf("%s (%s)", text(a.By), text(a.Model))
 }
 
 func dryRun(dry incident.DryRun) string {

@@ -20,7 +20,7 @@ func (Writer) Commit(p incident.Proposal) string {
 	e := p.Edits[0]
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", subject(p))
-	fmt.Fprintf(&b, "%s\n\n%s\n", wrap(line(p.Advisory.Cause)), wrap(fmt.Sprintf("%s of %s: %s -> %s in %s.", e.Field, e.Resource, e.From, e.To, e.File)))
+	fmt.Fprintf(&b, "%s\n\n%s\n", wrap(inert(p.Advisory.Cause)), wrap(fmt.Sprintf("%s of %s: %s -> %s in %s.", e.Field, e.Resource, e.From, e.To, e.File)))
 	trailers(&b, "Cortexops-Incident", p.Key.Incident, "Cortexops-Attempt", strconv.Itoa(p.Key.Attempt),
 		"Cortexops-Playbook", p.Playbook.Name+"@sha256:"+p.Playbook.Digest, "Cortexops-Workflow", p.Key.Workflow(),
 		"Cortexops-Diff-Hash", "sha256:"+DiffHash(p))

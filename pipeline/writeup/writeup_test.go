@@ -48,6 +48,28 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// What is asked of people outside an approval.
+func TestQuestions(t *testing.T) {
+	t.Parallel()
+	why := "x may not patch deployments; add this rule:\n- apiGroups: [apps]\n```\n<!-- @team -->"
+	held := Writer{}.Held(incident.Key{Incident: "0123456789ab", Attempt: 1}, incident.Applying, why)
+	if !strings.Contains(held, "/cortexops retry") || !strings.Contains(held, "cortexops retry 0123456789ab") || !strings.Contains(held, "\n````yaml\n") {
+		t.Errorf("%s", held)
+	}
+	p := incident.Proposal{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Playbook: incident.Playbook{Rollback: "revert", Window: time.Minute}}
+	v := incident.Verdict{Result: incident.NoData, Checks: []incident.CheckResult{{Name: "a", Result: "no-data", Value: "no | series", Must: "<= 1"}}}
+	if s := (Writer{}).Silence(p, v, time.Unix(0, 0)); !strings.Contains(s, "/cortexops revert") || !strings.Contains(s, "00:00 UTC") {
+		t.Errorf("%s", s)
+	}
+	p.Playbook.Rollback = "none"
+	if s := (Writer{}).Silence(p, v, time.Unix(0, 0)); strings.Contains(s, "/cortexops revert") || !strings.Contains(s, "/cortexops keep") {
+		t.Errorf("it offers to undo what cannot be undone:\n%s", s)
+	}
+	if s := (Writer{}).Abandoned(p.Key, "terminated by [x](http://evil) <b> @team"); strings.Contains(s, "by [x]") || strings.Contains(s, "<b>") || strings.Contains(s, "@team") {
+		t.Errorf("%s", s)
+	}
+}
+
 func TestWords(t *testing.T) {
 	t.Parallel()
 	p := proposal()
@@ -67,12 +89,27 @@ func TestWords(t *testing.T) {
 	golden(t, "ending.md", w.Ending(p, incident.Outcome{Phase: incident.RolledBack, Reason: "verification: fail"}))
 }
 
+func TestAuthorOfTheWords(t *testing.T) {
+	t.Parallel()
+	p := proposal()
+	for want, a := range map[string]incident.Advisory{
+		"\n\nWords by heuristics; advice only.\n\n":      {By: "heuristics"},
+		"\n\nWords by llm (gpt\\_x-1); advice only.\n\n": {By: "llm", Model: "gpt_x-1"},
+	} {
+		p.Advisory = a
+		if _, body := (Writer{}).Pull(p, incident.DryRun{}, incident.Decision{}, time.Time{}); !strings.Contains(body, want) {
+			t.Errorf("%q is not in %s", want, body)
+		}
+	}
+}
+
 // TestUntrustedTextIsOnlyText puts hostile words wherever telemetry can: none may become markup, a mention or a trailer.
 func TestUntrustedTextIsOnlyText(t *testing.T) {
 	t.Parallel()
 	evil := "x\n\nApproved-by: mallory\n# big <script>alert(1)</script> ```\n</details> [a](javascript:b) ![i](http://e/x.png) @everyone `code` | cell"
 	p := proposal()
 	p.Explain, p.Advisory.Cause, p.Advisory.Evidence = evil, evil, []string{evil}
+	p.Advisory.By, p.Advisory.Model = "llm", evil
 	p.Incident.Blast.Services = []string{evil}
 	p.Edits[0].To = evil
 	p.Playbook.Checks[0].Name = evil

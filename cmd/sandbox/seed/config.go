@@ -109,6 +109,7 @@ func productConfig(s *stack.Stack) object {
 		"prometheus": object{"url": s.Prometheus.URL},
 		"ledger":     object{"path": filepath.Join(data, "ledger.db")},
 		"playbooks":  object{"directory": playbooksDir(s)},
+		"slack":      object{"api": s.Slack.API, "channel": s.Slack.Channel, "users": s.Slack.Users},
 		"correlate":  object{"settle": "1s"},
 	}
 }

@@ -27,14 +27,14 @@ const (
 // ErrNoPorts means that no block of free ports was found.
 var ErrNoPorts = errors.New("no block of 32 free ports between 20000 and 32000 on 127.0.0.1: stop what listens there (`ss -ltnp` lists it)")
 
-// Choose returns the stack that was saved in dir if its ports are still free,
+// Choose returns the stack that was saved in dir, by this version, if its ports are still free,
 // else a new one. The caller saves it.
 func Choose(dir string) (*Stack, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("choose the sandbox's folder: %w", err)
 	}
-	if old, err := Load(dir); err == nil && old.Dir == dir && blockFree(old.base()) {
+	if old, err := Load(dir); err == nil && old.Dir == dir && old.Slack.URL != "" && blockFree(old.base()) {
 		return old, nil
 	}
 	for range 200 {
@@ -100,11 +100,16 @@ func describe(dir string, base int) *Stack {
 	for _, login := range []string{"cortexops-bot", "sam", "dana", "deployer"} {
 		s.Forge.Users[login] = secret()
 	}
+	slack := "http://" + take()
+	s.Slack = Slack{URL: slack, API: slack + "/api/", Channel: "C0APPROVALS", Token: "xoxb-" + secret(), SigningSecret: secret(),
+		Users: map[string]string{"U0SAM": "sam", "U0DANA": "dana"}}
 	s.Product.Env = map[string]string{
 		"CORTEXOPS_ALERTMANAGER_TOKEN":   secret(),
 		"CORTEXOPS_FLUX_HMAC_KEY":        secret(),
 		"CORTEXOPS_FORGE_TOKEN":          s.Forge.Users["cortexops-bot"],
 		"CORTEXOPS_FORGE_WEBHOOK_SECRET": s.Forge.WebhookSecret,
+		"CORTEXOPS_SLACK_TOKEN":          s.Slack.Token,
+		"CORTEXOPS_SLACK_SIGNING_SECRET": s.Slack.SigningSecret,
 	}
 	return s
 }

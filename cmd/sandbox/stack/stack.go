@@ -22,6 +22,7 @@ type Stack struct {
 	Prometheus   Prometheus   `json:"prometheus"`
 	Alertmanager Alertmanager `json:"alertmanager"`
 	Forge        Forge        `json:"forge"`
+	Slack        Slack        `json:"slack"`
 	Workload     Workload     `json:"workload"`
 	Product      Product      `json:"product"`
 }
@@ -75,6 +76,16 @@ type Forge struct {
 	Webhook       string            `json:"webhook"` // where webhooks are delivered
 	Users         map[string]string `json:"users"`   // login → token
 	WebhookSecret string            `json:"webhookSecret"`
+}
+
+// Slack is the stand-in for Slack.
+type Slack struct {
+	URL           string            `json:"url"` // the page
+	API           string            `json:"api"` // URL/api/
+	Channel       string            `json:"channel"`
+	Token         string            `json:"token"`
+	SigningSecret string            `json:"signingSecret"`
+	Users         map[string]string `json:"users"` // user ID → login on the forge
 }
 
 // Workload is the program that is watched.

@@ -24,6 +24,7 @@ func Stages() []Stage {
 			{Name: "temporal", Ready: temporalReady, Listens: temporalListens},
 			{Name: "nats", Ready: natsReady, Listens: listens(func(s *stack.Stack) string { return s.NATS.URL })},
 			{Name: "forge", Ready: answers(forgeURL), Listens: listens(forgeURL)},
+			{Name: "slack", Ready: answers(slackURL), Listens: listens(slackURL)},
 		}},
 		{
 			Steps: []Step{
@@ -43,7 +44,7 @@ func Stages() []Stage {
 		{
 			Steps: []Step{{Name: "migration", Needs: []string{"cortexops"}, Do: migrate}},
 			Children: []Child{{
-				Name: "cortexops", Needs: []string{"kube", "temporal", "nats", "forge", "prometheus"},
+				Name: "cortexops", Needs: []string{"kube", "temporal", "nats", "forge", "slack", "prometheus"},
 				Command: func(s *stack.Stack) Command { return product(s, "serve", "--all") },
 				Ready:   answers(func(s *stack.Stack) string { return s.Product.URL + "/readyz" }),
 				Listens: listens(func(s *stack.Stack) string { return s.Product.URL }),
@@ -53,6 +54,7 @@ func Stages() []Stage {
 }
 
 func forgeURL(s *stack.Stack) string   { return s.Forge.URL }
+func slackURL(s *stack.Stack) string   { return s.Slack.URL }
 func metricsURL(s *stack.Stack) string { return s.Workload.URL + "/metrics" }
 
 func temporalListens(s *stack.Stack) []string {

@@ -1,0 +1,226 @@
+package writeup
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Slack's limits, which it counts in characters. Bytes are never fewer, so that ours hold however it counts.
+const (
+	slackHeader  = 150
+	slackSection = 3000
+	slackConfirm = 300
+	slackURL     = 3000
+)
+
+// kit is one object of Block Kit.
+type kit = map[string]any
+
+// Slack is the message that asks people for their approval: text for notifications, and Block Kit as JSON. people is how
+// many must approve.
+func (Writer) Slack(p incident.Proposal, c incident.Change, people int, deadline time.Time) (text string, blocks []byte) {
+	people = max(people, 1)
+	list := append(slackTop(p),
+		section("*Why*  "+slackText(cmp.Or(p.Advisory.Cause, "unknown"), slackSection/2)),
+		section("*Hit*  "+slackBlast(p.Incident)),
+		section(fmt.Sprintf("*Until*  %s, or this closes itself. *%d %s* must approve; a push to the branch voids that. "+
+			"Who approves this also approves its clean revert.", slackDate(deadline), people, plural(people, "person", "people"))),
+		slackFooter(p),
+		kit{"type": "input", "block_id": incident.SlackReason, "optional": true, "dispatch_action": false,
+			"label": plain("Why not, if you reject"),
+			"element": kit{"type": "plain_text_input", "action_id": incident.SlackReason, "max_length": incident.MaxReason,
+				"placeholder": plain("What should be done instead?")}},
+		kit{"type": "actions", "block_id": "cortexops_decision", "elements": buttons(p, c, people)},
+	)
+	return "Approval needed: " + slackText(sentence(p), slackHeader), encode(list)
+}
+
+// SlackEnd is what that message becomes when nothing can be clicked any more. The phase is an ending, or Merging once it
+// is approved.
+func (Writer) SlackEnd(p incident.Proposal, c incident.Change, o incident.Outcome) (text string, blocks []byte) {
+	said, ok := map[incident.Phase][2]string{
+		incident.Merging:    {"thumbsup", "Approved: it is being merged, applied and verified."},
+		incident.Succeeded:  {"white_check_mark", "It worked: the metrics are stable."},
+		incident.RolledBack: {"leftwards_arrow_with_hook", "It did not help, and is rolled back. The incident is still open: a person is needed."},
+		incident.Escalated:  {"rotating_light", "A person is needed."},
+		incident.Expired:    {"hourglass", "Too late: nobody approved in time. Nothing was applied."},
+		incident.Rejected:   {"no_entry_sign", "Rejected. Nothing was applied."},
+		incident.Denied:     {"no_entry", "Policy refuses this. Nothing was applied."},
+		incident.Superseded: {"fast_forward", "Another change took its place."},
+		incident.Failed:     {"x", "CortexOps could not go on."},
+	}[o.Phase]
+	if !ok {
+		said = [2]string{"grey_question", "It ended: " + slackText(string(o.Phase), 40)}
+	}
+	body := fmt.Sprintf(":%s:  *%s*", said[0], said[1])
+	if o.Reason != "" {
+		body += "\n" + slackText(o.Reason, slackSection/2)
+	}
+	if link, ok := webURL(c.URL); ok {
+		// The signs by which the markup of a link would end.
+		link = strings.NewReplacer("&", "&amp;", "<", "%3C", ">", "%3E", "|", "%7C", " ", "%20").Replace(link)
+		if len(link) < slackSection/3 {
+			body += fmt.Sprintf("\n<%s|Pull request #%d>", link, c.Number)
+		}
+	}
+	return slackText(sentence(p), slackHeader) + ": " + said[1], encode(append(slackTop(p), section(body), slackFooter(p)))
+}
+
+// slackTop is what stays in every state of the message: the edit in one sentence, and its lines.
+func slackTop(p incident.Proposal) []kit {
+	const most = 5
+	var lines []string
+	for i, e := range p.Edits {
+		if i == most {
+			lines = append(lines, fmt.Sprintf("and %d more in the pull request", len(p.Edits)-most))
+			break
+		}
+		lines = append(lines, fmt.Sprintf("%s → %s  in %s", slackCode(e.From, 100), slackCode(e.To, 100), slackCode(fmt.Sprintf("%s:%d", e.File, e.Line), 200)))
+	}
+	header := plain(fit(sentence(p), slackHeader, entity))
+	return []kit{{"type": "header", "text": header}, section("*Edit*  " + strings.Join(lines, "\n"))}
+}
+
+func sentence(p incident.Proposal) string {
+	e := p.Edits[0]
+	all := fmt.Sprintf("Change the %s of %s from %s to %s", short(lastField(e.Field), 30), short(e.Resource.String(), 60), short(e.From, 20), short(e.To, 20))
+	if more := len(p.Edits) - 1; more > 0 {
+		all += fmt.Sprintf(", and %d more", more)
+	}
+	return all
+}
+
+func slackBlast(inc incident.Incident) string {
+	const most = 10
+	out := fmt.Sprintf("%d %s of %s", inc.Blast.Pods, plural(inc.Blast.Pods, "pod", "pods"), slackCode(inc.Root.String(), 200))
+	for i, s := range inc.Blast.Services {
+		switch {
+		case i == most:
+			return out + fmt.Sprintf(" and %d more", len(inc.Blast.Services)-most)
+		case i == 0:
+			out += " behind "
+		default:
+			out += ", "
+		}
+		out += slackCode(s, 100)
+	}
+	return out
+}
+
+func buttons(p incident.Proposal, c incident.Change, people int) []kit {
+	value, _ := json.Marshal(incident.Button{Incident: p.Key.Incident, Attempt: p.Key.Attempt, HeadSHA: c.HeadSHA, Number: c.Number}) // strings and numbers: never fails
+	sure := fmt.Sprintf("Pull request #%d is then merged and applied to %s.", c.Number, p.Edits[0].Resource)
+	if people > 1 {
+		sure = fmt.Sprintf("Pull request #%d is merged and applied to %s once %d people have approved it.", c.Number, p.Edits[0].Resource, people)
+	}
+	list := []kit{
+		{"type": "button", "style": "primary", "action_id": incident.SlackApprove, "value": string(value), "text": plain("Approve"),
+			"confirm": kit{"title": plain("Approve this change?"), "text": plain(fit(sure, slackConfirm, entity)),
+				"confirm": plain("Approve"), "deny": plain("Not yet")}},
+		{"type": "button", "style": "danger", "action_id": incident.SlackReject, "value": string(value), "text": plain("Reject")},
+	}
+	if link, ok := webURL(c.URL); ok {
+		list = append(list, kit{"type": "button", "action_id": "cortexops_open", "url": link, "text": plain("Open the pull request")})
+	}
+	return list
+}
+
+func slackFooter(p incident.Proposal) kit {
+	return kit{"type": "context", "elements": []kit{mrkdwn(fmt.Sprintf("%s risk · playbook %s · incident %s · workflow %s", slackText(p.Playbook.Risk, 20),
+		slackCode(p.Playbook.Name, 100), slackCode(p.Key.Incident, 40), slackCode(p.Key.Workflow(), 60)))}}
+}
+
+// slackDate is a time that Slack shows in the reader's own time zone.
+func slackDate(t time.Time) string {
+	return fmt.Sprintf("<!date^%d^{date_short_pretty} at {time}|%s>", t.Unix(), t.UTC().Format("2006-01-02 15:04 UTC"))
+}
+
+func webURL(s string) (string, bool) {
+	u, err := url.Parse(s)
+	return s, err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && len(s) <= slackURL
+}
+
+func plain(s string) kit { return kit{"type": "plain_text", "text": s, "emoji": false} }
+
+// mrkdwn is verbatim: Slack makes no links or mentions of what merely looks like one.
+func mrkdwn(s string) kit { return kit{"type": "mrkdwn", "text": s, "verbatim": true} }
+
+func section(s string) kit { return kit{"type": "section", "text": mrkdwn(s)} }
+
+func encode(list []kit) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(list) // strings, numbers and truths: never fails
+	return bytes.TrimSpace(b.Bytes())
+}
+
+// slackText is s as text in Slack's mrkdwn, at most n bytes: no mention, link, emoji, code or bold. There is no way to
+// escape what marks those, so something that looks alike stands for it.
+func slackText(s string, n int) string {
+	return fit(s, n, func(r rune) string {
+		switch r {
+		case '*':
+			return "∗"
+		case '~':
+			return "∼"
+		case '`':
+			return "ˋ"
+		case '@', '#', ':': // as in text; a colon begins an emoji and is in every URL
+			return string(r) + "\u2060"
+		}
+		return entity(r)
+	})
+}
+
+// slackCode is s in a code span of mrkdwn, where only its end and what Slack itself marks by < means anything.
+func slackCode(s string, n int) string {
+	s = fit(s, n, func(r rune) string {
+		if r == '`' {
+			return "ˋ"
+		}
+		return entity(r)
+	})
+	return "`" + cmp.Or(s, " ") + "`"
+}
+
+func entity(r rune) string {
+	switch {
+	case r == '&':
+		return "&amp;"
+	case r == '<':
+		return "&lt;"
+	case r == '>':
+		return "&gt;"
+	case unicode.Is(unicode.Cf, r): // unseen, and able to turn the direction of what follows
+		return ""
+	}
+	return string(r)
+}
+
+// fit is s as one line, each rune replaced, in at most n bytes of whole pieces.
+func fit(s string, n int, piece func(rune) string) string {
+	const more = "…"
+	var b strings.Builder
+	whole := 0
+	for _, r := range line(s) {
+		p := piece(r)
+		if b.Len()+len(p) > n {
+			return b.String()[:whole] + more
+		}
+		if b.WriteString(p); b.Len() <= n-len(more) {
+			whole = b.Len()
+		}
+	}
+	return b.String()
+}
+
+func short(s string, n int) string { return fit(s, n, func(r rune) string { return string(r) }) }
