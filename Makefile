@@ -5,7 +5,7 @@ export GOFLAGS := $(YOURS) "-gcflags=all=-N -l -dwarf=false" "-ldflags=-s -w"
 SANDBOX := bin/sandbox
 BENCH ?= .
 
-.PHONY: help demo sandbox test check bench fmt
+.PHONY: help demo sandbox test generate check bench fmt
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -26,10 +26,15 @@ sandbox: $(SANDBOX) ## Start the embedded stack and stay, printing what to try
 test: $(SANDBOX) ## Test both modules on the embedded stack, the end-to-end stories included
 	@$(SANDBOX) test
 
+generate: ## Write the dashboard and the alert rules under manifests/ anew, from cmd/gen
+	go run ./cmd/gen
+
 check: ## Formatting, vet and the linters, the dependency rule among them
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'not formatted: run make fmt'; exit 1; }
 	go vet ./...
 	cd cmd/sandbox && go vet ./...
+	GOFLAGS="$(YOURS)" go run -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@v0.316.0 check rules manifests/prometheus/rules.yaml
+	GOFLAGS="$(YOURS)" go run -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@v0.316.0 test rules manifests/prometheus/rules_test.yaml
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run ./...
 
 bench: ## Run the benchmarks (BENCH=regexp picks some)

@@ -157,6 +157,10 @@ func (c *Config) ledger(getenv func(string) string) (string, error) {
 		return "", errors.New("the ledger is named twice: by ledger.path in the configuration, and by CORTEXOPS_LEDGER_URL; remove one")
 	case url == "" && c.Ledger.Path == "":
 		return "", errors.New("the ledger is nowhere: set ledger.path in the configuration (SQLite), or the environment variable CORTEXOPS_LEDGER_URL (Postgres)")
+	case url != "" && !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://"):
+		return "", errors.New("CORTEXOPS_LEDGER_URL is not shown, since it may hold a password, but it does not begin with postgres://; a file goes into ledger.path")
+	case strings.Contains(c.Ledger.Path, "://"):
+		return "", errors.New("ledger.path is an SQLite file; the URL of a Postgres goes into the environment variable CORTEXOPS_LEDGER_URL, since it holds a password")
 	case url != "":
 		return url, nil
 	}

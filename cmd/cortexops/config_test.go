@@ -72,6 +72,7 @@ func TestTheLedgerIsInOnePlace(t *testing.T) {
 	const url = "postgres://u:s3cret@db/ledger"
 	for name, c := range map[string]struct{ path, url, at, wrong string }{
 		"a file": {"l.db", "", "l.db", ""}, "Postgres": {"", url, url, ""}, "both": {"l.db", url, "", "named twice"}, "neither": {"", "", "", "nowhere"},
+		"no URL": {"", "host=db password=s3cret", "", "does not begin"}, "a URL in the file": {url, "", "", "CORTEXOPS_LEDGER_URL"},
 	} {
 		var conf Config
 		conf.Ledger.Path = c.path

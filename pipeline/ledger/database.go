@@ -30,36 +30,62 @@ type database struct {
 	postgres bool
 }
 
-// databaseAt is the SQLite file of that path, or the Postgres of that URL.
+// databaseAt is the SQLite file of that path (or sqlite:PATH), or the Postgres of that URL.
 func databaseAt(at string) database {
 	if !strings.HasPrefix(at, "postgres://") && !strings.HasPrefix(at, "postgresql://") {
+		at = strings.TrimPrefix(at, "sqlite:")
+		if strings.Contains(at, "://") { // of what, nobody knows: it may hold a password
+			return database{name: "of an unknown kind"}
+		}
 		// immediate: two writers queue for the lock instead of failing when both turn from reading to writing
 		return database{name: at, driver: "sqlite", source: "file:" + at + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_txlock=immediate",
 			files: migrations.SQLite, folder: "sqlite", dialect: goose.DialectSQLite3}
 	}
 	name := "postgres"
-	if u, err := url.Parse(at); err == nil { // a password in the query is nobody's habit, but would be shown
+	if u, err := parse(at); err == nil { // without the query: a password may be there too
 		name = u.Scheme + "://" + u.Host + u.Path
 	}
 	return database{name: name, driver: "pgx", source: at, files: migrations.Postgres, folder: "postgres", dialect: goose.DialectPostgres, postgres: true}
 }
 
 // errAddress stands for the driver's own error, which quotes the address.
-var errAddress = errors.New("it is not a usable address: write postgres://USER:PASSWORD@HOST:PORT/DATABASE")
+var errAddress = errors.New("it is not a usable address: write postgres://USER:PASSWORD@HOST:PORT/DATABASE, " +
+	"with %XX for all but letters and digits of the password, or the path of an SQLite file")
+
+// parse refuses what can be read in two ways: an @, / or # in the password makes a part of it a host or a database, which
+// errors name.
+func parse(at string) (*url.URL, error) {
+	_, rest, _ := strings.Cut(at, "://")
+	authority := rest
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		authority = rest[:end]
+	}
+	if all := strings.Count(rest, "@"); all > 1 || all != strings.Count(authority, "@") {
+		return nil, errAddress
+	}
+	return url.Parse(at)
+}
+
+// connections that one process takes of a Postgres, which has 100 by default. Writers queue for one lock anyway.
+const connections = 8
 
 func (d database) connect() (*sql.DB, *goose.Provider, error) {
-	if _, err := url.Parse(d.source); d.postgres && err != nil {
+	if _, err := parse(d.source); d.driver == "" || d.postgres && err != nil {
 		return nil, nil, fmt.Errorf("open ledger %s: %w", d.name, errAddress)
 	}
 	db, err := sql.Open(d.driver, d.source)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open ledger %s: %w", d.name, err)
 	}
+	if d.postgres {
+		db.SetMaxOpenConns(connections)
+		db.SetMaxIdleConns(connections)
+	}
 	files, err := fs.Sub(d.files, d.folder)
 	var options []goose.ProviderOption
 	if err == nil && d.postgres { // two that migrate at once queue
 		var locker lock.SessionLocker
-		locker, err = lock.NewPostgresSessionLocker()
+		locker, err = lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // asks each second, for five minutes
 		options = append(options, goose.WithSessionLocker(locker))
 	}
 	if err == nil {
@@ -70,6 +96,20 @@ func (d database) connect() (*sql.DB, *goose.Provider, error) {
 	}
 	db.Close()
 	return nil, nil, fmt.Errorf("read the embedded migrations: %w", err)
+}
+
+// pending tells whether migrations are due. It writes nothing; goose would make its table where that is missing, and the table
+// would belong to a role that may not be the one that migrates.
+func (d database) pending(ctx context.Context, db *sql.DB, provider *goose.Provider) (bool, error) {
+	known := `SELECT count(*) FROM sqlite_master WHERE name='goose_db_version'`
+	if d.postgres {
+		known = `SELECT count(to_regclass('goose_db_version'))`
+	}
+	var tables int
+	if err := db.QueryRowContext(ctx, known).Scan(&tables); err != nil || tables == 0 {
+		return true, err
+	}
+	return provider.HasPending(ctx)
 }
 
 // bind turns the ? of a query into what the database calls its parameters.
@@ -89,13 +129,20 @@ func (d database) bind(query string) string {
 
 // writing begins a transaction that holds the one lock of all writers until it ends.
 func (d database) writing(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
-	tx, err := db.BeginTx(ctx, nil) // SQLite takes the lock here
-	if err != nil || !d.postgres {
-		return tx, err
+	if !d.postgres {
+		return db.BeginTx(ctx, nil) // takes the lock
+	}
+	// Whatever the server's default is: a stricter level would see the chain as it was before the wait for the lock.
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return nil, err
 	}
 	const ledgers = 0x636f7274 // anything, as long as everybody takes the same
-	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, ledgers); err != nil {
-		return nil, errors.Join(err, tx.Rollback())
+	// Who stops halfway, and would stop all others, loses the connection and with it the lock.
+	const lock = `SELECT set_config('idle_in_transaction_session_timeout', '5s', true) FROM pg_advisory_xact_lock($1)`
+	if _, err := tx.ExecContext(ctx, lock, ledgers); err != nil {
+		_ = tx.Rollback() // done already where ctx ended; the first error is the one to show
+		return nil, err
 	}
 	return tx, nil
 }

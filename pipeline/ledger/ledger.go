@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -28,7 +29,7 @@ type Ledger struct {
 	database
 }
 
-// Open opens the SQLite file of that path, or the Postgres of that URL (postgres://USER:PASSWORD@HOST:PORT/DATABASE). It
+// Open opens the SQLite file of that path (or sqlite:PATH), or the Postgres of that URL (postgres://USER:PASSWORD@HOST:PORT/DATABASE). It
 // migrates nothing.
 func Open(ctx context.Context, at string) (*Ledger, error) {
 	d := databaseAt(at)
@@ -36,7 +37,7 @@ func Open(ctx context.Context, at string) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	if pending, err := provider.HasPending(ctx); err != nil || pending {
+	if pending, err := d.pending(ctx, db, provider); err != nil || pending {
 		db.Close()
 		if err == nil {
 			err = ErrOldSchema
@@ -81,6 +82,7 @@ func (l *Ledger) Append(ctx context.Context, e incident.Entry) (fresh bool, err 
 	if len(e.Detail) == 0 {
 		e.Detail = json.RawMessage("{}")
 	}
+	e.Step, e.Actor, e.Detail = text(e.Step), text(e.Actor), json.RawMessage(text(string(e.Detail)))
 	tx, err := l.writing(ctx, l.db)
 	if err != nil {
 		return false, fmt.Errorf("append to ledger: %w", err)
@@ -112,6 +114,11 @@ func (l *Ledger) Append(ctx context.Context, e incident.Entry) (fresh bool, err 
 		return false, fmt.Errorf("append to ledger: %w", err)
 	}
 	return true, nil
+}
+
+// text is s without what Postgres refuses: a row that can never be written would be retried for ever.
+func text(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // Ended tells whether the remediation has its ending.
@@ -190,6 +197,9 @@ func (l *Ledger) each(ctx context.Context, f func(seq int64, prev, hash string, 
 func (l *Ledger) PutBlob(ctx context.Context, data []byte) (string, error) {
 	sum := sha256.Sum256(data)
 	digest := hex.EncodeToString(sum[:])
+	if data == nil {
+		data = []byte{} // nil would be NULL
+	}
 	_, err := l.db.ExecContext(ctx, l.bind(`INSERT INTO blobs(digest,bytes) VALUES(?,?) ON CONFLICT DO NOTHING`), digest, data)
 	if err != nil {
 		return "", fmt.Errorf("keep blob: %w", err)

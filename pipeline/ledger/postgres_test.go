@@ -152,6 +152,8 @@ func TestPasswordsAreNotShown(t *testing.T) {
 	for _, at := range []string{
 		"postgres://u:s3cret@127.0.0.1:1/ledger", "postgres://u:s3cret@127.0.0.1:1/ledger?sslmode=nonsense", "postgres://u:s3cret@[::1/ledger",
 		"postgres://u:s3cret%zz@127.0.0.1:1/ledger", "postgres://127.0.0.1:1/ledger?user=u&password=s3cret",
+		"postgres://u:12/s3cret@127.0.0.1:1/ledger", "postgres://u:p@s3cret@127.0.0.1:1/ledger",
+		"postgres://u:s3cret", "postgres://127.0.0.1:1/ledger?password=p@s3cret",
 	} {
 		_, opened := Open(t.Context(), at)
 		_, migrated := Migrate(t.Context(), at)

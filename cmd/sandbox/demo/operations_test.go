@@ -3,12 +3,17 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +21,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/cortexops/cortexops/cmd/sandbox/seed"
 )
@@ -32,6 +38,10 @@ func TestOperations(t *testing.T) {
 		{"a missing permission is named, waited for, and retried", missingPermission},
 		{"metrics that say nothing ask a person", silenceAsks},
 		{"a click while Temporal is away counts", temporalAway},
+		{"a click on Slack approves", approvedOnSlack},
+		{"a click on Slack rejects, with its reason", rejectedOnSlack},
+		{"a model that hangs holds nothing up", modelInTrouble},
+		{"a denial ends it, before a pull request and after", denied},
 		{"a workflow terminated by hand leaves no open pull request", terminatedByHand},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(t, h) }) {
@@ -259,8 +269,10 @@ func missingPermission(t *testing.T, h *house) {
 	if types := h.failures(t, id); !slices.Contains(types, "Unauthorized") {
 		t.Errorf("failures in Temporal are of types %v", types)
 	}
-	if n := h.metric(t, `cortexops_remediations_open{phase="DRY_RUNNING"}`); n != 1 {
-		t.Errorf("%v remediations are counted as waiting there", n)
+	if err := wait(t.Context(), "it to be counted as waiting there", 30*time.Second, func(context.Context) (bool, error) {
+		return h.metric(t, `cortexops_remediations_open{phase="DRY_RUNNING"}`) == 1, nil
+	}); err != nil {
+		t.Error(err)
 	}
 	whole.ResourceVersion = ""
 	if _, err := roles.Update(t.Context(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: whole.Name}, Rules: whole.Rules}, metav1.UpdateOptions{}); err != nil {
@@ -381,4 +393,204 @@ func terminatedByHand(t *testing.T, h *house) {
 	if !labelled || p.MergedAt != nil || len(comments) == 0 || !strings.Contains(comments[len(comments)-1].Body, "drill") {
 		t.Errorf("%+v %v", p, comments)
 	}
+}
+
+// shown waits for the message of a pull request on Slack, in the words of conversations.history.
+func (h *house) shown(t *testing.T, p Pull, says string) (ts string) {
+	t.Helper()
+	if err := wait(t.Context(), "Slack to say "+says, time.Minute, func(ctx context.Context) (bool, error) {
+		var history struct {
+			Messages []struct {
+				TS     string          `json:"ts"`
+				Blocks json.RawMessage `json:"blocks"`
+			} `json:"messages"`
+		}
+		err := h.call(ctx, http.MethodPost, h.Stack.Slack.API+"conversations.history?channel="+h.Stack.Slack.Channel, h.Stack.Slack.Token, nil, &history)
+		for _, m := range history.Messages {
+			if strings.Contains(string(m.Blocks), p.URL) && strings.Contains(string(m.Blocks), says) {
+				ts = m.TS
+			}
+		}
+		return ts != "", err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return ts
+}
+
+// click presses a button as a person on Slack and returns what the product answered.
+func (h *house) click(t *testing.T, ts, button, user, reason string) int {
+	t.Helper()
+	var answer struct{ Status int }
+	if err := h.call(t.Context(), http.MethodPost, h.Stack.Slack.URL+"/click", "", map[string]string{"ts": ts, "action_id": button, "user": user, "reason": reason}, &answer); err != nil {
+		t.Fatal(err)
+	}
+	return answer.Status
+}
+
+func approvedOnSlack(t *testing.T, h *house) {
+	id := h.begun(t, "APPROVAL_PENDING")
+	p := h.pullOf(t, id)
+	ts := h.shown(t, p, "cortexops_approve")
+	if status := h.click(t, ts, "cortexops_approve", "U0SAM", ""); status != http.StatusOK {
+		t.Errorf("the click was answered %d", status)
+	}
+	h.ends(t, id, "SUCCEEDED", "pass")
+	h.shown(t, p, "It worked")
+	log, err := h.Log(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	merge := h.pullOf(t, id).MergeSHA
+	for _, c := range log {
+		if c.SHA == merge && c.Trailer("Approved-by") != "sam" {
+			t.Errorf("the merge does not say who approved it: %+v", c)
+		}
+	}
+}
+
+// restored is what a person does after a remediation that was not let.
+func (h *house) restored(t *testing.T) {
+	t.Helper()
+	if _, err := seed.RestoreMemory(t.Context(), h.Stack); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(t.Context(), "the alert to resolve", time.Minute, func(ctx context.Context) (bool, error) {
+		firing, err := h.Firing(ctx, "ContainerOOMKilled")
+		m, memErr := h.Memory(ctx, "checkout")
+		return !firing && m == "512Mi", errors.Join(err, memErr)
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func rejectedOnSlack(t *testing.T, h *house) {
+	id := h.begun(t, "APPROVAL_PENDING")
+	p := h.pullOf(t, id)
+	ts := h.shown(t, p, "cortexops_reject")
+	h.click(t, ts, "cortexops_reject", "U0SAM", "not on a Friday")
+	h.ends(t, id, "REJECTED", "not on a Friday")
+	if p = h.pullOf(t, id); p.State != "closed" || p.MergedAt != nil {
+		t.Errorf("%+v", p)
+	}
+	h.shown(t, p, "Rejected")
+	h.restored(t)
+}
+
+// reconfigured restarts the product with some keys of its configuration changed; undo brings the former ones back.
+func (h *house) reconfigured(t *testing.T, change func(config map[string]any)) (undo func()) {
+	t.Helper()
+	before, err := os.ReadFile(h.Stack.Product.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config map[string]any
+	if err := yaml.Unmarshal(before, &config); err != nil {
+		t.Fatal(err)
+	}
+	change(config)
+	after, err := yaml.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restart := func(content []byte) {
+		if err := errors.Join(os.WriteFile(h.Stack.Product.Config, content, 0o600), h.sup.Restart("cortexops")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restart(after)
+	return func() { restart(before) }
+}
+
+// modelInTrouble holds a pull request's words to a model that never answers, and to one that answers well.
+func modelInTrouble(t *testing.T, h *house) {
+	asked := make(chan struct{}, 100)
+	var well atomic.Bool
+	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			asked <- struct{}{}
+			_, _ = io.Copy(io.Discard, r.Body)
+			if !well.Load() {
+				<-r.Context().Done()
+				return
+			}
+		}
+		content := `{"cause":"The limit is below what the model saw.","evidence":[{"alert":"ContainerOOMKilled","says":"it is killed again and again"}]}`
+		_ = json.NewEncoder(w).Encode(map[string]any{"id": "1", "object": "chat.completion", "created": 1, "model": "test",
+			"choices": []any{map[string]any{"index": 0, "finish_reason": "stop", "message": map[string]any{"role": "assistant", "content": content}}},
+			"usage":   map[string]any{"prompt_tokens": 321, "completion_tokens": 12, "total_tokens": 333}})
+	}))
+	t.Cleanup(model.Close)
+	undo := h.reconfigured(t, func(config map[string]any) {
+		config["llm"] = map[string]any{"baseURL": model.URL + "/v1", "model": "test", "deadline": "2s"}
+	})
+	for _, c := range []struct {
+		well bool
+		by   string
+	}{{false, "Words by heuristics"}, {true, "Words by llm (test)"}} {
+		well.Store(c.well)
+		id := h.begun(t, "APPROVAL_PENDING")
+		p := h.pullOf(t, id)
+		if !strings.Contains(p.Body, c.by) || len(asked) == 0 {
+			t.Errorf("asked %d times; the pull request does not say %q:\n%.1500s", len(asked), c.by, p.Body)
+		}
+		if err := h.Approve(t.Context(), "sam", p.Number); err != nil {
+			t.Fatal(err)
+		}
+		h.ends(t, id, "SUCCEEDED", "pass")
+	}
+	if n := h.metric(t, `cortexops_llm_tokens_total{kind="prompt",model="test"}`); n != 321 {
+		t.Errorf("%v prompt tokens are counted", n)
+	}
+	undo()
+}
+
+// denied tells of a policy that refuses before there is a pull request, and of one that refuses what was approved.
+func denied(t *testing.T, h *house) {
+	policies := filepath.Join(t.TempDir(), "policies")
+	if err := os.CopyFS(policies, os.DirFS("../../../policies")); err != nil {
+		t.Fatal(err)
+	}
+	deny := []byte("package cortexops.rules\n\ndenials contains \"no changes during the drill\"\n")
+	withPolicies := func(config map[string]any) { config["policies"] = map[string]any{"directory": policies} }
+
+	id := h.begun(t, "APPROVAL_PENDING")
+	p := h.pullOf(t, id)
+	if err := os.WriteFile(filepath.Join(policies, "drill.rego"), deny, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	undo := h.reconfigured(t, withPolicies)
+	if err := h.Approve(t.Context(), "sam", p.Number); err != nil {
+		t.Fatal(err)
+	}
+	h.ends(t, id, "DENIED", "no changes during the drill")
+	if p = h.pullOf(t, id); p.State != "closed" || p.MergedAt != nil {
+		t.Errorf("%+v", p)
+	}
+	var checks struct {
+		Statuses []struct{ Context, State string }
+	}
+	if err := h.forge(t.Context(), "sam", http.MethodGet, "/commits/"+p.Head.SHA+"/status", nil, &checks); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range checks.Statuses {
+		if s.Context == "cortexops/policy" && s.State != "failure" {
+			t.Errorf("the policy check of a denied change is %s", s.State)
+		}
+	}
+
+	h.restored(t)
+	before, err := h.Pulls(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id = h.begun(t, "DENIED")
+	if after, err := h.Pulls(t.Context()); err != nil || len(after) != len(before) {
+		t.Errorf("a denied plan made %d pull requests, %v", len(after)-len(before), err)
+	}
+	if rows := h.product(t, "ledger", "show", strings.Split(id, "/")[1]); !strings.Contains(rows, "policy_violation") || strings.Contains(rows, "push-branch") {
+		t.Errorf("the ledger says:\n%s", rows)
+	}
+	undo()
+	h.restored(t)
 }

@@ -76,6 +76,14 @@ Reviewed-by: lee <lee@shop.example>
 	})
 }
 
+// RestoreMemory is what a person does where CortexOps was not let: the limit goes back up. It returns the commit's SHA.
+func RestoreMemory(ctx context.Context, s *stack.Stack) (string, error) {
+	return edit(ctx, s, change{
+		file: "overlays/production/checkout-memory.yaml", from: "memory: 256Mi", to: "memory: 512Mi",
+		message: "checkout: give it back the memory that it needs\n",
+	})
+}
+
 // ShipFaultyCart begins story 2: a person ships a version of cart that answers with errors. It returns the commit's SHA.
 func ShipFaultyCart(ctx context.Context, s *stack.Stack) (string, error) {
 	return edit(ctx, s, change{
