@@ -5,11 +5,11 @@ export GOFLAGS := $(YOURS) "-gcflags=all=-N -l -dwarf=false" "-ldflags=-s -w"
 SANDBOX := bin/sandbox
 BENCH ?= .
 
-.PHONY: help demo sandbox test generate check bench fmt
+.PHONY: help demo sandbox test operations generate check bench fmt
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(SANDBOX): FORCE
 	@cmd/sandbox/build.sh
@@ -25,6 +25,9 @@ sandbox: $(SANDBOX) ## Start the embedded stack and stay, printing what to try
 
 test: $(SANDBOX) ## Test both modules on the embedded stack, the end-to-end stories included
 	@$(SANDBOX) test
+
+operations: $(SANDBOX) ## Break things, and print what each section of docs/operations.md is worth
+	@$(SANDBOX) operations
 
 generate: ## Write the dashboard and the alert rules under manifests/ anew, from cmd/gen
 	go run ./cmd/gen

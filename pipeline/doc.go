@@ -18,17 +18,21 @@
 //	DRY_RUNNING       gitops/delivery asks the API server what it would store, under the worker's own identity;
 //	                  then gate approve, which also says how many people must agree.
 //	PROPOSED          gitops/repo commits without a checkout and pushes by compare-and-swap; writeup makes the words;
-//	                  gitops/forge opens the pull request.
+//	                  gitops/forge opens the pull request, notify tells Slack.
 //	APPROVAL_PENDING  an Action only says that something happened; the forge is read, and approval judges: reviews
-//	                  of exactly this head, a person's merge, a close. Nobody in time: EXPIRED.
+//	                  of exactly this head, a person's merge, a close, and clicks on Slack, which nobody but we
+//	                  keeps. Nobody in time: EXPIRED.
 //	MERGING           gate apply, then the merge with sha = the approved head.
 //	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then
 //	                  dry-run and server-side apply of those objects, and the wait for their rollout.
 //	VERIFYING         verify asks Prometheus until every check has held for its time (SUCCEEDED) or the window is
-//	                  over. No data: ESCALATED, a person is asked, nothing is reverted on silence.
+//	                  over. No data: a person is asked on the pull request; nothing is reverted on silence.
 //	ROLLING_BACK      a failed verdict: a revert commit and its pull request, rehearsed (rendering, dry-run, policy)
 //	                  before our merge, then the same apply: ROLLED_BACK, and the incident is escalated, since it
 //	                  is still open.
+//
+// In every phase a missing permission (Unauthorized) is told and waited for: workflow_hold.go. keeper looks from outside at
+// what is running, and closes what somebody ended by hand. advise words the likely cause, by heuristics or a model.
 //
 // health answers /debug/healthz, /livez, /readyz and /metrics beside all of this. The nouns are in incident; who is
 // wired to whom is in cmd/cortexops/serve.go.

@@ -41,6 +41,18 @@ func testCommand() *cobra.Command {
 	}
 }
 
+func operationsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "operations", Short: "Run the proofs that docs/operations.md names, and print what each of its sections is worth", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := supervisor.Build(c.Context(), c.OutOrStdout(), root()); err != nil {
+				return err
+			}
+			return testrun.Operations(c.Context(), root(), c.OutOrStdout())
+		},
+	}
+}
+
 // tell returns nil only if both stories ended as told.
 func tell(ctx context.Context, dir string, auto bool, out io.Writer) (err error) {
 	if err := supervisor.Build(ctx, out, root()); err != nil {

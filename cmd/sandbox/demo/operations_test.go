@@ -33,6 +33,8 @@ func TestOperations(t *testing.T) {
 		name string
 		run  func(*testing.T, *house)
 	}{
+		{"the alert rules are loaded", watched},
+		{"alerts point at a bus that is stalled, and resolve", busStalled},
 		{"health is right while a component hangs", healthWhileHanging},
 		{"the counter equals what was accepted, across a restart of NATS", countedAcrossRestart},
 		{"a missing permission is named, waited for, and retried", missingPermission},
@@ -274,16 +276,20 @@ func missingPermission(t *testing.T, h *house) {
 	}); err != nil {
 		t.Error(err)
 	}
+	h.alert(t, "CortexOpsDryRunLooping", true)
 	whole.ResourceVersion = ""
 	if _, err := roles.Update(t.Context(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: whole.Name}, Rules: whole.Rules}, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	h.product(t, "retry", incident)
 	p := h.pullOf(t, id)
+	h.alert(t, "CortexOpsDryRunLooping", false)
+	h.alert(t, "CortexOpsApprovalStuck", true)
 	if err := h.approved(t.Context(), h.tell, p); err != nil {
 		t.Fatal(err)
 	}
 	h.ends(t, id, "SUCCEEDED", "pass")
+	h.alert(t, "CortexOpsApprovalStuck", false)
 }
 
 // failures are the types of the failed activities in a workflow's history.

@@ -74,8 +74,10 @@ func alertmanagerConfig(s *stack.Stack) object {
 		"route": object{
 			"receiver": "cortexops", "group_by": []string{"alertname", "namespace"},
 			"group_wait": "0s", "group_interval": "1s", "repeat_interval": "1m",
+			// What is wrong with CortexOps itself is told to people, not to it.
+			"routes": []object{{"receiver": "people", "matchers": []string{`app="cortexops"`}}},
 		},
-		"receivers": []object{{
+		"receivers": []object{{"name": "people"}, {
 			"name": "cortexops",
 			"webhook_configs": []object{{
 				"url": s.Product.URL + "/webhooks/alertmanager", "send_resolved": true,

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,11 +67,38 @@ type tally struct {
 	notRun                  []string
 	noStack                 bool
 	lines                   map[string][]string // what a test printed, until it ends
+	only                    map[string][]string // tests by package below the repository; nil: all
+	results                 map[string]string   // by "package test": pass, fail, or why it did not run; nil: not kept
+}
+
+const module = "github.com/cortexops/cortexops"
+
+// chosen are the arguments of go test for the module in dir, none where nothing in it is to be run.
+func (t *tally) chosen(dir string) []string {
+	if t.only == nil {
+		return []string{"./..."}
+	}
+	var packages, tests []string
+	for _, pkg := range slices.Sorted(maps.Keys(t.only)) {
+		below, sandbox := strings.CutPrefix(pkg, "cmd/sandbox/")
+		if sandbox != (filepath.Base(dir) == "sandbox") {
+			continue
+		}
+		packages, tests = append(packages, "./"+below), append(tests, t.only[pkg]...)
+	}
+	if len(packages) == 0 {
+		return nil
+	}
+	return append([]string{"-run", "^(" + strings.Join(tests, "|") + ")$"}, packages...)
 }
 
 func (t *tally) run(ctx context.Context, dir string, env []string) error {
 	// -count=1: what the tests talk to is not part of what Go caches by.
-	cmd := exec.CommandContext(ctx, "go", "test", "-json", "-count=1", "-timeout=20m", "./...")
+	chosen := t.chosen(dir)
+	if chosen == nil {
+		return nil
+	}
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-count=1", "-timeout=20m"}, chosen...)...)
 	cmd.Dir, cmd.Stderr, cmd.Env = dir, t.out, append(os.Environ(), env...)
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
@@ -121,6 +149,13 @@ func (t *tally) see(e event) {
 		}
 		fmt.Fprintf(t.out, "%-4s %s %.1fs\n", e.Action, e.Package, e.Elapsed)
 		return
+	}
+	if t.results != nil {
+		result := e.Action
+		if result == "skip" {
+			result = reason(said)
+		}
+		t.results[strings.TrimPrefix(e.Package, module+"/")+" "+e.Test] = result
 	}
 	switch e.Action {
 	case "pass":
