@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -411,7 +412,18 @@ func (h *house) shown(t *testing.T, p Pull, says string) (ts string) {
 				Blocks json.RawMessage `json:"blocks"`
 			} `json:"messages"`
 		}
-		err := h.call(ctx, http.MethodPost, h.Stack.Slack.API+"conversations.history?channel="+h.Stack.Slack.Channel, h.Stack.Slack.Token, nil, &history)
+		form := url.Values{"token": {h.Stack.Slack.Token}, "channel": {h.Stack.Slack.Channel}}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.Stack.Slack.API+"conversations.history", strings.NewReader(form.Encode()))
+		if err != nil {
+			return false, err
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		res, err := h.http.Do(req)
+		if err != nil {
+			return false, err
+		}
+		defer res.Body.Close()
+		err = json.NewDecoder(res.Body).Decode(&history)
 		for _, m := range history.Messages {
 			if strings.Contains(string(m.Blocks), p.URL) && strings.Contains(string(m.Blocks), says) {
 				ts = m.TS
