@@ -18,7 +18,7 @@ type metrics struct {
 
 func newMetrics(r prometheus.Registerer) metrics {
 	auto := promauto.With(r)
-	return metrics{
+	m := metrics{
 		pending: auto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_bus_pending",
 			Help: "Messages not yet handled: not delivered, or delivered and not acknowledged."}, []string{"stream"}),
 		dropped: auto.NewCounter(prometheus.CounterOpts{Name: "cortexops_events_dropped_total",
@@ -31,6 +31,12 @@ func newMetrics(r prometheus.Registerer) metrics {
 		retried: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_bus_retried_total",
 			Help: "Messages handed back after their handler failed."}, []string{"stream"}),
 	}
+	for _, r := range readers { // a rate needs a zero before the first one
+		m.publish.WithLabelValues(r.stream)
+		m.terminated.WithLabelValues(r.stream)
+		m.retried.WithLabelValues(r.stream)
+	}
+	return m
 }
 
 // watchPending follows the backlog of each consumer, also of those that another process reads.

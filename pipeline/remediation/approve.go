@@ -15,6 +15,15 @@ import (
 var approvals = promauto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_approvals_total",
 	Help: "How changes were judged: approved, merged, rejected, voided, expired."}, []string{"state"})
 
+func init() { // a rate needs a zero before the first one
+	for _, state := range []string{"approved", "merged", "rejected", "voided", "expired"} {
+		approvals.WithLabelValues(state)
+	}
+	for _, result := range []string{incident.Pass, incident.Fail, incident.NoData} {
+		verdicts.WithLabelValues(result)
+	}
+}
+
 // Judging is the pure rule of who has approved what.
 type Judging func(in JudgeInput, pull forge.Pull, reviews []forge.Review) Judgement
 
