@@ -31,7 +31,7 @@ func watched(t *testing.T, h *house) {
 		}
 		text = next
 	}
-	if err := os.WriteFile(filepath.Join(h.Stack.Prometheus.Rules, "cortexops-rules.yaml"), []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(h.Stack.Data("prometheus"), "cortexops.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.call(t.Context(), http.MethodPost, h.Stack.Prometheus.URL+"/-/reload", "", nil, nil); err != nil {

@@ -62,8 +62,9 @@ func prometheusConfig(s *stack.Stack) (object, error) {
 		return nil, fmt.Errorf("read the address of alertmanager: %w", err)
 	}
 	return object{
-		"global":         object{"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s", "query_log_file": s.Prometheus.QueryLog},
-		"rule_files":     []string{filepath.Join(s.Prometheus.Rules, "*.yaml")},
+		"global": object{"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s", "query_log_file": s.Prometheus.QueryLog},
+		// The team's, which the deployer keeps as the repository has them, and those of whoever runs CortexOps.
+		"rule_files":     []string{filepath.Join(s.Prometheus.Rules, "*.yaml"), filepath.Join(s.Data("prometheus"), "cortexops*.yaml")},
 		"scrape_configs": scrapes,
 		"alerting":       object{"alertmanagers": []object{{"static_configs": []object{{"targets": []string{alertmanager.Host}}}}}},
 	}, nil
