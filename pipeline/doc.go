@@ -10,7 +10,7 @@
 //	signals in it acknowledged.
 //
 //	remediation starts one workflow remediation/<incident>/<attempt> for a sealed incident. From here on every step is
-//	an activity, and every write to the outside looks first and leaves an intent row and a done row in ledger:
+//	an activity, and every push, pull request, merge and apply looks first and leaves an intent row and a done row in ledger:
 //
 //	PLANNING          plan matches a playbook, finds the one file that sets the field (gitops/locate proves it by
 //	                  rendering), and changes one scalar (gitops/edit keeps every other byte). No fit: ADVISED.

@@ -187,9 +187,10 @@ func (c *Config) readSecrets(getenv func(string) string, r roles) error {
 		c.secrets.llmKey = getenv("CORTEXOPS_LLM_KEY")
 	}
 	var missing []error
-	for name, into := range required {
+	for _, name := range slices.Sorted(maps.Keys(required)) {
+		into := required[name]
 		if *into = getenv(name); *into == "" {
-			missing = append(missing, fmt.Errorf("the environment variable %s is required", name))
+			missing = append(missing, fmt.Errorf("the environment variable %s is required: manifests/cortexops.yaml says what it is", name))
 		}
 	}
 	return errors.Join(missing...)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +12,10 @@ import (
 )
 
 func ledgerCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "ledger", Short: "Read the audit"}
+	cmd := &cobra.Command{Use: "ledger", Short: "Read the audit", Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error { // a typo in a cron job must not look like an intact chain
+			return fmt.Errorf("ledger %s: say ledger show or ledger verify", strings.Join(args, " "))
+		}}
 	cmd.AddCommand(
 		&cobra.Command{Use: "show [INCIDENT]", Short: "Print the rows, one JSON object a line", Args: cobra.MaximumNArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
@@ -24,6 +28,9 @@ func ledgerCommand() *cobra.Command {
 					if err != nil {
 						return err
 					}
+					if id != "" && len(rows) == 0 {
+						return fmt.Errorf("the ledger has no rows of incident %q", id)
+					}
 					out := json.NewEncoder(cmd.OutOrStdout())
 					for _, row := range rows {
 						if err := out.Encode(row); err != nil {
@@ -33,12 +40,16 @@ func ledgerCommand() *cobra.Command {
 					return nil
 				})
 			}},
-		&cobra.Command{Use: "verify", Short: "Check the hash chain; exit 1 and name the first row that does not fit", Args: cobra.NoArgs,
+		&cobra.Command{Use: "verify", Short: "Check the hash chain and the blobs; exit 1 and name the first that does not fit. Keep the head that it prints: rows cut off the end show only there", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return withLedger(cmd, func(l *ledger.Ledger) error {
 					n, err := l.Verify(cmd.Context())
+					if err != nil {
+						return err
+					}
+					head, err := l.Head(cmd.Context())
 					if err == nil {
-						fmt.Fprintf(cmd.OutOrStdout(), "%d row(s), chain intact\n", n)
+						fmt.Fprintf(cmd.OutOrStdout(), "%d row(s), chain intact, blobs intact, head %s\n", n, head)
 					}
 					return err
 				})

@@ -82,7 +82,11 @@ func dial(ctx context.Context, o Options) (*nats.Conn, error) {
 		nats.Name("cortexops"), nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond),
 		// Nothing is buffered while the server is away: a buffered publish could not be answered for.
 		nats.ReconnectBufSize(-1), nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { o.Log.WarnContext(ctx, "NATS is away", "error", err) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil { // else it is we who close
+				o.Log.WarnContext(ctx, "NATS is away", "error", err)
+			}
+		}),
 		nats.ReconnectHandler(func(*nats.Conn) { o.Log.InfoContext(ctx, "NATS is back") }),
 	)
 	if err != nil {

@@ -10,6 +10,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +22,9 @@ import (
 
 // ErrOldSchema is returned by Open where migrations are due.
 var ErrOldSchema = errors.New("the ledger's schema is older than this program: run cortexops migrate")
+
+// ErrNone is returned by Open where there is no file.
+var ErrNone = errors.New("there is no ledger: correct the path, or run cortexops migrate to make one")
 
 // ErrNoBlob is returned where no blob has the digest.
 var ErrNoBlob = errors.New("no such blob in the ledger")
@@ -33,6 +39,9 @@ type Ledger struct {
 // migrates nothing.
 func Open(ctx context.Context, at string) (*Ledger, error) {
 	d := databaseAt(at)
+	if _, err := os.Stat(d.name); d.driver == "sqlite" && errors.Is(err, fs.ErrNotExist) { // SQLite would make one
+		return nil, fmt.Errorf("open ledger %s: %w", d.name, ErrNone)
+	}
 	db, provider, err := d.connect()
 	if err != nil {
 		return nil, err
@@ -50,6 +59,11 @@ func Open(ctx context.Context, at string) (*Ledger, error) {
 // Migrate brings the schema up to date and reports how many migrations ran.
 func Migrate(ctx context.Context, at string) (int, error) {
 	d := databaseAt(at)
+	if d.driver == "sqlite" {
+		if err := create(d.name); err != nil {
+			return 0, fmt.Errorf("migrate ledger %s: %w", d.name, err)
+		}
+	}
 	db, provider, err := d.connect()
 	if err != nil {
 		return 0, err
@@ -60,6 +74,18 @@ func Migrate(ctx context.Context, at string) (int, error) {
 		return len(done), fmt.Errorf("migrate ledger %s: %w", d.name, err)
 	}
 	return len(done), nil
+}
+
+// create makes the file, for its owner alone, unless it is there.
+func create(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // Name of the ledger at that path or URL, without its password.
@@ -150,10 +176,14 @@ func (l *Ledger) Entries(ctx context.Context, id string) ([]incident.Entry, erro
 	return out, err
 }
 
-// Verify walks the chain and returns the number of rows, or an error that names the first one that does not fit.
+// Verify walks the chain, rehashes the blobs, and returns the number of rows, or an error that names the first one that does not fit.
 func (l *Ledger) Verify(ctx context.Context) (int, error) {
 	rows, last := 0, ""
-	err := l.each(ctx, func(seq int64, prev, hash string, e incident.Entry, at string) error {
+	blobs, err := l.blobs(ctx)
+	if err != nil {
+		return 0, err
+	}
+	err = l.each(ctx, func(seq int64, prev, hash string, e incident.Entry, at string) error {
 		rows++
 		switch {
 		case seq != int64(rows):
@@ -162,6 +192,11 @@ func (l *Ledger) Verify(ctx context.Context) (int, error) {
 			return fmt.Errorf("row %d does not follow row %d: it was moved, or the row before it was changed", seq, seq-1)
 		case hash != chain(prev, seq, e, at):
 			return fmt.Errorf("row %d was changed: its hash does not fit its content", seq)
+		}
+		for _, digest := range named(e.Detail) {
+			if digest != "" && !blobs[digest] {
+				return fmt.Errorf("row %d names blob %s, which is not there any more", seq, digest)
+			}
 		}
 		last = hash
 		return nil
@@ -191,6 +226,49 @@ func (l *Ledger) each(ctx context.Context, f func(seq int64, prev, hash string, 
 		}
 	}
 	return rows.Err()
+}
+
+// Head is the hash of the last row, "" of an empty ledger. Whoever keeps it elsewhere sees when rows are cut off the end.
+func (l *Ledger) Head(ctx context.Context) (hash string, err error) {
+	err = l.db.QueryRowContext(ctx, `SELECT hash FROM entries ORDER BY seq DESC LIMIT 1`).Scan(&hash)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("read ledger: %w", err)
+	}
+	return hash, nil
+}
+
+// blobs reads all of them, and returns their digests if each still fits its bytes.
+func (l *Ledger) blobs(ctx context.Context) (map[string]bool, error) {
+	rows, err := l.db.QueryContext(ctx, `SELECT digest, bytes FROM blobs ORDER BY digest`)
+	if err != nil {
+		return nil, fmt.Errorf("read ledger: %w", err)
+	}
+	defer rows.Close()
+	there := map[string]bool{}
+	for rows.Next() {
+		var digest string
+		var data []byte
+		if err := rows.Scan(&digest, &data); err != nil {
+			return nil, fmt.Errorf("read ledger: %w", err)
+		}
+		if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != digest {
+			return nil, fmt.Errorf("blob %s was changed: its bytes do not fit its digest", digest)
+		}
+		there[digest] = true
+	}
+	return there, rows.Err()
+}
+
+// named are the digests of blobs that a row rests on.
+func named(detail json.RawMessage) []string {
+	var of struct {
+		Proposal string `json:"proposal"`
+		DryRun   string `json:"dryRun"`
+	}
+	if json.Unmarshal(detail, &of) != nil { // of another form: it names none
+		return nil
+	}
+	return []string{of.Proposal, of.DryRun}
 }
 
 // PutBlob keeps data and returns its digest: sha256 in hex.

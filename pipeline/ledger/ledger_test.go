@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -33,10 +34,60 @@ func entry(step string) incident.Entry {
 
 func TestOpenRefusesAnOldSchema(t *testing.T) {
 	onBoth(t, func(t *testing.T, at string) {
+		if !databaseAt(at).postgres {
+			if _, err := Open(t.Context(), at); !errors.Is(err, ErrNone) {
+				t.Errorf("without a file: %v", err)
+			}
+			if _, err := os.Stat(at); err == nil {
+				t.Error("looking made a file")
+			}
+			if err := create(at); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if _, err := Open(t.Context(), at); !errors.Is(err, ErrOldSchema) {
 			t.Fatalf("got %v", err)
 		}
 	})
+}
+
+// TestVerifyLooksAtBlobs, and Head at what no chain can see: rows that are cut off its end.
+func TestVerifyLooksAtBlobs(t *testing.T) {
+	for name, c := range map[string]struct{ sql, want string }{
+		"whole":   {"", ""},
+		"changed": {`UPDATE blobs SET bytes='y'`, "was changed"},
+		"deleted": {`DELETE FROM blobs`, "names blob"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, at string) {
+				l := openAt(t, at)
+				digest, err := l.PutBlob(t.Context(), []byte("a proposal"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				before, err := l.Head(t.Context())
+				if err != nil || before != "" {
+					t.Errorf("the head of nothing is %q, %v", before, err)
+				}
+				e := entry("plan")
+				e.Detail = []byte(`{"proposal":"` + digest + `"}`)
+				if _, err := l.Append(t.Context(), e); err != nil {
+					t.Fatal(err)
+				}
+				if head, err := l.Head(t.Context()); err != nil || len(head) != 64 {
+					t.Errorf("head %q, %v", head, err)
+				}
+				if c.sql != "" {
+					if _, err := l.db.ExecContext(t.Context(), c.sql); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := l.Verify(t.Context()); (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+					t.Errorf("got %v, want %q", err, c.want)
+				}
+			})
+		})
+	}
 }
 
 func TestAppendIsOncePerStep(t *testing.T) {

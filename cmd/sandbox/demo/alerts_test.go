@@ -81,8 +81,14 @@ func busStalled(t *testing.T, h *house) {
 	}
 	body := `{"version":"4","status":"resolved","receiver":"r","alerts":[{"status":"resolved","labels":{"alertname":"Stalled"},"startsAt":"2026-01-01T00:00:00Z","endsAt":"2026-01-01T00:01:00Z","fingerprint":"s"}]}`
 	token := h.Stack.Product.Env["CORTEXOPS_ALERTMANAGER_TOKEN"]
-	if status, _ := h.post(t, "/webhooks/alertmanager", token, strings.NewReader(body)); status != http.StatusServiceUnavailable {
-		t.Errorf("the webhook answers %d while the bus is stalled, want 503", status)
+	if err := wait(t.Context(), "CortexOpsBusPublishSlow to fire", time.Minute, func(ctx context.Context) (bool, error) { // while somebody publishes
+		if status, _ := h.post(t, "/webhooks/alertmanager", token, strings.NewReader(body)); status != http.StatusServiceUnavailable {
+			t.Errorf("the webhook answers %d while the bus is stalled, want 503", status)
+		}
+		_, firing, err := h.Query(ctx, `ALERTS{alertname="CortexOpsBusPublishSlow",alertstate="firing"}`)
+		return firing, err
+	}); err != nil {
+		t.Fatal(err)
 	}
 	h.alert(t, "CortexOpsBusPublishSlow", true)
 	h.alert(t, "CortexOpsComponentDown", true)

@@ -251,11 +251,12 @@ func TestRun(t *testing.T) {
 	free := httptest.NewUnstartedServer(nil)
 	at := "http://" + free.Listener.Addr().String()
 	free.Close()
-	s := &stack.Stack{Dir: t.TempDir(), Product: stack.Product{URL: "http://127.0.0.1:1"}}
+	s := &stack.Stack{Dir: t.TempDir(), Product: stack.Product{URL: "http://127.0.0.1:1"},
+		Slack: stack.Slack{URL: at, Token: token, SigningSecret: secret, Channel: channel, Users: map[string]string{sam: "sam"}}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Run(ctx, s, Options{URL: at, Token: token, SigningSecret: secret, Channel: channel, Users: map[string]string{sam: "sam"}},
+		ended <- Run(ctx, s,
 			slog.New(slog.DiscardHandler))
 	}()
 	for answered := false; !answered; time.Sleep(10 * time.Millisecond) {
