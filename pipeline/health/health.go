@@ -162,12 +162,12 @@ func (h *Health) Components() []Component {
 
 var (
 	userinfo = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^/\s"']*@`)
-	secrets  = regexp.MustCompile(`(?i)\b(password|passwd|token|secret|api_?key|authorization: *(?:bearer|basic))([=: ]+)[^\s&"']+`)
+	secrets  = regexp.MustCompile(`(?i)\b((?:password|passwd|token|secret|api_?key) *[=:] *|authorization: *(?:bearer|basic) +)[^\s&"']+`)
 )
 
 // redact cuts what an error may have copied from a configuration: user and password of a URL, and values named as secrets.
 func redact(s string) string {
-	return secrets.ReplaceAllString(userinfo.ReplaceAllString(s, "${1}xxx@"), "${1}${2}xxx")
+	return secrets.ReplaceAllString(userinfo.ReplaceAllString(s, "${1}xxx@"), "${1}xxx")
 }
 
 // Register adds the four routes.

@@ -152,6 +152,8 @@ func TestRedact(t *testing.T) {
 		"GET /q?token=abc&x=1":                             "GET /q?token=xxx&x=1",
 		"header Authorization: Bearer abc.def was refused": "header Authorization: Bearer xxx was refused",
 		"nothing to hide here":                             "nothing to hide here",
+		"does not let this token do that (401)":            "does not let this token do that (401)",
+		"token: abc123, expired":                           "token: xxx expired",
 		"http://user:p@ss@host/":                           "http://xxx@host/",
 	} {
 		if got := redact(in); got != want {
