@@ -36,12 +36,17 @@ type RunOptions struct {
 // Run takes the engine up from the incidents on the bus and feeds it until ctx ends. A batch of signals is acknowledged
 // after every revision that they led to is stored; after a crash they come again and change nothing.
 func Run(ctx context.Context, e *Engine, bus Bus, o RunOptions) error {
+	d := newDriver(e, bus, o)
 	known, err := bus.LastIncidents(ctx)
-	if err != nil {
-		return fmt.Errorf("take up the incidents: %w", err)
+	for ; err != nil; known, err = bus.LastIncidents(ctx) { // a bus that hangs is waited for: webhooks are answered meanwhile
+		d.log.WarnContext(ctx, "the incidents cannot be taken up, trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("take up the incidents: %w", err)
+		case <-time.After(idle):
+		}
 	}
 	e.Restore(known)
-	d := newDriver(e, bus, o)
 	d.log.InfoContext(ctx, "correlating", "incidents", len(known))
 	ctx, cancel := context.WithCancel(ctx)
 	var ticking sync.WaitGroup

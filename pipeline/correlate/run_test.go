@@ -212,8 +212,14 @@ func TestRunTakesUpWhereItWas(t *testing.T) {
 	if got := b.states(); len(got) != 3 {
 		t.Errorf("stored %v", got)
 	}
-	b.fail(errAway)
-	if err := Run(t.Context(), engine(), b, RunOptions{}); !errors.Is(err, errAway) {
+	b.fail(errAway) // a bus that hangs while we start is waited for, and nothing is correlated without the incidents
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Run(ended, engine(), b, RunOptions{}); !errors.Is(err, errAway) {
 		t.Errorf("started without the incidents: %v", err)
 	}
+	stop = run()
+	b.fail(nil)
+	send(a)
+	stop()
 }
