@@ -138,7 +138,7 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Applier:    &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: locate.Render, Cluster: o.cluster},
 		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
-		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Writer: writer, Bot: c.Forge.User},
+		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
 		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer},
 	}
 }
@@ -173,7 +173,7 @@ func judging(bot string) remediation.Judging {
 			state = approval.Merged
 		}
 		q := approval.In{Change: in.Change, Bot: bot, Needed: in.People, Deadline: in.Deadline, Now: in.Now,
-			Pull: approval.Pull{State: state, HeadSHA: p.HeadSHA, MergedBy: p.MergedBy, MergeSHA: p.MergeSHA, ClosedAt: p.ClosedAt}}
+			Pull: approval.Pull{State: state, HeadSHA: p.HeadSHA, MergedBy: p.MergedBy, MergeSHA: p.MergeSHA, ClosedAt: p.ClosedAt, ClosedBy: p.ClosedBy}}
 		for _, click := range in.Clicks {
 			if click.HeadSHA != in.Change.HeadSHA || click.Number != in.Change.Number {
 				continue // of a message about something else
@@ -211,8 +211,8 @@ func rejection(click incident.Action) string {
 // chat is Slack as remediation uses it.
 type chat struct{ slack *notify.Slack }
 
-func (c chat) Post(ctx context.Context, key incident.Key, text string, blocks []byte) (string, error) {
-	return c.slack.Post(ctx, key, notify.Message{Text: text, Blocks: blocks})
+func (c chat) Post(ctx context.Context, key incident.Key, topic, text string, blocks []byte) (string, error) {
+	return c.slack.Post(ctx, key, topic, notify.Message{Text: text, Blocks: blocks})
 }
 
 func (c chat) Update(ctx context.Context, message, text string, blocks []byte) error {

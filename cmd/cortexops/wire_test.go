@@ -32,6 +32,16 @@ func TestOnlyWritersApproveAndOnlyForTheProposedBase(t *testing.T) {
 	}
 }
 
+func TestWhoClosesItRejectsIt(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	in := remediation.JudgeInput{Change: incident.Change{HeadSHA: "a", Base: "main"}, People: 1, Deadline: now.Add(time.Minute), Now: now}
+	got := judging("bot")(in, forge.Pull{State: "closed", HeadSHA: "a", BaseRef: "main", ClosedBy: "sam", ClosedAt: now}, nil)
+	if got.State != "rejected" || len(got.By) != 1 || got.By[0] != "sam" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestClicksOnSlack(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -134,6 +134,8 @@ func (k *fake) serve(r *http.Request, path string, in object) (int, any) {
 		id, _ := strconv.Atoi(part[2])
 		k.comments[id-1]["body"] = in["body"]
 		return 200, k.comments[id-1]
+	case part[0] == "issues" && len(part) == 2:
+		return 200, object{"number": number, "closed_by": object{"login": "sam"}}
 	case part[0] == "issues" && part[2] == "comments" && r.Method == "GET":
 		return 200, k.comments
 	case part[0] == "issues" && part[2] == "comments":

@@ -19,6 +19,7 @@ type Pull struct {
 	State                         string // open | closed
 	Merged                        bool
 	MergeSHA, MergedBy            string // empty unless Merged
+	ClosedBy                      string // who closed it without merging; only Get tells
 	Author                        string
 	CreatedAt, ClosedAt, MergedAt time.Time
 }
@@ -98,7 +99,17 @@ func (f *Forge) OpenPulls(ctx context.Context) ([]Pull, error) {
 // Get reads a pull request.
 func (f *Forge) Get(ctx context.Context, number int) (Pull, error) {
 	p, err := f.get(ctx, number)
-	return pullOf(p), err
+	out := pullOf(p)
+	if err != nil || out.State != "closed" || out.Merged {
+		return out, err
+	}
+	issue, _, err := f.client.Issues.Get(ctx, f.owner, f.repo, number) // which a pull request is too, and only that says who closed it
+	out.ClosedBy = issue.GetClosedBy().GetLogin()
+	err = wrap(fmt.Sprintf("read who closed pull request %d", number), err)
+	if denied := new(Unauthorized); errors.As(err, &denied) || errors.Is(err, ErrNotFound) { // a token that may not read issues
+		return out, nil
+	}
+	return out, err
 }
 
 func (f *Forge) get(ctx context.Context, number int) (*github.PullRequest, error) {

@@ -110,7 +110,7 @@ func TestOnAForge(t *testing.T) {
 	for range 2 {
 		check(t, f.Close(ctx, pull.Number))
 	}
-	if pull, err = f.Get(ctx, pull.Number); err != nil || pull.State != "closed" || pull.Merged || pull.MergeSHA != "" {
+	if pull, err = f.Get(ctx, pull.Number); err != nil || pull.State != "closed" || pull.Merged || pull.MergeSHA != "" || pull.ClosedBy != "cortexops-bot" {
 		t.Errorf("%+v, %v", pull, err)
 	}
 	if _, err := f.Get(ctx, 1_000_000); !errors.Is(err, ErrNotFound) {

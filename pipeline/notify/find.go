@@ -22,8 +22,8 @@ const (
 	maxResponse = 16 << 20    // bytes of a history: 100 messages with all their blocks
 )
 
-func mark(k incident.Key) slack.SlackMetadata {
-	return slack.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"incident": k.Incident, "attempt": k.Attempt}}
+func mark(k incident.Key, topic string) slack.SlackMetadata {
+	return slack.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"incident": k.Incident, "attempt": k.Attempt, "topic": topic}}
 }
 
 // posted is what we read of a message.
@@ -37,14 +37,17 @@ type posted struct {
 	} `json:"metadata"`
 }
 
-func (m posted) marked(k incident.Key) bool {
-	var got incident.Key
-	return m.Metadata.EventType == eventType && json.Unmarshal(m.Metadata.Payload, &got) == nil && got == k
+func (m posted) marked(k incident.Key, topic string) bool {
+	var got struct {
+		incident.Key
+		Topic string `json:"topic"`
+	}
+	return m.Metadata.EventType == eventType && json.Unmarshal(m.Metadata.Payload, &got) == nil && got.Key == k && got.Topic == topic
 }
 
-// find is the ts of our message about key, "" where there is none. Any app can write the same metadata: only what we
+// find is the ts of our message about key and topic, "" where there is none. Any app can write the same metadata: only what we
 // posted counts, else a stranger's message would keep ours from being posted.
-func (s *Slack) find(ctx context.Context, key incident.Key) (string, error) {
+func (s *Slack) find(ctx context.Context, key incident.Key, topic string) (string, error) {
 	var list []posted
 	err := s.call(ctx, "look for our message on Slack", func() (err error) {
 		list, err = s.history(ctx)
@@ -55,7 +58,7 @@ func (s *Slack) find(ctx context.Context, key incident.Key) (string, error) {
 	}
 	var we *slack.AuthTestResponse
 	for _, m := range list {
-		if !m.marked(key) {
+		if !m.marked(key, topic) {
 			continue
 		}
 		if we == nil {

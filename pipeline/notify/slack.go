@@ -77,17 +77,17 @@ func (s *Slack) Ping(ctx context.Context) error {
 	})
 }
 
-// Post shows m, once for each key, and returns the message's ts, by which Update finds it. It looks first, and again when
+// Post shows m, once for each key and topic, and returns the message's ts, by which Update finds it. It looks first, and again when
 // the answer is lost, among the newest 100 messages of the channel: Slack has no other way to be asked the same twice.
-func (s *Slack) Post(ctx context.Context, key incident.Key, m Message) (ts string, err error) {
+func (s *Slack) Post(ctx context.Context, key incident.Key, topic string, m Message) (ts string, err error) {
 	content, err := options(m)
 	if err != nil {
 		return "", err
 	}
-	if ts, err = s.find(ctx, key); err != nil || ts != "" {
+	if ts, err = s.find(ctx, key, topic); err != nil || ts != "" {
 		return ts, err
 	}
-	content = append(content, slack.MsgOptionMetadata(mark(key)))
+	content = append(content, slack.MsgOptionMetadata(mark(key, topic)))
 	err = s.call(ctx, "post to Slack", func() (err error) {
 		_, ts, err = s.client.PostMessageContext(ctx, s.channel, content...)
 		return err
@@ -98,7 +98,7 @@ func (s *Slack) Post(ctx context.Context, key incident.Key, m Message) (ts strin
 	if answered(err) || ctx.Err() != nil {
 		return "", err
 	}
-	if found, lost := s.find(ctx, key); lost == nil && found != "" {
+	if found, lost := s.find(ctx, key, topic); lost == nil && found != "" {
 		return found, nil
 	}
 	return "", err

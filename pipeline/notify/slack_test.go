@@ -15,20 +15,20 @@ import (
 func TestPostOnce(t *testing.T) {
 	t.Parallel()
 	f, s := newFake(t, nil)
-	first, err := s.Post(t.Context(), key, message)
+	first, err := s.Post(t.Context(), key, "", message)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := s.Post(t.Context(), key, message); err != nil || again != first { // as a retry after a crash does
+	if again, err := s.Post(t.Context(), key, "", message); err != nil || again != first { // as a retry after a crash does
 		t.Fatalf("posted at %q, then %q, %v", first, again, err)
 	}
-	if other, err := s.Post(t.Context(), incident.Key{Incident: key.Incident, Attempt: 3}, message); err != nil || other == first {
+	if other, err := s.Post(t.Context(), incident.Key{Incident: key.Incident, Attempt: 3}, "", message); err != nil || other == first {
 		t.Fatalf("another attempt has the message of this one: %q, %v", other, err)
 	}
 	f.want(t, "conversations.history", "chat.postMessage", "conversations.history", "auth.test", "conversations.history", "chat.postMessage")
 	sent := f.forms[1]
 	if sent.Get("channel") != channel || sent.Get("text") != message.Text || sent.Get("blocks") != string(message.Blocks) ||
-		sent.Get("metadata") != `{"event_type":"cortexops","event_payload":{"attempt":2,"incident":"7f3a19c0ffee"}}` ||
+		sent.Get("metadata") != `{"event_type":"cortexops","event_payload":{"attempt":2,"incident":"7f3a19c0ffee","topic":""}}` ||
 		sent.Get("unfurl_links") != "false" || sent.Get("unfurl_media") != "false" {
 		t.Errorf("posted %v", sent)
 	}
@@ -41,19 +41,20 @@ func TestPostOnce(t *testing.T) {
 func TestOthersMessages(t *testing.T) {
 	t.Parallel()
 	for name, m := range map[string]object{
-		"the same mark":       {"ts": "1.1", "bot_id": "B0EVIL", "user": "U0EVIL", "metadata": mark(key)},
-		"no author":           {"ts": "1.1", "metadata": mark(key)},
-		"a mark of its own":   {"ts": "1.1", "bot_id": "B0BOT", "metadata": object{"event_type": "deploy", "event_payload": mark(key).EventPayload}},
+		"the same mark":       {"ts": "1.1", "bot_id": "B0EVIL", "user": "U0EVIL", "metadata": mark(key, "")},
+		"no author":           {"ts": "1.1", "metadata": mark(key, "")},
+		"a mark of its own":   {"ts": "1.1", "bot_id": "B0BOT", "metadata": object{"event_type": "deploy", "event_payload": mark(key, "").EventPayload}},
 		"an odd mark":         {"ts": "1.1", "bot_id": "B0BOT", "metadata": object{"event_type": "deploy", "event_payload": []int{1}}},
 		"our type, odd form":  {"ts": "1.1", "bot_id": "B0BOT", "metadata": object{"event_type": "cortexops", "event_payload": "x"}},
 		"an unknown element":  {"ts": "1.1", "blocks": []object{{"type": "actions", "elements": []object{{"type": "hologram"}}}}},
 		"a person's":          {"ts": "1.1", "user": "U1", "text": "hi", "thread_ts": "1.0", "reactions": []object{{"name": "eyes", "count": 1}}},
-		"our other message":   {"ts": "1.1", "bot_id": "B0BOT", "metadata": mark(incident.Key{Incident: "000000000000", Attempt: 2})},
-		"our other attempt's": {"ts": "1.1", "bot_id": "B0BOT", "metadata": mark(incident.Key{Incident: key.Incident, Attempt: 1})},
+		"our other message":   {"ts": "1.1", "bot_id": "B0BOT", "metadata": mark(incident.Key{Incident: "000000000000", Attempt: 2}, "")},
+		"our other topic":     {"ts": "1.1", "bot_id": "B0BOT", "metadata": mark(key, "held-1")},
+		"our other attempt's": {"ts": "1.1", "bot_id": "B0BOT", "metadata": mark(incident.Key{Incident: key.Incident, Attempt: 1}, "")},
 	} {
 		f, s := newFake(t, nil)
 		f.list = []object{m}
-		if ts, err := s.Post(t.Context(), key, message); err != nil || ts == "1.1" || len(f.list) != 2 {
+		if ts, err := s.Post(t.Context(), key, "", message); err != nil || ts == "1.1" || len(f.list) != 2 {
 			t.Errorf("%s: got %q, %v, and %d messages", name, ts, err, len(f.list))
 		}
 	}
@@ -73,11 +74,11 @@ func TestLostAnswer(t *testing.T) {
 		"refused, not asked": {`channel_not_found`, 1, true},
 	} {
 		f, s := newFake(t, map[string][]string{"chat.postMessage": {tc.answer}})
-		ts, err := s.Post(t.Context(), key, message)
+		ts, err := s.Post(t.Context(), key, "", message)
 		if (err != nil) != tc.fails {
 			t.Errorf("%s: got %q, %v", name, ts, err)
 		}
-		if again, err := s.Post(t.Context(), key, message); err != nil || again == "" || len(f.list) != tc.posted {
+		if again, err := s.Post(t.Context(), key, "", message); err != nil || again == "" || len(f.list) != tc.posted {
 			t.Errorf("%s: the retry got %q, %v, and there are %d messages", name, again, err, len(f.list))
 		}
 	}
@@ -125,11 +126,11 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	_, s := newFake(t, map[string][]string{"conversations.history": {`missing_scope "needed":"channels:history"`}})
-	if _, err := s.Post(t.Context(), key, message); err == nil || !strings.Contains(err.Error(), "channels:history") {
+	if _, err := s.Post(t.Context(), key, "", message); err == nil || !strings.Contains(err.Error(), "channels:history") {
 		t.Errorf("got %v, want the scope that is missing", err)
 	}
 	f, s := newFake(t, map[string][]string{"chat.postMessage": {`invalid_blocks "response_metadata":{"messages":["[ERROR] too long [json-pointer:/blocks/0/text]"]}`}})
-	_, err := s.Post(t.Context(), key, message)
+	_, err := s.Post(t.Context(), key, "", message)
 	if no := (*Refused)(nil); !errors.As(err, &no) || no.Code != "invalid_blocks" || !strings.Contains(err.Error(), "/blocks/0/text") {
 		t.Errorf("got %v, want Refused with what is wrong", err)
 	}
@@ -147,7 +148,7 @@ func TestTokenIsNowhere(t *testing.T) {
 		defer cancel()
 		for _, method := range []string{"auth.test", "conversations.history", "chat.postMessage", "chat.update", "chat.postEphemeral"} {
 			f, s := newFake(t, map[string][]string{method: {answer, answer}})
-			_, post := s.Post(ctx, key, message)
+			_, post := s.Post(ctx, key, "", message)
 			err := errors.Join(s.Ping(ctx), post, s.Update(ctx, "1", message), s.Tell(ctx, "U1", "x"))
 			if err == nil && (method != "chat.postMessage" || answer != "lost") {
 				t.Errorf("%s answered %s, and nothing failed", method, answer)
@@ -169,7 +170,7 @@ func TestRateLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, s := newFake(t, map[string][]string{"conversations.history": {"429 7"}, "chat.postMessage": {"429 30", "429 0"}})
 		began := time.Now()
-		if _, err := s.Post(t.Context(), key, message); err != nil {
+		if _, err := s.Post(t.Context(), key, "", message); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(began); took != 38*time.Second {

@@ -45,6 +45,7 @@ type Ending struct {
 	Proposal string           `json:"proposal,omitempty"`
 	Playbook string           `json:"playbook,omitempty"`
 	Merge    string           `json:"merge,omitempty"`
+	Target   string           `json:"target,omitempty"`
 	Message  string           `json:"message,omitempty"` // in the chat
 	Shut     bool             `json:"shut,omitempty"`
 }
@@ -60,6 +61,10 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 	err := once(ctx, c.Book, in.Key, in.Outcome.Phase, incident.StepEnding, actor, in.Outcome, endings.WithLabelValues(string(in.Outcome.Phase), in.Playbook))
 	if err != nil {
 		return err
+	}
+	if c.Chat != nil && in.Message == "" {
+		text, blocks := c.Writer.SlackEnded(in.Key, in.Target, in.Change, in.Outcome)
+		tell(ctx, c.Chat, in.Key, "ending", text, blocks)
 	}
 	var onForge, noted error
 	if in.Change.Number != 0 {

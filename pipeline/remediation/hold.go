@@ -20,6 +20,7 @@ type Asker struct {
 		Comment(ctx context.Context, number int, marker, body string) error
 		Comments(ctx context.Context, number int, since time.Time) ([]forge.Said, error)
 	}
+	Chat   Chat
 	Writer Questions
 	Bot    string // our own login
 }
@@ -27,12 +28,14 @@ type Asker struct {
 // Questions are the words of Asker.
 type Questions interface {
 	Held(key incident.Key, phase incident.Phase, why string) string
+	SlackHeld(key incident.Key, target string, phase incident.Phase, why string) (text string, blocks []byte)
 	Silence(p incident.Proposal, v incident.Verdict, deadline time.Time) string
 }
 
 // HoldInput is what Hold is told.
 type HoldInput struct {
 	Key      incident.Key    `json:"key"`
+	Target   string          `json:"target"`
 	Phase    incident.Phase  `json:"phase"`
 	Change   incident.Change `json:"change"`
 	Activity string          `json:"activity"`
@@ -40,14 +43,21 @@ type HoldInput struct {
 	N        int             `json:"n"` // how often this remediation was held, from 1
 }
 
-// Hold says what is missing wherever people look: the log, the ledger, and the pull request where there is one. The forge
-// may be what we may not use: that it cannot be told there is logged only.
+// Hold says what is missing wherever people look: the log, the ledger, the chat, and the pull request where there is one. The
+// forge or the chat may be what we may not use: that it cannot be told there is logged only.
 func (a *Asker) Hold(ctx context.Context, in HoldInput) error {
 	slog.ErrorContext(ctx, "Unauthorized: waiting for a permission, then say: cortexops retry "+in.Key.Incident, "workflow", in.Key.Workflow(),
 		"phase", in.Phase, "activity", in.Activity, "why", in.Why)
 	err := note(ctx, a.Book, in.Key, in.Phase, fmt.Sprintf("held-%d", in.N), incident.Event, actor, map[string]string{"activity": in.Activity, "why": in.Why})
-	if err != nil || in.Change.Number == 0 {
+	if err != nil {
 		return err
+	}
+	if a.Chat != nil {
+		text, blocks := a.Writer.SlackHeld(in.Key, in.Target, in.Phase, in.Why)
+		tell(ctx, a.Chat, in.Key, fmt.Sprintf("held-%d", in.N), text, blocks)
+	}
+	if in.Change.Number == 0 {
+		return nil
 	}
 	err = a.Forge.Comment(ctx, in.Change.Number, "held", a.Writer.Held(in.Key, in.Phase, in.Why))
 	if err == nil {
@@ -57,6 +67,17 @@ func (a *Asker) Hold(ctx context.Context, in HoldInput) error {
 		slog.WarnContext(ctx, "the pull request was not told what is missing", "number", in.Change.Number, "error", err)
 	}
 	return nil
+}
+
+// tell shows something in the chat. That it could not is logged only, since people are told elsewhere too.
+func tell(ctx context.Context, c Chat, key incident.Key, topic, text string, blocks []byte) (message string) {
+	waiting, cancel := context.WithTimeout(ctx, chatPatience)
+	defer cancel()
+	message, err := c.Post(waiting, key, topic, text, blocks)
+	if err != nil {
+		slog.WarnContext(ctx, "nobody was told in the chat", "workflow", key.Workflow(), "topic", topic, "error", err)
+	}
+	return message
 }
 
 // AskInput is what Ask and Answer are told.

@@ -33,6 +33,29 @@ func (w *wall) Comments(context.Context, int, time.Time) ([]forge.Said, error) {
 
 type plain struct{}
 
+func (plain) SlackHeld(_ incident.Key, target string, _ incident.Phase, why string) (string, []byte) {
+	return target + ": " + why, nil
+}
+
+// room is a chat that remembers what was posted.
+type room struct {
+	posted map[string]string // by topic
+	refuse error
+}
+
+func (r *room) Post(_ context.Context, _ incident.Key, topic, text string, _ []byte) (string, error) {
+	if r.posted == nil {
+		r.posted = map[string]string{}
+	}
+	r.posted[topic] = text
+	return "1.1", r.refuse
+}
+
+func (r *room) Update(_ context.Context, message, text string, _ []byte) error {
+	r.posted["update of "+message] = text
+	return r.refuse
+}
+
 func (plain) Held(_ incident.Key, _ incident.Phase, why string) string      { return why }
 func (plain) Silence(incident.Proposal, incident.Verdict, time.Time) string { return "silence" }
 
@@ -72,11 +95,14 @@ func TestAnswer(t *testing.T) {
 func TestHoldIsInTheLedger(t *testing.T) {
 	t.Parallel()
 	for _, refuse := range []error{nil, errors.New("403")} {
-		book, w := &pages{}, &wall{refuse: refuse}
-		in := HoldInput{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Phase: incident.Applying, Change: incident.Change{Number: 7},
+		book, w, chat := &pages{}, &wall{refuse: refuse}, &room{refuse: refuse}
+		in := HoldInput{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Target: "apps/Deployment/shop/cart", Phase: incident.Applying, Change: incident.Change{Number: 7},
 			Activity: "Apply", Why: "add\nthis rule", N: 2}
-		if err := (&Asker{Book: book, Forge: w, Writer: plain{}}).Hold(t.Context(), in); err != nil || !book.has("held-2", incident.Event) {
+		if err := (&Asker{Book: book, Forge: w, Chat: chat, Writer: plain{}}).Hold(t.Context(), in); err != nil || !book.has("held-2", incident.Event) {
 			t.Errorf("with %v: %v, %+v", refuse, err, book.rows)
+		}
+		if chat.posted["held-2"] != in.Target+": "+in.Why {
+			t.Errorf("with %v the chat was told %q", refuse, chat.posted)
 		}
 		if len(w.written) == 0 || w.written[0] != in.Why || refuse == nil && w.written[1] != "waits for a permission: add this rule" {
 			t.Errorf("with %v the pull request was told %q", refuse, w.written)

@@ -48,6 +48,9 @@ func (words) Commit(incident.Proposal) string { return "words" }
 func (words) Pull(incident.Proposal, incident.DryRun, incident.Decision, time.Time) (title, body string) {
 	return "title", "body"
 }
+func (words) SlackEnded(_ incident.Key, target string, _ incident.Change, o incident.Outcome) (string, []byte) {
+	return target + " " + string(o.Phase), nil
+}
 func (words) Ending(incident.Proposal, incident.Outcome) string { return "the end" }
 
 // oneForge has one pull request, and refuses what it is told to refuse.
@@ -104,6 +107,19 @@ func TestProposeKnowsAnEarlierLife(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// TestAnEndingWithoutAPullRequestIsToldInTheChat where that can be reached, and is an ending where it cannot.
+func TestAnEndingWithoutAPullRequestIsToldInTheChat(t *testing.T) {
+	t.Parallel()
+	for _, refuse := range []error{nil, errors.New("Slack is away")} {
+		chat, book := &room{refuse: refuse}, &pages{}
+		c := &Closer{Book: book, Repo: gitless{}, Forge: &oneForge{}, Chat: chat, Writer: words{}}
+		in := Ending{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Target: "Deployment shop/cart", Outcome: incident.Outcome{Phase: incident.Advised, Reason: "no playbook fits"}}
+		if err := c.Close(t.Context(), in); err != nil || chat.posted["ending"] != "Deployment shop/cart ADVISED" || !book.has(incident.StepEnding, incident.Event) {
+			t.Errorf("with %v: %v, posted %v", refuse, err, chat.posted)
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package remediation
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -42,9 +41,9 @@ type Labels interface {
 	Label(ctx context.Context, number int, labels ...string) error
 }
 
-// Chat shows a change where people talk, once for each remediation. Nil: nobody talks anywhere.
+// Chat is where people talk. Post shows something once for each remediation and topic: "" is its change. Nil: nobody talks anywhere.
 type Chat interface {
-	Post(ctx context.Context, key incident.Key, text string, blocks []byte) (message string, err error)
+	Post(ctx context.Context, key incident.Key, topic, text string, blocks []byte) (message string, err error)
 	Update(ctx context.Context, message, text string, blocks []byte) error
 }
 
@@ -59,6 +58,7 @@ type Writer interface {
 	Revert(p incident.Proposal, c incident.Change, merge string, v incident.Verdict) (commit, title, body string)
 	Ending(p incident.Proposal, o incident.Outcome) string
 	Slack(p incident.Proposal, c incident.Change, people int, deadline time.Time) (text string, blocks []byte)
+	SlackEnded(key incident.Key, target string, c incident.Change, o incident.Outcome) (text string, blocks []byte)
 	SlackEnd(p incident.Proposal, c incident.Change, o incident.Outcome) (text string, blocks []byte)
 }
 
@@ -166,14 +166,8 @@ func (p *Proposer) Announce(ctx context.Context, in AnnounceInput) (Announced, e
 	if err != nil {
 		return Announced{}, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, chatPatience)
-	defer cancel()
 	text, blocks := p.Writer.Slack(proposal, in.Change, in.Decision.Approvals, in.Deadline)
-	message, err := p.Chat.Post(waiting, in.Key, text, blocks)
-	if err != nil {
-		slog.WarnContext(ctx, "nobody was told in the chat; the pull request waits all the same", "workflow", in.Key.Workflow(), "error", err)
-	}
-	return Announced{Message: message}, nil
+	return Announced{Message: tell(ctx, p.Chat, in.Key, "", text, blocks)}, nil
 }
 
 // Announced is what Announce left where people talk.

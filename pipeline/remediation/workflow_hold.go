@@ -53,7 +53,7 @@ func (f *flow) held(ctx workflow.Context, activity, why string) (again bool, err
 	words := workflow.GetSignalChannel(ctx, RetrySignal)
 	for words.ReceiveAsync(nil) { // said before there was anything to retry
 	}
-	err = run(ctx, quick, "Hold", HoldInput{Key: f.start.Key, Phase: f.phase, Change: f.change, Activity: activity, Why: why, N: f.holds}, nil)
+	err = run(ctx, quick, "Hold", HoldInput{Key: f.start.Key, Target: f.start.Target, Phase: f.phase, Change: f.change, Activity: activity, Why: why, N: f.holds}, nil)
 	if err != nil {
 		return false, err
 	}

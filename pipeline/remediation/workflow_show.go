@@ -14,6 +14,7 @@ func (f *flow) enter(ctx workflow.Context, phase incident.Phase, details string)
 	if err := workflow.UpsertTypedSearchAttributes(ctx, phaseAttribute.ValueSet(string(phase))); err != nil {
 		workflow.GetLogger(ctx).Error("show phase", "phase", phase, "error", err)
 	}
+	workflow.GetLogger(ctx).Info("phase", "phase", phase, "incident", f.start.Key.Incident, "target", f.start.Target, "details", details)
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s** %s\n\n%s", phase, f.start.Target, details))
 }
 

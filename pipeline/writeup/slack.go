@@ -46,11 +46,45 @@ func (Writer) Slack(p incident.Proposal, c incident.Change, people int, deadline
 // SlackEnd is what that message becomes when nothing can be clicked any more. The phase is an ending, or Merging once it
 // is approved.
 func (Writer) SlackEnd(p incident.Proposal, c incident.Change, o incident.Outcome) (text string, blocks []byte) {
-	said, ok := map[incident.Phase][2]string{
+	said, body := ended(c, o)
+	return slackText(sentence(p), slackHeader) + ": " + said, encode(append(slackTop(p), section(body), slackFooter(p)))
+}
+
+// SlackEnded is the message about an ending of which there is none to change: no pull request was opened, or Slack did not
+// hear of it.
+func (Writer) SlackEnded(key incident.Key, target string, c incident.Change, o incident.Outcome) (text string, blocks []byte) {
+	said, body := ended(c, o)
+	return slackCall(key, target, said, body)
+}
+
+// SlackHeld is the message about a remediation that waits for a permission.
+func (Writer) SlackHeld(key incident.Key, target string, phase incident.Phase, why string) (text string, blocks []byte) {
+	var lines []string
+	for l := range strings.Lines(strings.TrimSpace(why)) { // of a rule in YAML
+		lines = append(lines, fit(strings.TrimRight(l, "\n"), 300, inCode))
+	}
+	for len(strings.Join(lines, "\n")) > slackSection/2 {
+		lines = append(lines[:len(lines)-2], "…")
+	}
+	said := fmt.Sprintf("%s waits for a permission", phase)
+	return slackCall(key, target, said, fmt.Sprintf(":lock:  *%s*\n```\n%s\n```\nThen say `cortexops retry %s`. Nothing was applied halfway; after 24 hours this ends.",
+		said, strings.Join(lines, "\n"), key.Incident))
+}
+
+func slackCall(key incident.Key, target, said, body string) (text string, blocks []byte) {
+	return slackText(target, slackHeader) + ": " + said, encode([]kit{
+		{"type": "header", "text": plain(cmp.Or(fit(target, slackHeader, entity), "An incident"))}, section(body),
+		{"type": "context", "elements": []kit{mrkdwn(fmt.Sprintf("incident %s · workflow %s", slackCode(key.Incident, 40), slackCode(key.Workflow(), 60)))}}})
+}
+
+// ended is an ending in a sentence, and that with its reason and the link.
+func ended(c incident.Change, o incident.Outcome) (said, body string) {
+	words, ok := map[incident.Phase][2]string{
 		incident.Merging:    {"thumbsup", "Approved: it is being merged, applied and verified."},
 		incident.Succeeded:  {"white_check_mark", "It worked: the metrics are stable."},
 		incident.RolledBack: {"leftwards_arrow_with_hook", "It did not help, and is rolled back. The incident is still open: a person is needed."},
 		incident.Escalated:  {"rotating_light", "A person is needed."},
+		incident.Advised:    {"bulb", "Nothing was proposed: a person is needed."},
 		incident.Expired:    {"hourglass", "Too late: nobody approved in time. Nothing was applied."},
 		incident.Rejected:   {"no_entry_sign", "Rejected. Nothing was applied."},
 		incident.Denied:     {"no_entry", "Policy refuses this. Nothing was applied."},
@@ -58,9 +92,9 @@ func (Writer) SlackEnd(p incident.Proposal, c incident.Change, o incident.Outcom
 		incident.Failed:     {"x", "CortexOps could not go on."},
 	}[o.Phase]
 	if !ok {
-		said = [2]string{"grey_question", "It ended: " + slackText(string(o.Phase), 40)}
+		words = [2]string{"grey_question", "It ended: " + slackText(string(o.Phase), 40)}
 	}
-	body := fmt.Sprintf(":%s:  *%s*", said[0], said[1])
+	body = fmt.Sprintf(":%s:  *%s*", words[0], words[1])
 	if o.Reason != "" {
 		body += "\n" + slackText(o.Reason, slackSection/2)
 	}
@@ -71,7 +105,7 @@ func (Writer) SlackEnd(p incident.Proposal, c incident.Change, o incident.Outcom
 			body += fmt.Sprintf("\n<%s|Pull request #%d>", link, c.Number)
 		}
 	}
-	return slackText(sentence(p), slackHeader) + ": " + said[1], encode(append(slackTop(p), section(body), slackFooter(p)))
+	return words[1], body
 }
 
 // slackTop is what stays in every state of the message: the edit in one sentence, and its lines.
@@ -183,13 +217,14 @@ func slackText(s string, n int) string {
 
 // slackCode is s in a code span of mrkdwn, where only its end and what Slack itself marks by < means anything.
 func slackCode(s string, n int) string {
-	s = fit(s, n, func(r rune) string {
-		if r == '`' {
-			return "ˋ"
-		}
-		return entity(r)
-	})
-	return "`" + cmp.Or(s, " ") + "`"
+	return "`" + cmp.Or(fit(s, n, inCode), " ") + "`"
+}
+
+func inCode(r rune) string {
+	if r == '`' {
+		return "ˋ"
+	}
+	return entity(r)
 }
 
 func entity(r rune) string {

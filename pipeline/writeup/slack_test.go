@@ -180,6 +180,16 @@ func TestSlackEnd(t *testing.T) {
 	golden(t, "slack_end.txt", all.String())
 }
 
+func TestSlackCalls(t *testing.T) {
+	t.Parallel()
+	p := proposal()
+	text, blocks := Writer{}.SlackHeld(p.Key, p.Incident.Root.String(), incident.DryRunning, "add to the Role of the worker:\n- apiGroups: [apps]\n  resources: [deployments]\n  verbs: [patch]\n")
+	decoded(t, text, blocks)
+	end, ended := Writer{}.SlackEnded(p.Key, p.Incident.Root.String(), incident.Change{}, incident.Outcome{Phase: incident.Advised, Reason: "no playbook fits"})
+	decoded(t, end, ended)
+	golden(t, "slack_calls.txt", text+"\n"+indented(t, blocks)+end+"\n"+indented(t, ended))
+}
+
 // TestSlackUntrustedText puts hostile and long words wherever telemetry, a person or the forge can.
 func TestSlackUntrustedText(t *testing.T) {
 	t.Parallel()
@@ -200,7 +210,15 @@ func TestSlackUntrustedText(t *testing.T) {
 			decoded(t, text, blocks)
 			end, ended := Writer{}.SlackEnd(p, c, incident.Outcome{Phase: incident.Rejected, Reason: s})
 			decoded(t, end, ended)
-			for _, part := range append(marked(t, blocks), append(marked(t, ended), text, end)...) {
+			call, called := Writer{}.SlackEnded(p.Key, s, c, incident.Outcome{Phase: incident.Advised, Reason: s})
+			decoded(t, call, called)
+			held, hold := Writer{}.SlackHeld(p.Key, s, incident.DryRunning, s)
+			decoded(t, held, hold)
+			parts := []string{text, end, call, held}
+			for _, b := range [][]byte{blocks, ended, called, hold} {
+				parts = append(parts, marked(t, b)...)
+			}
+			for _, part := range parts {
 				harmless(t, name, part)
 			}
 			if strings.Contains(string(blocks)+string(ended), "javascript:") {
@@ -239,7 +257,7 @@ func marked(t *testing.T, blocks []byte) (list []string) {
 
 var (
 	ours  = regexp.MustCompile("<!date\\^[0-9]+\\^[^<>|]*\\|[^<>|]*>|<https?://[^<>| ]*\\|Pull request #7>")
-	spans = regexp.MustCompile("`[^`\n]*`")
+	spans = regexp.MustCompile("```[^`]*```|`[^`\n]*`")
 )
 
 func harmless(t *testing.T, name, part string) {

@@ -168,7 +168,7 @@ func (w *World) remedied(ctx context.Context, t *Teller, known int) (Remediation
 		}
 		r.Pull = pulls[known]
 		if r.Pull.State == "closed" && r.Pull.MergedAt == nil {
-			return false, fmt.Errorf("pull request %d was closed without a merge", r.Pull.Number)
+			return false, over{fmt.Errorf("pull request %d was closed without a merge, which rejects it: that is the end of this story; run it again", r.Pull.Number)}
 		}
 		return r.Pull.MergedAt != nil, nil
 	}); err != nil {

@@ -194,6 +194,9 @@ func (w *World) Outcome(ctx context.Context, workflowID string) (out Outcome, er
 	return out, err
 }
 
+// over is an error that waiting longer does not mend.
+type over struct{ error }
+
 // wait polls until f is satisfied; what names it for the error.
 func wait(ctx context.Context, what string, atMost time.Duration, f func(context.Context) (bool, error)) error {
 	return poll(ctx, what, atMost, 200*time.Millisecond, f)
@@ -209,6 +212,9 @@ func poll(ctx context.Context, what string, atMost, every time.Duration, f func(
 		ok, err := f(ctx)
 		if ok && err == nil {
 			return nil
+		}
+		if end := (over{}); errors.As(err, &end) {
+			return end.error
 		}
 		if err != nil && ctx.Err() == nil {
 			last = err

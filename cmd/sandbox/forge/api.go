@@ -36,6 +36,7 @@ func (f *Forge) apiRoutes() {
 		"PUT /pulls/{number}/merge":      f.putMerge,
 		"GET /pulls/{number}/reviews":    f.listReviews,
 		"POST /pulls/{number}/reviews":   f.postReview,
+		"GET /issues/{number}":           f.getIssue,
 		"GET /issues/{number}/comments":  f.listComments,
 		"POST /issues/{number}/comments": f.postComment,
 		"PATCH /issues/comments/{id}":    f.patchComment,

@@ -8,6 +8,20 @@ import (
 	"strings"
 )
 
+// getIssue is the pull request as an issue, which alone tells who closed it.
+func (f *Forge) getIssue(c *call) (int, any, error) {
+	var o object
+	err := f.view(func(s *state) error {
+		p, err := c.pull(s)
+		if err == nil {
+			o = f.wire.issue(s, p)
+			o["closed_by"], o["state_reason"] = f.wire.userOrNull(p.ClosedBy), nil
+		}
+		return err
+	})
+	return http.StatusOK, o, err
+}
+
 func (f *Forge) listComments(c *call) (int, any, error) {
 	list := []object{}
 	err := f.view(func(s *state) error {

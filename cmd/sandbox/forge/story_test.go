@@ -87,6 +87,9 @@ func (w *world) mergeFirst(main, head string) {
 	if p := w.call("sam", "GET", "/pulls/1", nil).is(200); p.at("merged") != true || p.at("merged_by.login") != "cortexops-bot" || p.at("changed_files") != 1.0 {
 		t.Errorf("merged pull request %s", p.Raw)
 	}
+	if i := w.call("cortexops-bot", "GET", "/issues/1", nil).is(200); i.at("closed_by.login") != "cortexops-bot" || i.at("state") != "closed" {
+		t.Errorf("as an issue: %s", i.Raw)
+	}
 	w.call("sam", "GET", "", nil).is(200)
 	w.hooks.none()
 }
