@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -132,7 +134,7 @@ func loadConfig(path string) (Config, error) {
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	d.KnownFields(true)
 	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return c, fmt.Errorf("configuration %s: %w", path, err)
+		return c, fmt.Errorf("configuration %s: %w", path, plainly(err))
 	}
 	var missing []error
 	required := map[string]string{
@@ -146,7 +148,38 @@ func loadConfig(path string) (Config, error) {
 			missing = append(missing, fmt.Errorf("configuration %s: %s is required", path, key))
 		}
 	}
+	for _, key := range []struct {
+		name  string
+		value time.Duration
+	}{{"correlate.settle", c.Correlate.Settle}, {"llm.deadline", c.LLM.Deadline}} {
+		if key.value <= 0 {
+			missing = append(missing, fmt.Errorf("configuration %s: %s is %s, and must be more than nothing, such as 10s", path, key.name, key.value))
+		}
+	}
 	return c, errors.Join(missing...)
+}
+
+var (
+	unknownKey = regexp.MustCompile(`field (\S+) not found in type .*`)
+	wrongForm  = regexp.MustCompile(`cannot unmarshal !!(\w+)(?: (`+"`[^`]*`"+`))? into (.*)`)
+	forms      = map[string]string{"string": "a text", "time.Duration": "a duration, such as 10s", "[]string": "a list, such as [a, b]", "map[string]string": "a mapping"}
+)
+
+// plainly says what is wrong without the names of our types, of which nobody who writes YAML has heard.
+func plainly(err error) error {
+	var list *yaml.TypeError
+	if !errors.As(err, &list) {
+		return err
+	}
+	var said []error
+	for _, s := range list.Errors {
+		s = unknownKey.ReplaceAllString(s, "there is no key $1 here")
+		if m := wrongForm.FindStringSubmatch(s); m != nil {
+			s = strings.Replace(s, m[0], fmt.Sprintf("%s is not %s", cmp.Or(m[2], "this"), cmp.Or(forms[m[3]], "a mapping")), 1)
+		}
+		said = append(said, errors.New(s))
+	}
+	return errors.Join(said...)
 }
 
 // ledger is where the audit is: the file of the configuration, or the Postgres whose URL, which holds a password, is in the

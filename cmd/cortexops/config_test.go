@@ -31,7 +31,12 @@ func TestConfigurationIsStrict(t *testing.T) {
 	}{
 		"an unknown key":     {string(whole) + "\nclutser: x\n", []string{"clutser", "line"}},
 		"nothing":            {"", []string{"cluster is required", "prometheus.url is required", "git.url is required"}},
-		"of the wrong shape": {"overlays: 3\n", []string{"line 1"}},
+		"of the wrong shape": {"overlays: 3\n", []string{"line 1: `3` is not a list, such as [a, b]"}},
+		"not even a mapping": {"server: 3\n", []string{"line 1: `3` is not a mapping"}},
+		"a typo":             {"correlate: {settel: 1s}\n", []string{"line 1: there is no key settel here"}},
+		"a bare number":      {"correlate: {settle: soon}\n", []string{"line 1: `soon` is not a duration, such as 10s"}},
+		"before its time":    {"correlate: {settle: -1s}\n", []string{"correlate.settle is -1s"}},
+		"no time at all":     {"llm: {deadline: 0s}\n", []string{"llm.deadline is 0s"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,11 +7,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/kustomize/api/konfig"
 
 	"github.com/cortexops/cortexops/gitops/delivery"
 	"github.com/cortexops/cortexops/gitops/forge"
@@ -74,6 +77,9 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 	if err != nil {
 		return o, err
 	}
+	if err := built(o.repo, c.Forge.Base, c.Overlays); err != nil {
+		return o, err
+	}
 	if o.prometheus, err = verify.New(c.Prometheus.URL, nil); err != nil {
 		return o, err
 	}
@@ -94,6 +100,27 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 	}
 	o.playbooks, err = playbooks.Load(folder(c.Playbooks.Directory, playbooks.Catalogue()))
 	return o, err
+}
+
+// built fails where the branch that is deployed has no kustomization at an overlay's path.
+func built(r *repo.Repo, base string, overlays []string) error {
+	sha, err := r.Head(base)
+	if err != nil {
+		return fmt.Errorf("forge.base: %w", err)
+	}
+	files, err := r.Snapshot(sha)
+	if err != nil {
+		return err
+	}
+	for _, overlay := range overlays {
+		if !slices.ContainsFunc(konfig.RecognizedKustomizationFileNames(), func(name string) bool {
+			_, err := files.ReadFile(path.Join(overlay, name))
+			return err == nil
+		}) {
+			return fmt.Errorf("overlays: %s has no kustomization at %q: name folders of the repository that hold one", base, overlay)
+		}
+	}
+	return nil
 }
 
 // branch of a pull request.

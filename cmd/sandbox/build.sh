@@ -6,7 +6,7 @@ for tool in go git; do
 	command -v "$tool" >/dev/null || { echo "$tool is missing: install it and run make again" >&2; exit 1; }
 done
 mkdir -p ../../bin
-[ -x ../../bin/sandbox ] || echo "looking for the Go modules that are needed; those that are not here yet are downloaded, about 300 MB"
+[ -x ../../bin/sandbox ] || echo "looking for the Go modules that are needed; those that are not here yet are downloaded, about 850 MB with those of the other programs"
 total=$(go list -deps . 2>../../bin/build.log | wc -l)
 [ "$total" -gt 0 ] || { cat ../../bin/build.log >&2; exit 1; }
 { go build -v -o ../../bin/sandbox . 2>&1 && echo "exit 0" || echo "exit $?"; } | awk -v total="$total" '

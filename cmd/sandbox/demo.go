@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -79,7 +80,25 @@ func tell(ctx context.Context, dir string, auto bool, out io.Writer) (err error)
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
+	if err == nil && !auto {
+		stay(ctx, out)
+	}
 	return err
+}
+
+// stay keeps the stack up for whoever wants to look at what the stories left.
+func stay(ctx context.Context, out io.Writer) {
+	fmt.Fprint(out, "\nThe stack stays up for you to look at: the pull requests, the workflows. Press Enter to stop it.")
+	enter := make(chan struct{})
+	go func() {
+		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+		close(enter)
+	}()
+	select {
+	case <-enter:
+	case <-ctx.Done():
+	}
+	fmt.Fprintln(out)
 }
 
 func terminal(f *os.File) bool {

@@ -70,7 +70,7 @@ func whatToTry(out io.Writer, s *stack.Stack) {
 		{"Slack", s.Slack.URL},
 		{"workflows", s.Temporal.UI},
 		{"alerts", s.Alertmanager.URL},
-		{"queries", s.Prometheus.URL + "/api/v1/query?query=up"},
+		{"queries", s.Prometheus.URL + "/api/v1/query?query=up (the API only: Prometheus's own pages need npm to build)"},
 		{"CortexOps", s.Product.URL + "/metrics"},
 		{"the cluster", "kubectl --kubeconfig " + s.Kube.AdminKubeconfig + " get pods -A"},
 		{"the repository", fmt.Sprintf("git clone http://x-access-token:%s@%s/%s/%s.git", s.Forge.Users["dana"], s.Forge.URL[len("http://"):], s.Forge.Owner, s.Forge.Repo)},

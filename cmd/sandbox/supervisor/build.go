@@ -12,9 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -53,34 +53,16 @@ func Build(ctx context.Context, progress io.Writer, root string, parts ...string
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return fmt.Errorf("make the folder for programs: %w", err)
 	}
-	// At once: one downloads or links, on one core, while another compiles.
-	var all sync.WaitGroup
-	errs := make([]error, len(targets))
-	progress = &oneByOne{to: progress}
-	for i, t := range targets {
+	// One after the other: side by side they took 5 min 16 s on 2 cores instead of 3 min 18 s.
+	for _, t := range targets {
 		if len(parts) > 0 && !slices.Contains(parts, t.name) || t.installed(bin) {
 			continue
 		}
-		all.Go(func() {
-			if err := t.build(ctx, progress, root, bin); err != nil {
-				errs[i] = fmt.Errorf("build %s: %w", t.name, err)
-			}
-		})
+		if err := t.build(ctx, progress, root, bin); err != nil {
+			return fmt.Errorf("build %s: %w", t.name, err)
+		}
 	}
-	all.Wait()
-	return errors.Join(errs...)
-}
-
-// oneByOne keeps what several write apart.
-type oneByOne struct {
-	mu sync.Mutex
-	to io.Writer
-}
-
-func (o *oneByOne) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.to.Write(p)
+	return nil
 }
 
 // installed asks the program itself; the product is always built anew.
@@ -121,13 +103,30 @@ func (t target) download(ctx context.Context) (dir string, err error) {
 	return m.Dir, nil
 }
 
-// goCommand inherits GOFLAGS. A workspace, ours or the module's, has no say in it.
+// goCommand builds with the flags that this program was built with, so that all share one build cache. A workspace, ours
+// or the module's, has no say in it.
 func goCommand(ctx context.Context, dir, bin string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOBIN="+bin)
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOBIN="+bin, "GOFLAGS="+Flags())
 	cmd.WaitDelay = time.Second
 	return cmd
+}
+
+// Flags are GOFLAGS of whatever the sandbox builds and tests: the environment's, and where make did not set them there,
+// those of our own build.
+func Flags() string {
+	flags := os.Getenv("GOFLAGS")
+	info, ok := debug.ReadBuildInfo()
+	if !ok || strings.Contains(flags, "-gcflags") {
+		return flags
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-gcflags" || s.Key == "-ldflags" {
+			flags += fmt.Sprintf(" '%s=%s'", s.Key, s.Value)
+		}
+	}
+	return strings.TrimSpace(flags)
 }
 
 func run(cmd *exec.Cmd) ([]byte, error) {
