@@ -103,11 +103,12 @@ type Config struct {
 	secrets secrets
 }
 
-// secrets come from the environment: they are in no file and no log.
+// secrets come from the environment, or from the files that it names: they are in no configuration and no log.
 type secrets struct {
-	alertmanagerToken, fluxKey, forgeToken, forgeWebhookSecret string
-	slackToken, slackSigningSecret                             string // required where slack.channel is set
-	llmKey                                                     string // optional: a local model may want none
+	alertmanagerToken, fluxKey, forgeWebhookSecret string
+	forgeToken                                     func() string // read anew from its file, where it has one
+	slackToken, slackSigningSecret                 string        // required where slack.channel is set
+	llmKey                                         string        // optional: a local model may want none
 }
 
 func defaults() Config {
@@ -161,7 +162,7 @@ func loadConfig(path string) (Config, error) {
 
 var (
 	unknownKey = regexp.MustCompile(`field (\S+) not found in type .*`)
-	wrongForm  = regexp.MustCompile(`cannot unmarshal !!(\w+)(?: (`+"`[^`]*`"+`))? into (.*)`)
+	wrongForm  = regexp.MustCompile(`cannot unmarshal !!(\w+)(?: (` + "`[^`]*`" + `))? into (.*)`)
 	forms      = map[string]string{"string": "a text", "time.Duration": "a duration, such as 10s", "[]string": "a list, such as [a, b]", "map[string]string": "a mapping"}
 )
 
@@ -212,19 +213,46 @@ func (c *Config) readSecrets(getenv func(string) string, r roles) error {
 			required["CORTEXOPS_SLACK_TOKEN"] = &c.secrets.slackToken // to tell those who may not
 		}
 	}
+	forge := ""
 	if r.work {
-		required["CORTEXOPS_FORGE_TOKEN"] = &c.secrets.forgeToken
+		required["CORTEXOPS_FORGE_TOKEN"] = &forge
 		if c.Slack.Channel != "" {
 			required["CORTEXOPS_SLACK_TOKEN"] = &c.secrets.slackToken
 		}
-		c.secrets.llmKey = getenv("CORTEXOPS_LLM_KEY")
+		c.secrets.llmKey, _ = secret(getenv, "CORTEXOPS_LLM_KEY")
 	}
 	var missing []error
 	for _, name := range slices.Sorted(maps.Keys(required)) {
-		into := required[name]
-		if *into = getenv(name); *into == "" {
-			missing = append(missing, fmt.Errorf("the environment variable %s is required: manifests/cortexops.yaml says what it is", name))
+		value, err := secret(getenv, name)
+		if err == nil && value == "" {
+			err = fmt.Errorf("the environment variable %s is required, or %s_FILE with the path of a file that holds it: manifests/cortexops.yaml says what it is", name, name)
 		}
+		if err != nil {
+			missing = append(missing, err)
+		}
+		*required[name] = value
+	}
+	c.secrets.forgeToken = func() string { // a token that is rotated while we run
+		if now, err := secret(getenv, "CORTEXOPS_FORGE_TOKEN"); err == nil && now != "" {
+			return now
+		}
+		return forge
 	}
 	return errors.Join(missing...)
+}
+
+// secret is what the variable holds, or the file that NAME_FILE names, without the newline at its end.
+func secret(getenv func(string) string, name string) (string, error) {
+	file := getenv(name + "_FILE")
+	if file == "" {
+		return getenv(name), nil
+	}
+	if getenv(name) != "" {
+		return "", fmt.Errorf("%s and %s_FILE are both set: remove one", name, name)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%s_FILE: %w", name, err)
+	}
+	return strings.TrimRight(string(data), "\r\n"), nil
 }

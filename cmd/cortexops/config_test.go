@@ -58,7 +58,7 @@ func TestSecretsAreRequired(t *testing.T) {
 	t.Parallel()
 	var c Config
 	noToken := func(name string) string {
-		if name == "CORTEXOPS_FORGE_TOKEN" {
+		if name == "CORTEXOPS_FORGE_TOKEN" || strings.HasSuffix(name, "_FILE") {
 			return ""
 		}
 		return "x"
@@ -69,6 +69,40 @@ func TestSecretsAreRequired(t *testing.T) {
 	}
 	if err := c.readSecrets(noToken, roles{serve: true}); err != nil {
 		t.Errorf("webhooks need no token of the forge: %v", err)
+	}
+}
+
+func TestTheForgesTokenIsReadAnewFromItsFile(t *testing.T) {
+	t.Parallel()
+	var c Config
+	file := filepath.Join(t.TempDir(), "token")
+	environment := map[string]string{"CORTEXOPS_FORGE_TOKEN_FILE": file}
+	getenv := func(name string) string { return environment[name] }
+	if err := c.readSecrets(getenv, roles{work: true}); err == nil || !strings.Contains(err.Error(), "CORTEXOPS_FORGE_TOKEN_FILE") {
+		t.Fatalf("without the file: %v", err)
+	}
+	for _, token := range []string{"one", "two"} {
+		if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if token == "one" {
+			if err := c.readSecrets(getenv, roles{work: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := c.secrets.forgeToken(); got != token {
+			t.Errorf("%q, want %q", got, token)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.secrets.forgeToken(); got != "one" {
+		t.Errorf("without its file the token is %q", got)
+	}
+	environment["CORTEXOPS_FORGE_TOKEN"] = "three"
+	if err := c.readSecrets(getenv, roles{work: true}); err == nil || !strings.Contains(err.Error(), "both set") {
+		t.Errorf("named twice: %v", err)
 	}
 }
 

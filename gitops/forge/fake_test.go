@@ -39,7 +39,7 @@ func newFake(t *testing.T) (*fake, *Forge) {
 	k := &fake{refuse: map[string]answer{}, lose: map[string]bool{}, before: map[string]func(){}}
 	k.srv = httptest.NewServer(k)
 	t.Cleanup(k.srv.Close)
-	f, err := New(Options{API: k.srv.URL + "/api/v3/", Token: "t0ken", Owner: "acme", Repo: "shop"})
+	f, err := New(Options{API: k.srv.URL + "/api/v3/", Token: func() string { return "t0ken" }, Owner: "acme", Repo: "shop"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,8 @@ const perPage = 100 // GitHub's most
 
 // Options of New.
 type Options struct {
-	API         string // the REST root, with a slash at its end: https://api.github.com/
-	Token       string
+	API         string        // the REST root, with a slash at its end: https://api.github.com/
+	Token       func() string // asked for each request: it may be renewed
 	Owner, Repo string
 	HTTP        *http.Client // nil: one with a timeout of 15 s
 }
@@ -37,7 +37,7 @@ func New(o Options) (*Forge, error) {
 	if err != nil || base.Host == "" || !strings.HasSuffix(base.Path, "/") {
 		return nil, fmt.Errorf("forge API %q is not the URL of a REST root that ends in a slash", o.API)
 	}
-	if o.Token == "" || o.Owner == "" || o.Repo == "" {
+	if o.Token == nil || o.Owner == "" || o.Repo == "" {
 		return nil, errors.New("the forge needs a token, an owner and a repository")
 	}
 	c := http.Client{Timeout: 15 * time.Second}
@@ -50,9 +50,25 @@ func New(o Options) (*Forge, error) {
 		}
 		return nil
 	}
-	client := github.NewClient(&c).WithAuthToken(o.Token)
+	c.Transport = bearer{c.Transport, o.Token}
+	client := github.NewClient(&c)
 	client.BaseURL = base // WithEnterpriseURLs would append to it
 	return &Forge{client: client, owner: o.Owner, repo: o.Repo}, nil
+}
+
+// bearer is the transport that knows the token.
+type bearer struct {
+	next  http.RoundTripper
+	token func() string
+}
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.token())
+	if b.next == nil {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	return b.next.RoundTrip(r)
 }
 
 // Ping tells whether the repository can be read.

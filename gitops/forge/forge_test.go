@@ -259,7 +259,7 @@ func TestLabelsThatAreThere(t *testing.T) {
 func TestErrorsAreTyped(t *testing.T) {
 	t.Parallel()
 	k, _ := newFake(t)
-	bad, err := New(Options{API: k.srv.URL + "/api/v3/", Token: "wrong", Owner: "acme", Repo: "shop"})
+	bad, err := New(Options{API: k.srv.URL + "/api/v3/", Token: func() string { return "wrong" }, Owner: "acme", Repo: "shop"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,8 +277,8 @@ func TestErrorsAreTyped(t *testing.T) {
 		}
 	}
 	for _, o := range []Options{
-		{API: "api.github.com/", Token: "t", Owner: "o", Repo: "r"}, {API: "https://api.github.com", Token: "t", Owner: "o", Repo: "r"},
-		{API: "https://api.github.com/", Owner: "o", Repo: "r"}, {API: "https://api.github.com/", Token: "t"},
+		{API: "api.github.com/", Token: func() string { return "t" }, Owner: "o", Repo: "r"}, {API: "https://api.github.com", Token: func() string { return "t" }, Owner: "o", Repo: "r"},
+		{API: "https://api.github.com/", Owner: "o", Repo: "r"}, {API: "https://api.github.com/", Token: func() string { return "t" }},
 	} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v was taken", o)
@@ -294,7 +294,7 @@ func TestTokenStaysHome(t *testing.T) {
 	defer thief.Close()
 	home := httptest.NewServer(http.RedirectHandler(thief.URL, http.StatusTemporaryRedirect))
 	defer home.Close()
-	f, err := New(Options{API: home.URL + "/", Token: "t0ken", Owner: "acme", Repo: "shop", HTTP: http.DefaultClient})
+	f, err := New(Options{API: home.URL + "/", Token: func() string { return "t0ken" }, Owner: "acme", Repo: "shop", HTTP: http.DefaultClient})
 	if err != nil {
 		t.Fatal(err)
 	}

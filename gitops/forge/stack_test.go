@@ -33,10 +33,10 @@ func TestOnAForge(t *testing.T) {
 	check(t, json.Unmarshal(data, &stack))
 	s := stack.Forge
 	token := s.Users["cortexops-bot"]
-	f, err := New(Options{API: s.API, Token: token, Owner: s.Owner, Repo: s.Repo})
+	f, err := New(Options{API: s.API, Token: func() string { return token }, Owner: s.Owner, Repo: s.Repo})
 	check(t, err)
 	check(t, f.Ping(ctx))
-	g, err := repo.Open(ctx, repo.Options{URL: s.URL + "/" + s.Owner + "/" + s.Repo + ".git", Dir: filepath.Join(t.TempDir(), "mirror"), User: "x-access-token", Token: token})
+	g, err := repo.Open(ctx, repo.Options{URL: s.URL + "/" + s.Owner + "/" + s.Repo + ".git", Dir: filepath.Join(t.TempDir(), "mirror"), User: "x-access-token", Token: func() string { return token }})
 	check(t, err)
 
 	// Its own base, so that main stays as others expect it.

@@ -23,8 +23,9 @@ var (
 
 // Unauthorized means that the remote does not accept our token for what we asked.
 type Unauthorized struct {
-	URL string
-	Err error
+	URL     string
+	Unknown bool // the token itself is not known, or not any more
+	Err     error
 }
 
 func (e *Unauthorized) Error() string {

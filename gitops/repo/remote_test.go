@@ -113,7 +113,7 @@ func (r *remote) branches() []string {
 
 func (r *remote) open(dir string) *Repo {
 	r.t.Helper()
-	g, err := Open(context.Background(), Options{URL: r.url, Dir: dir, User: "x-access-token", Token: token})
+	g, err := Open(context.Background(), Options{URL: r.url, Dir: dir, User: "x-access-token", Token: func() string { return token }})
 	if err != nil {
 		r.t.Fatal(err)
 	}

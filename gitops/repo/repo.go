@@ -29,11 +29,11 @@ const (
 
 // Options of Open.
 type Options struct {
-	URL    string // https://…, or file:///… where git is installed
-	Dir    string // the mirror; made if it is not there, made anew if it is broken
-	User   string // of basic authentication; GitHub takes any name with a token
-	Token  string
-	Author Author // of notes; by default CortexOps
+	URL    string        // https://…, or file:///… where git is installed
+	Dir    string        // the mirror; made if it is not there, made anew if it is broken
+	User   string        // of basic authentication; GitHub takes any name with a token
+	Token  func() string // asked for each operation: it may be renewed; nil: none is needed
+	Author Author        // of notes; by default CortexOps
 }
 
 // Repo is one repository.
@@ -144,10 +144,10 @@ func (r *Repo) open(dir string) error {
 }
 
 func (r *Repo) auth() transport.AuthMethod {
-	if r.opts.Token == "" {
+	if r.opts.Token == nil {
 		return nil
 	}
-	return &githttp.BasicAuth{Username: r.opts.User, Password: r.opts.Token}
+	return &githttp.BasicAuth{Username: r.opts.User, Password: r.opts.Token()}
 }
 
 // Fetch brings every branch up to date, forgets those that are gone, and fetches the notes.
@@ -172,7 +172,7 @@ func (r *Repo) fetch(ctx context.Context) error {
 // explain makes the remote's refusal of our token a type.
 func (r *Repo) explain(err error) error {
 	if errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed) {
-		return &Unauthorized{r.opts.URL, err}
+		return &Unauthorized{r.opts.URL, errors.Is(err, transport.ErrAuthenticationRequired), err}
 	}
 	return err
 }

@@ -155,7 +155,7 @@ func TestUnauthorized(t *testing.T) {
 	t.Parallel()
 	r, _, _ := seeded(t)
 	dir := filepath.Join(t.TempDir(), "mirror")
-	_, err := Open(ctx, Options{URL: r.url, Dir: dir, User: "x", Token: "wrong"})
+	_, err := Open(ctx, Options{URL: r.url, Dir: dir, User: "x", Token: func() string { return "wrong" }})
 	var u *Unauthorized
 	if !errors.As(err, &u) || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("got %v", err)

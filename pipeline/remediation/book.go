@@ -118,7 +118,8 @@ func classify(err error) error {
 	}
 	kind := ""
 	switch {
-	case errors.As(err, &unauthorized), errors.As(err, &forgeDenied) && forgeDenied.Status == http.StatusUnauthorized:
+	case errors.As(err, &unauthorized), errors.As(err, &forgeDenied) && forgeDenied.Status == http.StatusUnauthorized,
+		errors.As(err, &gitDenied) && gitDenied.Unknown:
 		return temporal.NewNonRetryableApplicationError(err.Error(), typeUnauthorized, nil, denied{Unknown: true})
 	case errors.As(err, &forbidden), errors.As(err, &forgeDenied), errors.As(err, &gitDenied):
 		return temporal.NewNonRetryableApplicationError(err.Error(), typeUnauthorized, nil, denied{})

@@ -39,6 +39,7 @@ func TestOperations(t *testing.T) {
 		{"health is right while a component hangs", healthWhileHanging},
 		{"the counter equals what was accepted, across a restart of NATS", countedAcrossRestart},
 		{"a missing permission is named, waited for, and retried", missingPermission},
+		{"a token that is rotated is read anew, and nobody is asked", credentialsRotated},
 		{"metrics that say nothing ask a person", silenceAsks},
 		{"a click while Temporal is away counts", temporalAway},
 		{"a click on Slack approves", approvedOnSlack},
@@ -272,6 +273,7 @@ func missingPermission(t *testing.T, h *house) {
 	if types := h.failures(t, id); !slices.Contains(types, "Unauthorized") {
 		t.Errorf("failures in Temporal are of types %v", types)
 	}
+	h.shownOf(t, incident, `verbs: [\"patch\"]`)
 	if err := wait(t.Context(), "it to be counted as waiting there", 30*time.Second, func(context.Context) (bool, error) {
 		return h.metric(t, `cortexops_remediations_open{phase="DRY_RUNNING"}`) == 1, nil
 	}); err != nil {
@@ -291,6 +293,44 @@ func missingPermission(t *testing.T, h *house) {
 	}
 	h.ends(t, id, "SUCCEEDED", "pass")
 	h.alert(t, "CortexOpsApprovalStuck", false)
+}
+
+// credentialsRotated takes the forge's token away and gives it back within the two minutes in which nobody is asked.
+func credentialsRotated(t *testing.T, h *house) {
+	file, env := filepath.Join(t.TempDir(), "token"), h.Stack.Product.Env
+	token := env["CORTEXOPS_FORGE_TOKEN"]
+	holds := func(s string) {
+		if err := os.WriteFile(file, []byte(s+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := func() {
+		if err := h.sup.Restart("cortexops"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	holds(token)
+	delete(env, "CORTEXOPS_FORGE_TOKEN")
+	env["CORTEXOPS_FORGE_TOKEN_FILE"] = file
+	again()
+	holds("of yesterday")
+	id := h.begun(t, "PLANNING")
+	if err := wait(t.Context(), "the failure in Temporal", time.Minute, func(context.Context) (bool, error) {
+		return slices.Contains(h.failures(t, id), "Unauthorized"), nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	holds(token)
+	if err := h.Approve(t.Context(), "sam", h.pullOf(t, id).Number); err != nil {
+		t.Fatal(err)
+	}
+	h.ends(t, id, "SUCCEEDED", "pass")
+	if rows := h.product(t, "ledger", "show", strings.Split(id, "/")[1]); strings.Contains(rows, "held-") {
+		t.Errorf("people were asked about a token that was being rotated:\n%s", rows)
+	}
+	delete(env, "CORTEXOPS_FORGE_TOKEN_FILE")
+	env["CORTEXOPS_FORGE_TOKEN"] = token
+	again()
 }
 
 // failures are the types of the failed activities in a workflow's history.
@@ -405,6 +445,12 @@ func terminatedByHand(t *testing.T, h *house) {
 // shown waits for the message of a pull request on Slack, in the words of conversations.history.
 func (h *house) shown(t *testing.T, p Pull, says string) (ts string) {
 	t.Helper()
+	return h.shownOf(t, p.URL, says)
+}
+
+// shownOf waits for a message on Slack that holds both texts.
+func (h *house) shownOf(t *testing.T, of, says string) (ts string) {
+	t.Helper()
 	if err := wait(t.Context(), "Slack to say "+says, time.Minute, func(ctx context.Context) (bool, error) {
 		var history struct {
 			Messages []struct {
@@ -425,7 +471,7 @@ func (h *house) shown(t *testing.T, p Pull, says string) (ts string) {
 		defer res.Body.Close()
 		err = json.NewDecoder(res.Body).Decode(&history)
 		for _, m := range history.Messages {
-			if strings.Contains(string(m.Blocks), p.URL) && strings.Contains(string(m.Blocks), says) {
+			if strings.Contains(string(m.Blocks), of) && strings.Contains(string(m.Blocks), says) {
 				ts = m.TS
 			}
 		}
@@ -533,6 +579,7 @@ func modelInTrouble(t *testing.T, h *house) {
 				return
 			}
 		}
+		w.Header().Set("Content-Type", "application/json")
 		content := `{"cause":"The limit is below what the model saw.","evidence":[{"alert":"ContainerOOMKilled","says":"it is killed again and again"}]}`
 		_ = json.NewEncoder(w).Encode(map[string]any{"id": "1", "object": "chat.completion", "created": 1, "model": "test",
 			"choices": []any{map[string]any{"index": 0, "finish_reason": "stop", "message": map[string]any{"role": "assistant", "content": content}}},
@@ -560,7 +607,54 @@ func modelInTrouble(t *testing.T, h *house) {
 	if n := h.metric(t, `cortexops_llm_tokens_total{kind="prompt",model="test"}`); n != 321 {
 		t.Errorf("%v prompt tokens are counted", n)
 	}
+	h.panels(t)
 	undo()
+}
+
+// panels asks Prometheus what each panel of the dashboard shows: some number, for each of its queries.
+func (h *house) panels(t *testing.T) {
+	t.Helper()
+	res, err := h.http.Post(h.Stack.Product.URL+"/webhooks/alertmanager", "application/json", strings.NewReader("{")) // so that something was rejected
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	var dashboard struct {
+		Panels []panel `json:"panels"`
+	}
+	data, err := os.ReadFile("../../../manifests/grafana/cortexops.json")
+	if err == nil {
+		err = json.Unmarshal(data, &dashboard)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	for len(dashboard.Panels) > 0 {
+		p := dashboard.Panels[0]
+		dashboard.Panels = append(dashboard.Panels[1:], p.Panels...)
+		for _, target := range p.Targets {
+			asked++
+			query := strings.ReplaceAll(target.Expr, "$__rate_interval", "5m")
+			if err := wait(t.Context(), p.Title+" to show something", time.Minute, func(ctx context.Context) (bool, error) {
+				value, ok, err := h.Query(ctx, query)
+				return ok && value != "NaN", err
+			}); err != nil {
+				t.Errorf("%v: %s", err, query)
+			}
+		}
+	}
+	if asked < 20 {
+		t.Errorf("the dashboard has %d queries", asked)
+	}
+}
+
+type panel struct {
+	Title   string  `json:"title"`
+	Panels  []panel `json:"panels"`
+	Targets []struct {
+		Expr string `json:"expr"`
+	} `json:"targets"`
 }
 
 // denied tells of a policy that refuses before there is a pull request, and of one that refuses what was approved.
