@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -93,6 +94,10 @@ type Config struct {
 		// Deadline after which the heuristics' word is taken.
 		Deadline time.Duration `yaml:"deadline"`
 	} `yaml:"llm"`
+	Memory struct {
+		// QdrantURL is its gRPC address, such as http://qdrant:6334. Empty: an SQLite file beside the ledger, or the mirror.
+		QdrantURL string `yaml:"qdrantURL"`
+	} `yaml:"memory"`
 	Correlate struct {
 		// Settle is how long an incident gathers signals before it is sealed.
 		Settle time.Duration `yaml:"settle"`
@@ -106,6 +111,7 @@ type secrets struct {
 	alertmanagerToken, fluxKey, forgeToken, forgeWebhookSecret string
 	slackToken, slackSigningSecret                             string // required where slack.channel is set
 	llmKey                                                     string // optional: a local model may want none
+	qdrantKey                                                  string // optional, as well
 }
 
 func defaults() Config {
@@ -167,6 +173,14 @@ func (c *Config) ledger(getenv func(string) string) (string, error) {
 	return c.Ledger.Path, nil
 }
 
+// memoryFile is where incidents are remembered without Qdrant.
+func (c *Config) memoryFile() string {
+	if c.Ledger.Path != "" {
+		return filepath.Join(filepath.Dir(strings.TrimPrefix(c.Ledger.Path, "sqlite:")), "memory.db")
+	}
+	return filepath.Join(filepath.Dir(filepath.Clean(c.Git.Directory)), "memory.db")
+}
+
 // readSecrets is apart from loadConfig: migrate and ledger need none.
 func (c *Config) readSecrets(getenv func(string) string, r roles) error {
 	required := map[string]*string{}
@@ -184,7 +198,7 @@ func (c *Config) readSecrets(getenv func(string) string, r roles) error {
 		if c.Slack.Channel != "" {
 			required["CORTEXOPS_SLACK_TOKEN"] = &c.secrets.slackToken
 		}
-		c.secrets.llmKey = getenv("CORTEXOPS_LLM_KEY")
+		c.secrets.llmKey, c.secrets.qdrantKey = getenv("CORTEXOPS_LLM_KEY"), getenv("CORTEXOPS_QDRANT_API_KEY")
 	}
 	var missing []error
 	for _, name := range slices.Sorted(maps.Keys(required)) {
