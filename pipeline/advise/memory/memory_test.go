@@ -81,6 +81,9 @@ func TestMemory(t *testing.T) {
 // TestTheMostAlikeComeFirst, and no more than are asked for.
 func TestTheMostAlikeComeFirst(t *testing.T) {
 	onEach(t, func(t *testing.T, s Store) {
+		if found, err := s.Near(t.Context(), []string{"oom"}, 2); err != nil || len(found) != 0 {
+			t.Errorf("an empty store has %+v %v", found, err)
+		}
 		for n, words := range []string{"oom checkout app", "oom payment web", "oom oom checkout app memory", "image catalogue"} {
 			c := Case{Incident: strings.Repeat(string(rune('a'+n)), 12), Attempt: 1, Words: strings.Fields(words), At: time.Now()}
 			if err := s.Put(t.Context(), c); err != nil {
