@@ -5,7 +5,7 @@ export GOFLAGS := $(YOURS) "-gcflags=all=-N -l -dwarf=false" "-ldflags=-s -w"
 SANDBOX := bin/sandbox
 BENCH ?= .
 
-.PHONY: help demo sandbox test operations generate check bench fmt
+.PHONY: help demo sandbox test operations generate check bench fmt backup restore
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -42,6 +42,12 @@ check: ## Formatting, vet and the linters, the dependency rule among them
 
 bench: ## Run the benchmarks (BENCH=regexp picks some)
 	GOFLAGS="$(YOURS)" go test -run '^$$' -bench '$(BENCH)' -benchmem ./gitops/edit ./gitops/repo ./pipeline/correlate ./policies
+
+backup: ## Back up the ledger, Temporal's databases and the memory (DEST=folder, CONFIG=cortexops.yaml)
+	go run ./cmd/cortexops backup "$(or $(DEST),$(error say where to: make backup DEST=folder))" --config "$(or $(CONFIG),cortexops.yaml)"
+
+restore: ## Put the newest of a backup back, with CortexOps and Temporal stopped (FROM=folder, CONFIG=cortexops.yaml)
+	go run ./cmd/cortexops restore "$(or $(FROM),$(error say where from: make restore FROM=folder))" --config "$(or $(CONFIG),cortexops.yaml)"
 
 fmt: ## Format the code
 	gofmt -w .

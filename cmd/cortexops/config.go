@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -95,6 +96,10 @@ type Config struct {
 		// Deadline after which the heuristics' word is taken.
 		Deadline time.Duration `yaml:"deadline"`
 	} `yaml:"llm"`
+	Memory struct {
+		// QdrantURL is its gRPC address, such as http://qdrant:6334. Empty: an SQLite file beside the ledger, or the mirror.
+		QdrantURL string `yaml:"qdrantURL"`
+	} `yaml:"memory"`
 	Correlate struct {
 		// Settle is how long an incident gathers signals before it is sealed.
 		Settle time.Duration `yaml:"settle"`
@@ -109,6 +114,7 @@ type secrets struct {
 	forgeToken                                     func() string // read anew from its file, where it has one
 	slackToken, slackSigningSecret                 string        // required where slack.channel is set
 	llmKey                                         string        // optional: a local model may want none
+	qdrantKey                                      string        // optional, as well
 }
 
 func defaults() Config {
@@ -186,7 +192,10 @@ func plainly(err error) error {
 // ledger is where the audit is: the file of the configuration, or the Postgres whose URL, which holds a password, is in the
 // environment.
 func (c *Config) ledger(getenv func(string) string) (string, error) {
-	switch url := getenv("CORTEXOPS_LEDGER_URL"); {
+	url, err := secret(getenv, "CORTEXOPS_LEDGER_URL")
+	switch {
+	case err != nil:
+		return "", err
 	case url != "" && c.Ledger.Path != "":
 		return "", errors.New("the ledger is named twice: by ledger.path in the configuration, and by CORTEXOPS_LEDGER_URL; remove one")
 	case url == "" && c.Ledger.Path == "":
@@ -199,6 +208,14 @@ func (c *Config) ledger(getenv func(string) string) (string, error) {
 		return url, nil
 	}
 	return c.Ledger.Path, nil
+}
+
+// memoryFile is where incidents are remembered without Qdrant.
+func (c *Config) memoryFile() string {
+	if c.Ledger.Path != "" {
+		return filepath.Join(filepath.Dir(strings.TrimPrefix(c.Ledger.Path, "sqlite:")), "memory.db")
+	}
+	return filepath.Join(filepath.Dir(filepath.Clean(c.Git.Directory)), "memory.db")
 }
 
 // readSecrets is apart from loadConfig: migrate and ledger need none.
@@ -220,6 +237,7 @@ func (c *Config) readSecrets(getenv func(string) string, r roles) error {
 			required["CORTEXOPS_SLACK_TOKEN"] = &c.secrets.slackToken
 		}
 		c.secrets.llmKey, _ = secret(getenv, "CORTEXOPS_LLM_KEY")
+		c.secrets.qdrantKey, _ = secret(getenv, "CORTEXOPS_QDRANT_API_KEY")
 	}
 	var missing []error
 	for _, name := range slices.Sorted(maps.Keys(required)) {

@@ -115,7 +115,7 @@ func TestTheLedgerIsInOnePlace(t *testing.T) {
 	} {
 		var conf Config
 		conf.Ledger.Path = c.path
-		at, err := conf.ledger(func(string) string { return c.url })
+		at, err := conf.ledger(func(name string) string { return map[string]string{"CORTEXOPS_LEDGER_URL": c.url}[name] })
 		if at != c.at || (err == nil) != (c.wrong == "") || err != nil && (!strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "s3cret")) {
 			t.Errorf("%s: %q %v", name, at, err)
 		}

@@ -14,7 +14,7 @@ import (
 func ledgerCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ledger", Short: "Read the audit", Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error { // a typo in a cron job must not look like an intact chain
-			return fmt.Errorf("ledger %s: say ledger show or ledger verify", strings.Join(args, " "))
+			return fmt.Errorf("ledger %s: say ledger show, ledger verify or ledger reconcile", strings.Join(args, " "))
 		}}
 	cmd.AddCommand(
 		&cobra.Command{Use: "show [INCIDENT]", Short: "Print the rows, one JSON object a line", Args: cobra.MaximumNArgs(1),
@@ -54,6 +54,7 @@ func ledgerCommand() *cobra.Command {
 					return err
 				})
 			}})
+	cmd.AddCommand(reconcileCommand())
 	return cmd
 }
 

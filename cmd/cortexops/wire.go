@@ -21,6 +21,7 @@ import (
 	"github.com/cortexops/cortexops/gitops/locate"
 	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/advise"
+	"github.com/cortexops/cortexops/pipeline/advise/memory"
 	"github.com/cortexops/cortexops/pipeline/approval"
 	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/pipeline/ledger"
@@ -44,6 +45,7 @@ type outside struct {
 	playbooks  []playbooks.Playbook
 	llm        *advise.LLM   // nil: heuristics advise
 	slack      *notify.Slack // nil: nobody is told
+	memory     *memory.Memory
 }
 
 // chat is nil where Slack is not configured.
@@ -54,12 +56,14 @@ func (o outside) chat() remediation.Chat {
 	return chat{o.slack}
 }
 
-// advise is the model's word, or that of the heuristics.
+// advise is the model's word, or that of the heuristics, and what became of incidents like this one.
 func (o outside) advise(ctx context.Context, inc incident.Incident) incident.Advisory {
-	if o.llm == nil {
-		return advise.Heuristics(inc)
+	advice := advise.Heuristics(inc)
+	if o.llm != nil {
+		advice = o.llm.Advise(ctx, inc)
 	}
-	return o.llm.Advise(ctx, inc)
+	advice.Evidence = append(advice.Evidence, o.memory.Recall(ctx, inc)...)
+	return advice
 }
 
 func connect(ctx context.Context, c Config) (o outside, err error) {
@@ -95,6 +99,9 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 			return o, err
 		}
 	}
+	if o.memory, err = remembering(c); err != nil {
+		return o, err
+	}
 	if o.policy, err = policies.New(ctx, folder(c.Policies.Directory, policies.Default())); err != nil {
 		return o, err
 	}
@@ -121,6 +128,21 @@ func built(r *repo.Repo, base string, overlays []string) error {
 		}
 	}
 	return nil
+}
+
+// remembering is Qdrant, or a file.
+func remembering(c Config) (*memory.Memory, error) {
+	var store memory.Store
+	var err error
+	if c.Memory.QdrantURL != "" {
+		store, err = memory.NewQdrant(c.Memory.QdrantURL, c.secrets.qdrantKey)
+	} else {
+		store, err = memory.NewSQLite(c.memoryFile())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return memory.New(store, prometheus.DefaultRegisterer, slog.Default()), nil
 }
 
 // branch of a pull request.
@@ -166,7 +188,7 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
-		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer},
+		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Remember: o.memory.Remember},
 	}
 }
 

@@ -22,6 +22,8 @@ type Closer struct {
 	Forge  Marks
 	Chat   Chat
 	Writer Writer
+	// Remember keeps the ending as advice for later incidents. It never fails, and returns within its own deadline.
+	Remember func(ctx context.Context, p incident.Proposal, c incident.Change, o incident.Outcome)
 }
 
 // Notes adds to the git notes of a commit.
@@ -61,6 +63,13 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 	err := once(ctx, c.Book, in.Key, in.Outcome.Phase, incident.StepEnding, actor, in.Outcome, endings.WithLabelValues(string(in.Outcome.Phase), in.Playbook))
 	if err != nil {
 		return err
+	}
+	if in.Proposal != "" && c.Remember != nil {
+		proposal, err := get[incident.Proposal](ctx, c.Book, in.Proposal)
+		if err != nil {
+			return err
+		}
+		c.Remember(ctx, proposal, in.Change, in.Outcome)
 	}
 	if c.Chat != nil && in.Message == "" {
 		text, blocks := c.Writer.SlackEnded(in.Key, in.Target, in.Change, in.Outcome)

@@ -81,10 +81,14 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	}
 	e := proposal.Edits[0]
 	summary := fmt.Sprintf("%s: %s %s → %s in %s:%d", e.Resource, e.Field, e.From, e.To, e.File, e.Line)
-	err = note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor, map[string]any{
-		"proposal": digest, "playbook": proposal.Playbook.Name, "playbookDigest": proposal.Playbook.Digest, "base": sha, "edit": summary})
 	pb := proposal.Playbook
-	if err == nil && proposal.Advisory.By == "llm" { // a retry may have other words than the row that is there
+	row, err := entry(key, incident.Planning, "plan", incident.Event, actor, map[string]any{
+		"proposal": digest, "playbook": pb.Name, "playbookDigest": pb.Digest, "base": sha, "edit": summary})
+	if err != nil {
+		return Planned{}, err
+	}
+	fresh, err := p.Book.Append(ctx, row)
+	if err == nil && !fresh { // this is a retry, and may have other words than the row that is there: those of a model, or of the memory
 		err = note(ctx, p.Book, key, incident.Planning, "plan-"+short(digest), incident.Event, actor, map[string]string{"proposal": digest})
 	}
 	return Planned{Proposal: digest, Summary: summary, Playbook: pb.Name, People: pb.People, Within: pb.Within,

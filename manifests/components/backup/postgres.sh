@@ -1,12 +1,13 @@
 #!/bin/sh
-# Dumps the databases into /backup and keeps two weeks of them. Restore one into an empty database, with CortexOps and
-# Temporal stopped, and check the ledger's chain afterwards:
-#   pg_restore --clean --if-exists --no-owner -d cortexops /backup/cortexops-DATE.dump && cortexops ledger verify --config cortexops.yaml
+# Dumps the databases into /backup and keeps two weeks of them. Restore with CortexOps and Temporal stopped, by
+# "cortexops restore /backup", which takes the newest of each, or one by one; then compare the ledger with itself and with git:
+#   pg_restore --clean --if-exists --no-owner -d cortexops /backup/cortexops-DATE.dump
+#   cortexops ledger verify --config cortexops.yaml && cortexops ledger reconcile --config cortexops.yaml
 set -eu
 umask 077
 dir=${BACKUP_DIR:-/backup}
 now=$(date -u +%Y%m%dT%H%M%SZ)
-for db in ${DATABASES:-cortexops temporal temporal_visibility}; do
+for db in ${DATABASES:-temporal temporal_visibility cortexops}; do
 	new=$dir/$db-$now.dump
 	pg_dump --format=custom --no-password --file="$new.part" "$db"
 	pg_restore --list "$new.part" >/dev/null # it can be read to its end

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Snapshots every collection, fetches the snapshots into /backup and keeps five weeks of them. Restore a collection with
+# Snapshots every collection, fetches the snapshots into /backup and keeps five weeks of them. Restore by
+# "cortexops restore", or a collection with
 #   curl -H "api-key: $QDRANT_API_KEY" -F snapshot=@/backup/FILE "$QDRANT_URL/collections/NAME/snapshots/upload?priority=snapshot"
 set -eu
 umask 077

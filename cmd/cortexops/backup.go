@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/spf13/cobra"
+
+	"github.com/cortexops/cortexops/pipeline/advise/memory"
+)
+
+func backupCommand() *cobra.Command {
+	return &cobra.Command{Use: "backup FOLDER", Args: cobra.ExactArgs(1),
+		Short: "Write the ledger, Temporal's databases (CORTEXOPS_TEMPORAL_DB_URLS) and the memory into a folder, while all runs",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return eachPlace(cmd, func(ctx context.Context, p place) error {
+				if err := os.MkdirAll(args[0], 0o700); err != nil {
+					return fmt.Errorf("make the folder of the backup: %w", err)
+				}
+				to := filepath.Join(args[0], p.name+"-"+time.Now().UTC().Format("20060102T150405Z")+p.ending)
+				if err := p.save(ctx, to+".part"); err != nil {
+					_ = os.Remove(to + ".part") // the first error is the one to show
+					return fmt.Errorf("back up %s: %w", p.name, err)
+				}
+				if err := os.Rename(to+".part", to); err != nil {
+					return fmt.Errorf("back up %s: %w", p.name, err)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "wrote %s\n", to)
+				return nil
+			})
+		}}
+}
+
+func restoreCommand() *cobra.Command {
+	return &cobra.Command{Use: "restore FOLDER", Args: cobra.ExactArgs(1),
+		Short: "Put back the newest of each that cortexops backup wrote, with CortexOps and Temporal stopped; then run ledger verify and ledger reconcile",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return eachPlace(cmd, func(ctx context.Context, p place) error {
+				files, err := filepath.Glob(filepath.Join(args[0], p.name+"-[0-9]*"+p.ending))
+				if err != nil || len(files) == 0 {
+					return errors.Join(err, fmt.Errorf("%s has no %s-DATE%s", args[0], p.name, p.ending))
+				}
+				from := slices.Max(files)
+				if err := p.load(ctx, from); err != nil {
+					return fmt.Errorf("restore %s: %w", from, err)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "restored %s\n", from)
+				return nil
+			})
+		}}
+}
+
+// place is one thing to back up, called as the CronJobs in manifests/components/backup call their files.
+type place struct {
+	name, ending string
+	save, load   func(ctx context.Context, file string) error
+}
+
+// eachPlace goes on where one fails. Temporal comes before the ledger: one that knows more than the workflows is what a crash
+// leaves too, and they find their way from there.
+func eachPlace(cmd *cobra.Command, f func(ctx context.Context, p place) error) error {
+	c, err := loaded(cmd)
+	if err != nil {
+		return err
+	}
+	at, err := c.ledger(os.Getenv)
+	if err != nil {
+		return err
+	}
+	var all []place
+	for _, url := range append(strings.Fields(os.Getenv("CORTEXOPS_TEMPORAL_DB_URLS")), at) {
+		p, err := database(url)
+		if err != nil {
+			return err
+		}
+		all = append(all, p)
+	}
+	if c.Memory.QdrantURL == "" {
+		all = append(all, file("memory", c.memoryFile()))
+	} else {
+		key, err := secret(os.Getenv, "CORTEXOPS_QDRANT_API_KEY")
+		if err != nil {
+			return err
+		}
+		snapshots, err := memory.NewSnapshots(c.Memory.QdrantURL, key)
+		if err != nil {
+			return err
+		}
+		defer snapshots.Close()
+		all = append(all, place{"qdrant-" + memory.Collection, ".snapshot", snapshots.Save, snapshots.Load})
+	}
+	var errs []error
+	for _, p := range all {
+		errs = append(errs, f(cmd.Context(), p))
+	}
+	return errors.Join(errs...)
+}
+
+func database(at string) (place, error) {
+	if !strings.HasPrefix(at, "postgres") {
+		return file("ledger", strings.TrimPrefix(at, "sqlite:")), nil
+	}
+	c, err := pgconn.ParseConfig(at)
+	if err != nil { // it quotes the address, which may hold a password
+		return place{}, errors.New("one of CORTEXOPS_LEDGER_URL and CORTEXOPS_TEMPORAL_DB_URLS does not look like postgres://USER:PASSWORD@HOST:PORT/DATABASE")
+	}
+	run := func(ctx context.Context, program string, args ...string) error {
+		path := program
+		if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + program); len(found) > 0 { // Debian's newest
+			path = found[len(found)-1]
+		}
+		cmd := exec.CommandContext(ctx, path, args...)
+		// In the environment, where ps does not show them.
+		cmd.Env = append(os.Environ(), "PGHOST="+c.Host, "PGPORT="+strconv.Itoa(int(c.Port)), "PGUSER="+c.User, "PGPASSWORD="+c.Password)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", program, err, strings.TrimSpace(string(out)))
+		}
+		return nil
+	}
+	return place{name: c.Database, ending: ".dump",
+		save: func(ctx context.Context, to string) error {
+			return run(ctx, "pg_dump", "--format=custom", "--no-password", "--file="+to, c.Database)
+		},
+		load: func(ctx context.Context, from string) error {
+			return run(ctx, "pg_restore", "--clean", "--if-exists", "--no-owner", "--exit-on-error", "--single-transaction", "--no-password", "--dbname="+c.Database, from)
+		}}, nil
+}
+
+// file is an SQLite database. It is never replaced: whoever restores moves the old one away.
+func file(name, path string) place {
+	return place{name: name, ending: ".db",
+		save: func(ctx context.Context, to string) error {
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { // SQLite would make an empty one
+				return err
+			}
+			db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(5000)")
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			_, err = db.ExecContext(ctx, `VACUUM INTO ?`, to)
+			return err
+		},
+		load: func(_ context.Context, from string) error {
+			for _, old := range []string{path, path + "-wal", path + "-shm"} {
+				if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) {
+					return fmt.Errorf("%s is there: move it away first, with its -wal and -shm", old)
+				}
+			}
+			in, err := os.Open(from)
+			if err != nil {
+				return err
+			}
+			defer in.Close()
+			out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(out, in)
+			return errors.Join(err, out.Close())
+		}}
+}
