@@ -94,6 +94,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"when not bool", `incident.root.kind == "Deployment" && incident.signals > 1 && "OOM" in incident.alerts`, `incident.signals`, `it must be true or false`},
 		{"when mistyped", `incident.signals > 1`, `incident.signals > "1"`, `no matching overload`},
 		{"scale and set", "    scale:", "    set: 3\n    scale:", `:10:5: an edit needs exactly one of scale, set and stamp`},
+		{"a stamp that is reverted", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "    stamp: true\n", `rollback must be none`},
+		{"a stamp that is none", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "    stamp: now\n", `stamp is "now"`},
 		{"no scale, no set", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "", `exactly one of scale, set and stamp`},
 		{"scale without bound", ", max: 2Gi", "", `:11:12: scale needs the key "max"`},
 		{"bounds", "min: 256Mi", "min: 3Gi", `scale.min 3Gi is above scale.max 2Gi`},
