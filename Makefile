@@ -17,7 +17,7 @@ $(SANDBOX): FORCE
 .PHONY: FORCE
 FORCE:
 
-demo: $(SANDBOX) ## Build all, start the embedded stack and tell two incidents from alert to verdict (AUTO=1: approve by itself)
+demo: $(SANDBOX) ## Build all, start the embedded stack and tell three incidents from alert to verdict (AUTO=1: approve by itself)
 	@$(SANDBOX) demo $(if $(filter 1,$(AUTO)),--auto)
 
 sandbox: $(SANDBOX) ## Start the embedded stack and stay, printing what to try

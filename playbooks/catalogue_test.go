@@ -25,6 +25,10 @@ func TestCatalogue(t *testing.T) {
 	if err != nil || !strings.Contains(text, "1 signal says so. This raises the limit to 1Gi") {
 		t.Errorf("%q %v", text, err)
 	}
+	db := Facts{Root: Root{Kind: "StatefulSet", Group: "apps", Namespace: "shop", Name: "orders-db"}, Alerts: []string{"PostgresqlTooManyConnections"}, Signals: 1}
+	if p, whys := Match(pbs, db); p == nil || p.Name != "restart-database" || p.Risk != High || p.Rollback != None || !p.Edits[0].Stamp {
+		t.Errorf("a database without connections matched %+v: %v", p, whys)
+	}
 	f.Root.Kind = "DaemonSet"
 	if p, _ := Match(pbs, f); p != nil {
 		t.Errorf("%s fits a DaemonSet", p.Name)

@@ -126,6 +126,7 @@ var dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 func (d *decoder) playbook(n *yaml.Node, folder string, p *Playbook) {
 	var version, kind string
+	rollback := n
 	d.mapping(n, "the playbook",
 		key{name: "apiVersion", read: oneOf(d, "apiVersion", &version, "cortexops.io/v1alpha1")},
 		key{name: "kind", read: oneOf(d, "kind", &kind, "Playbook")},
@@ -135,9 +136,15 @@ func (d *decoder) playbook(n *yaml.Node, folder string, p *Playbook) {
 		key{name: "risk", read: oneOf(d, "risk", &p.Risk, Low, Medium, High)},
 		key{name: "approval", read: func(n *yaml.Node) { d.approval(n, p) }},
 		key{name: "verify", read: func(n *yaml.Node) { d.verify(n, p) }},
-		key{name: "rollback", read: oneOf(d, "rollback", &p.Rollback, Revert, None)},
+		key{name: "rollback", read: func(n *yaml.Node) {
+			rollback = n
+			oneOf(d, "rollback", &p.Rollback, Revert, None)(n)
+		}},
 		key{name: "explain", read: func(n *yaml.Node) { d.explain(n, p) }},
 	)
+	if p.Rollback == Revert && slices.ContainsFunc(p.Edits, func(e Edit) bool { return e.Stamp }) {
+		d.fail(rollback, "rollback must be none: taking a stamp back would trigger once more what it triggers")
+	}
 }
 
 func (d *decoder) metadata(n *yaml.Node, folder string, p *Playbook) {

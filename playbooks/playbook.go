@@ -49,11 +49,14 @@ type Playbook struct {
 	uses    map[string]bool    // the placeholders that edits and queries need
 }
 
-// Edit is one scalar to change: exactly one of Scale and Set is not nil.
+// Edit is one scalar to change, by exactly one of Scale, Set and Stamp.
 type Edit struct {
 	Field string // spec.template.spec.containers[name=$container].resources.limits.memory
 	Scale *Scale
 	Set   *string
+	// Stamp writes when the remediation began, and adds the field where it is not there. The new value only triggers
+	// something, and so would taking it back: Rollback is None.
+	Stamp bool
 }
 
 // Scale multiplies a Kubernetes quantity (a plain integer is one) and keeps it within bounds.

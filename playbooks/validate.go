@@ -36,9 +36,20 @@ func (d *decoder) edits(n *yaml.Node, p *Playbook) {
 			key{name: "field", read: func(n *yaml.Node) { d.field(n, p, &e) }},
 			key{name: "scale", optional: true, read: func(n *yaml.Node) { e.Scale = d.scale(n) }},
 			key{name: "set", optional: true, read: func(n *yaml.Node) { e.Set = d.set(n) }},
+			key{name: "stamp", optional: true, read: func(n *yaml.Node) {
+				var yes string
+				oneOf(d, "stamp", &yes, "true")(n)
+				e.Stamp = yes != ""
+			}},
 		)
-		if has(n, "scale") == has(n, "set") {
-			d.fail(n, "an edit needs exactly one of scale and set")
+		ways := 0
+		for _, way := range []string{"scale", "set", "stamp"} {
+			if has(n, way) {
+				ways++
+			}
+		}
+		if ways != 1 {
+			d.fail(n, "an edit needs exactly one of scale, set and stamp")
 		}
 		p.Edits = append(p.Edits, e)
 	})

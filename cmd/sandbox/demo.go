@@ -20,13 +20,13 @@ func demoCommand() *cobra.Command {
 	var dir string
 	var auto bool
 	c := &cobra.Command{
-		Use: "demo", Short: "Build, start the stack and tell two incidents from alert to verdict", Args: cobra.NoArgs,
+		Use: "demo", Short: "Build, start the stack and tell three incidents from alert to verdict", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return tell(c.Context(), dir, auto || !terminal(os.Stdin), c.OutOrStdout())
 		},
 	}
 	dirFlag(c, &dir)
-	c.Flags().BoolVar(&auto, "auto", false, "approve as a second forge user; without a terminal it is the default")
+	c.Flags().BoolVar(&auto, "auto", false, "approve as a second forge user, and on Slack as two; without a terminal it is the default")
 	return c
 }
 
@@ -54,7 +54,7 @@ func operationsCommand() *cobra.Command {
 	}
 }
 
-// tell returns nil only if both stories ended as told.
+// tell returns nil only if all stories ended as told.
 func tell(ctx context.Context, dir string, auto bool, out io.Writer) (err error) {
 	if err := supervisor.Build(ctx, out, root()); err != nil {
 		return err

@@ -16,34 +16,44 @@ type Found struct {
 	Value        string
 	Selector     edit.Selector // the object as the file names it: what edit.Set is to be asked for
 	Chain        []string      // the proof, for people
+	Absent       bool          // nothing sets it yet, and edit.Add is what adds it there
 }
 
 // Locate finds the place. The overlays are all that may render the object; it must be rendered by exactly one.
 func Locate(files Files, overlays []string, sel edit.Selector, p edit.Path) (Found, error) {
+	hit, err := seek(files, overlays, sel, p)
+	if err != nil {
+		return Found{}, err
+	}
+	return hit.run(files)
+}
+
+// seek finds the overlay that renders the object.
+func seek(files Files, overlays []string, sel edit.Selector, p edit.Path) (*search, error) {
 	var hit *search
 	for _, overlay := range overlays {
 		s, err := collect(files, overlay)
 		if err != nil {
-			return Found{}, err
+			return nil, err
 		}
 		objects, err := s.render(overlay)
 		if err != nil {
-			return Found{}, err
+			return nil, err
 		}
 		for i, o := range objects {
 			if !o.is(sel) {
 				continue
 			}
 			if hit != nil {
-				return Found{}, &Refusal{Reason: Ambiguous, Why: fmt.Sprintf("%s is rendered by %s and by %s", sel, hit.overlay, overlay)}
+				return nil, &Refusal{Reason: Ambiguous, Why: fmt.Sprintf("%s is rendered by %s and by %s", sel, hit.overlay, overlay)}
 			}
 			hit = &search{sources: s, overlay: overlay, objects: objects, target: i, sel: sel, path: p}
 		}
 	}
 	if hit == nil {
-		return Found{}, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s is rendered by none of %s", sel, strings.Join(overlays, ", "))}
+		return nil, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s is rendered by none of %s", sel, strings.Join(overlays, ", "))}
 	}
-	return hit.run(files)
+	return hit, nil
 }
 
 // search looks for the place within the files of one overlay.
@@ -155,7 +165,10 @@ func (s *search) try(files Files, f source, o edit.Selector) (Found, bool, error
 // refusal says why no place was found.
 func (s *search) refusal() error {
 	var refused *edit.Refusal
+	var own *Refusal
 	switch {
+	case errors.As(s.blocked, &own):
+		return own
 	case errors.Is(s.blocked, edit.ErrAmbiguous):
 		return &Refusal{Reason: Ambiguous, Why: s.blocked.Error(), Err: s.blocked}
 	case errors.As(s.blocked, &refused) && refused.Encrypted:

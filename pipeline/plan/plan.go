@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/cortexops/cortexops/gitops/edit"
 	"github.com/cortexops/cortexops/gitops/locate"
@@ -19,8 +20,9 @@ type Planner struct {
 	Overlays  []string // the kustomizations that this cluster runs
 }
 
-// Propose makes the proposal for the first attempt of inc on the files of baseSHA, or returns *incident.NoPlan.
-func (p *Planner) Propose(key incident.Key, inc incident.Incident, advisory incident.Advisory, baseSHA string, files locate.Files) (incident.Proposal, error) {
+// Propose makes the proposal for inc on the files of baseSHA, or returns *incident.NoPlan. began is when the remediation
+// began: the one time that a stamp may write.
+func (p *Planner) Propose(key incident.Key, began time.Time, inc incident.Incident, advisory incident.Advisory, baseSHA string, files locate.Files) (incident.Proposal, error) {
 	book, why := playbooks.Match(p.Playbooks, facts(inc))
 	if book == nil {
 		return incident.Proposal{}, &incident.NoPlan{Why: "no playbook fits: " + join(why)}
@@ -30,7 +32,7 @@ func (p *Planner) Propose(key incident.Key, inc incident.Incident, advisory inci
 		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but: %v", book.Name, err)}
 	}
 	out := incident.Proposal{Key: key, Incident: inc, Advisory: advisory, Playbook: summary(book, bound), BaseSHA: baseSHA}
-	w := work{overlays: p.Overlays, before: files, now: edited{Files: files}, root: inc.Root}
+	w := work{overlays: p.Overlays, before: files, now: edited{Files: files}, root: inc.Root, began: began}
 	for _, e := range bound.Edits {
 		made, err := w.edit(e)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cortexops/cortexops/gitops/edit"
 	"github.com/cortexops/cortexops/gitops/locate"
@@ -40,6 +41,7 @@ func (e edited) with(path string, data []byte) edited {
 type work struct {
 	overlays []string
 	root     incident.Resource
+	began    time.Time // what a stamp says
 	before   locate.Files
 	now      edited
 	overlay  string // the one that renders root; known after the first edit
@@ -54,17 +56,11 @@ func (w *work) edit(e playbooks.Edit) (incident.Edit, error) {
 	if err != nil {
 		return incident.Edit{}, err
 	}
-	found, err := locate.Locate(w.now, w.overlays, w.selector(), path)
+	found, to, err := w.locate(e, path)
 	if err != nil {
 		return incident.Edit{}, err
 	}
 	w.overlay = found.Overlay
-	to := ""
-	if e.Set != nil {
-		to = *e.Set
-	} else if to, err = edit.ScaleQuantity(found.Value, e.Scale.By, e.Scale.Min, e.Scale.Max); err != nil {
-		return incident.Edit{}, err
-	}
 	if to == found.Value {
 		return incident.Edit{}, fmt.Errorf("%s: %s is %s: %w", w.root, e.Field, to, errNothingToDo)
 	}
@@ -72,7 +68,11 @@ func (w *work) edit(e playbooks.Edit) (incident.Edit, error) {
 	if err != nil {
 		return incident.Edit{}, err
 	}
-	after, err := edit.Set(found.File, src, found.Selector, path, to)
+	change := edit.Set
+	if found.Absent {
+		change = edit.Add
+	}
+	after, err := change(found.File, src, found.Selector, path, to)
 	if err != nil {
 		return incident.Edit{}, err
 	}
@@ -82,6 +82,23 @@ func (w *work) edit(e playbooks.Edit) (incident.Edit, error) {
 	}
 	w.now = next
 	return incident.Edit{Resource: w.root, Field: e.Field, From: found.Value, To: to, File: found.File, Line: found.Line, Why: found.Chain}, nil
+}
+
+// locate finds the place and the value that it gets.
+func (w *work) locate(e playbooks.Edit, path edit.Path) (found locate.Found, to string, err error) {
+	if e.Stamp {
+		to = w.began.UTC().Format(time.RFC3339)
+		found, err = locate.Place(w.now, w.overlays, w.selector(), path, to)
+		return found, to, err
+	}
+	if found, err = locate.Locate(w.now, w.overlays, w.selector(), path); err != nil {
+		return found, "", err
+	}
+	if e.Set != nil {
+		return found, *e.Set, nil
+	}
+	to, err = edit.ScaleQuantity(found.Value, e.Scale.By, e.Scale.Min, e.Scale.Max)
+	return found, to, err
 }
 
 // others are the overlays that must not change.

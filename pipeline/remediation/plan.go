@@ -12,7 +12,7 @@ import (
 )
 
 // Planning turns a sealed incident into a proposal over the files of one commit, or *incident.NoPlan.
-type Planning func(key incident.Key, inc incident.Incident, advisory incident.Advisory, baseSHA string, files locate.Files) (incident.Proposal, error)
+type Planning func(key incident.Key, began time.Time, inc incident.Incident, advisory incident.Advisory, baseSHA string, files locate.Files) (incident.Proposal, error)
 
 // Mirror is the repository as it is read.
 type Mirror interface {
@@ -32,7 +32,10 @@ type Planner struct {
 }
 
 // PlanInput is what Plan is asked.
-type PlanInput struct{ Start Start }
+type PlanInput struct {
+	Start Start
+	Began time.Time // of the workflow
+}
 
 // Planned is what the workflow needs to know of a proposal.
 type Planned struct {
@@ -67,7 +70,7 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 		return Planned{}, err
 	}
 	key := in.Start.Key
-	proposal, err := p.Make(key, inc, p.Advise(ctx, inc), sha, files)
+	proposal, err := p.Make(key, in.Began, inc, p.Advise(ctx, inc), sha, files)
 	var none *incident.NoPlan
 	if errors.As(err, &none) {
 		return Planned{Advised: none.Why}, note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor, map[string]string{"advised": none.Why})

@@ -95,7 +95,7 @@ func (f *flow) journey(ctx workflow.Context) (incident.Outcome, error) {
 
 func (f *flow) plan(ctx workflow.Context) (*incident.Outcome, error) {
 	f.enter(ctx, incident.Planning, "finding the file and the smallest edit")
-	if err := f.do(ctx, slow, "Plan", PlanInput{Start: f.start}, &f.planned); err != nil {
+	if err := f.do(ctx, slow, "Plan", PlanInput{Start: f.start, Began: f.began}, &f.planned); err != nil {
 		return nil, err
 	}
 	if f.planned.Advised != "" {
@@ -250,6 +250,7 @@ func (f *flow) judge(ctx workflow.Context, verdict incident.Verdict) (incident.O
 		if f.planned.Rollback == "revert" {
 			return f.rollBack(ctx, verdict)
 		}
+		return incident.Outcome{Phase: incident.Escalated, Reason: explainVerdict(verdict) + "; a revert would not undo it: a person is needed"}, nil
 	case incident.NoData:
 		return f.silence(ctx, verdict)
 	}

@@ -135,7 +135,13 @@ func TestEveryEnding(t *testing.T) {
 		why    string
 		never  []string // activities that must not run
 	}{
-		"helped":     {func(*world) {}, incident.Succeeded, "pass", []string{"ProposeRevert"}},
+		"helped": {func(*world) {}, incident.Succeeded, "pass", []string{"ProposeRevert"}},
+		"did not help, no way back": {func(w *world) {
+			w.planned.Rollback, w.verdict = "none", incident.Verdict{Result: incident.Fail}
+		}, incident.Escalated, "a revert would not undo it", []string{"ProposeRevert", "MergeRevert"}},
+		"stuck, no way back": {func(w *world) {
+			w.planned.Rollback, w.rollout = "none", Rollout{Stuck: "orders-db-0 is not ready"}
+		}, incident.Escalated, "orders-db-0", []string{"ProposeRevert", "MergeRevert", "Verify"}},
 		"no fit":     {func(w *world) { w.planned = Planned{Advised: "no playbook fits"} }, incident.Advised, "no playbook fits", []string{"Propose", "DryRun"}},
 		"plan gate":  {func(w *world) { w.gates[incident.GatePlan] = deny }, incident.Denied, "kube-system", []string{"DryRun", "Propose"}},
 		"pull gate":  {func(w *world) { w.gates[incident.GateApprove] = deny }, incident.Denied, "kube-system", []string{"Propose"}},

@@ -1,6 +1,7 @@
 package writeup
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -16,7 +17,7 @@ func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision
 	b.WriteString("| Object | Field | From | To |\n|---|---|---|---|\n")
 	for _, e := range p.Edits {
 		object, field := place(e)
-		fmt.Fprintf(&b, "| %s | %s | %s | **%s** |\n", object, code(field), code(e.From), code(e.To))
+		fmt.Fprintf(&b, "| %s | %s | %s | **%s** |\n", object, code(field), code(was(e)), code(e.To))
 	}
 	b.WriteString("\n")
 	for _, e := range p.Edits {
@@ -31,11 +32,21 @@ func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision
 	b.WriteString(blast(p.Incident))
 	b.WriteString(policy(d))
 	b.WriteString(afterwards(p))
-	b.WriteString("\n**Approve** by review, or by merging. Close to reject. A push to this branch voids an approval; " +
-		"approving also approves the clean revert of this change.\n\n")
+	b.WriteString("\n**Approve** by review, or by merging. Close to reject. A push to this branch voids an approval; " + wayBack(p) + ".\n\n")
 	b.WriteString(footer(p))
 	return subject(p), b.String()
 }
+
+// wayBack is what approving means for the time after it.
+func wayBack(p incident.Proposal) string {
+	if p.Playbook.Rollback != "revert" {
+		return "there is **no way back by a revert**: taking this change back does not undo what it does, so that nothing is reverted if it does not help"
+	}
+	return "approving also approves the clean revert of this change"
+}
+
+// was is the value before, in words where the field was not set.
+func was(e incident.Edit) string { return cmp.Or(e.From, "(not set)") }
 
 var inContainer = regexp.MustCompile(`^spec\.template\.spec\.containers\[name=([a-z0-9-]+)\]\.`)
 
@@ -108,7 +119,7 @@ func policy(d incident.Decision) string {
 func afterwards(p incident.Proposal) string {
 	back := "reverted by a pull request if it does not hold"
 	if p.Playbook.Rollback != "revert" {
-		back = "a person is asked if it does not hold"
+		back = "no revert: a person is called if it does not hold"
 	}
 	var b strings.Builder
 	b.WriteString("| Check | Query | Must |\n|---|---|---|\n")

@@ -31,8 +31,8 @@ func (Writer) Slack(p incident.Proposal, c incident.Change, people int, deadline
 	list := append(slackTop(p),
 		section("*Why*  "+slackText(cmp.Or(p.Advisory.Cause, "unknown"), slackSection/2)),
 		section("*Hit*  "+slackBlast(p.Incident)),
-		section(fmt.Sprintf("*Until*  %s, or this closes itself. *%d %s* must approve; a push to the branch voids that. "+
-			"Who approves this also approves its clean revert.", slackDate(deadline), people, plural(people, "person", "people"))),
+		section(fmt.Sprintf("*Until*  %s, or this closes itself. *%d %s* must approve; a push to the branch voids that. %s",
+			slackDate(deadline), people, plural(people, "person", "people"), slackWayBack(p))),
 		slackFooter(p),
 		kit{"type": "input", "block_id": incident.SlackReason, "optional": true, "dispatch_action": false,
 			"label": plain("Why not, if you reject"),
@@ -117,7 +117,7 @@ func slackTop(p incident.Proposal) []kit {
 			lines = append(lines, fmt.Sprintf("and %d more in the pull request", len(p.Edits)-most))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("%s → %s  in %s", slackCode(e.From, 100), slackCode(e.To, 100), slackCode(fmt.Sprintf("%s:%d", e.File, e.Line), 200)))
+		lines = append(lines, fmt.Sprintf("%s → %s  in %s", slackCode(was(e), 100), slackCode(e.To, 100), slackCode(fmt.Sprintf("%s:%d", e.File, e.Line), 200)))
 	}
 	header := plain(fit(sentence(p), slackHeader, entity))
 	return []kit{{"type": "header", "text": header}, section("*Edit*  " + strings.Join(lines, "\n"))}
@@ -125,7 +125,7 @@ func slackTop(p incident.Proposal) []kit {
 
 func sentence(p incident.Proposal) string {
 	e := p.Edits[0]
-	all := fmt.Sprintf("Change the %s of %s from %s to %s", short(lastField(e.Field), 30), short(e.Resource.String(), 60), short(e.From, 20), short(e.To, 20))
+	all := fmt.Sprintf("Change the %s of %s from %s to %s", short(lastField(e.Field), 30), short(e.Resource.String(), 60), short(was(e), 20), short(e.To, 20))
 	if more := len(p.Edits) - 1; more > 0 {
 		all += fmt.Sprintf(", and %d more", more)
 	}
@@ -147,6 +147,13 @@ func slackBlast(inc incident.Incident) string {
 		out += slackCode(s, 100)
 	}
 	return out
+}
+
+func slackWayBack(p incident.Proposal) string {
+	if p.Playbook.Rollback != "revert" {
+		return "*No way back by a revert*: taking this back does not undo what it does."
+	}
+	return "Who approves this also approves its clean revert."
 }
 
 func buttons(p incident.Proposal, c incident.Change, people int) []kit {

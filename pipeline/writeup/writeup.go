@@ -20,7 +20,7 @@ func (Writer) Commit(p incident.Proposal) string {
 	e := p.Edits[0]
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", subject(p))
-	fmt.Fprintf(&b, "%s\n\n%s\n", wrap(inert(p.Advisory.Cause)), wrap(fmt.Sprintf("%s of %s: %s -> %s in %s.", e.Field, e.Resource, e.From, e.To, e.File)))
+	fmt.Fprintf(&b, "%s\n\n%s\n", wrap(inert(p.Advisory.Cause)), wrap(fmt.Sprintf("%s of %s: %s -> %s in %s.", e.Field, e.Resource, was(e), e.To, e.File)))
 	trailers(&b, "Cortexops-Incident", p.Key.Incident, "Cortexops-Attempt", strconv.Itoa(p.Key.Attempt),
 		"Cortexops-Playbook", p.Playbook.Name+"@sha256:"+p.Playbook.Digest, "Cortexops-Workflow", p.Key.Workflow(),
 		"Cortexops-Diff-Hash", "sha256:"+DiffHash(p))
@@ -82,10 +82,14 @@ func (Writer) Ending(p incident.Proposal, o incident.Outcome) string {
 // subject is one line in the style of conventional commits: fix(checkout): memory 256Mi → 512Mi.
 func subject(p incident.Proposal) string {
 	e := p.Edits[0]
-	return line(fmt.Sprintf("fix(%s): %s %s → %s", e.Resource.Name, lastField(e.Field), e.From, e.To))
+	return line(fmt.Sprintf("fix(%s): %s %s → %s", e.Resource.Name, lastField(e.Field), was(e), e.To))
 }
 
 func lastField(field string) string {
+	if key, ok := strings.CutSuffix(field, "']"); ok { // a key with dots: the annotation itself, without its domain
+		key = key[strings.LastIndexByte(key, '\'')+1:]
+		return key[strings.LastIndexByte(key, '/')+1:]
+	}
 	parts := strings.Split(field, ".")
 	if n := len(parts); n >= 2 && (parts[n-2] == "limits" || parts[n-2] == "requests") {
 		return parts[n-1] + " " + strings.TrimSuffix(parts[n-2], "s")

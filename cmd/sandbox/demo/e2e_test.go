@@ -81,6 +81,7 @@ func TestStories(t *testing.T) {
 		{"killed when the API server has our patch", killedAtPatch},
 		{"killed when verification has begun", killedAtVerify},
 		{"a fix that does not help is reverted", noHelp},
+		{"a database restart waits for two people on Slack", databaseRestart},
 		{"the audit log has no write without its dry-run", rehearsed},
 		{"git log tells the story", gitLog},
 		{"the ledger is intact", ledgerIntact},
@@ -114,6 +115,25 @@ func noHelp(t *testing.T, h *house) {
 	}
 	if !escalated {
 		t.Error("the pull request does not say that a person is needed")
+	}
+}
+
+func databaseRestart(t *testing.T, h *house) {
+	r, err := DatabaseRestart(t.Context(), h.World, h.tell)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(r.Pull.Body, "no way back by a revert") || strings.Contains(r.Pull.Body, "clean revert") {
+		t.Errorf("the pull request does not say that there is no way back:\n%s", r.Pull.Body)
+	}
+	log, err := h.Log(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range log {
+		if c.SHA == r.Pull.MergeSHA && (!strings.Contains(c.Body, "Approved-by: sam\n") || !strings.Contains(c.Body, "Approved-by: dana\n")) {
+			t.Errorf("the merge does not say who approved it:\n%s", c.Body)
+		}
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -452,29 +451,8 @@ func (h *house) shown(t *testing.T, p Pull, says string) (ts string) {
 func (h *house) shownOf(t *testing.T, of, says string) (ts string) {
 	t.Helper()
 	if err := wait(t.Context(), "Slack to say "+says, time.Minute, func(ctx context.Context) (bool, error) {
-		var history struct {
-			Messages []struct {
-				TS     string          `json:"ts"`
-				Blocks json.RawMessage `json:"blocks"`
-			} `json:"messages"`
-		}
-		form := url.Values{"token": {h.Stack.Slack.Token}, "channel": {h.Stack.Slack.Channel}}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.Stack.Slack.API+"conversations.history", strings.NewReader(form.Encode()))
-		if err != nil {
-			return false, err
-		}
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		res, err := h.http.Do(req)
-		if err != nil {
-			return false, err
-		}
-		defer res.Body.Close()
-		err = json.NewDecoder(res.Body).Decode(&history)
-		for _, m := range history.Messages {
-			if strings.Contains(string(m.Blocks), of) && strings.Contains(string(m.Blocks), says) {
-				ts = m.TS
-			}
-		}
+		var err error
+		ts, err = h.Message(ctx, of, says)
 		return ts != "", err
 	}); err != nil {
 		t.Fatal(err)

@@ -55,7 +55,7 @@ func OutOfMemory(ctx context.Context, w *World, t *Teller) (Remediation, error) 
 	if err := w.fires(ctx, t, "ContainerOOMKilled"); err != nil {
 		return Remediation{}, err
 	}
-	r, err := w.remedied(ctx, t, len(before))
+	r, err := w.remedied(ctx, t, len(before), w.approved)
 	if err != nil {
 		return r, err
 	}
@@ -99,7 +99,7 @@ func NoHelp(ctx context.Context, w *World, t *Teller) (Remediation, error) {
 	if err := w.fires(ctx, t, "HttpErrorRatioHigh"); err != nil {
 		return Remediation{}, err
 	}
-	r, err := w.remedied(ctx, t, len(before))
+	r, err := w.remedied(ctx, t, len(before), w.approved)
 	if err != nil {
 		return r, err
 	}
@@ -141,8 +141,11 @@ func (w *World) fires(ctx context.Context, t *Teller, alert string) error {
 	return nil
 }
 
+// approval returns when people have approved the pull request.
+type approval = func(context.Context, *Teller, Pull) error
+
 // remedied follows a new pull request to its merge and its apply; known is how many there were before.
-func (w *World) remedied(ctx context.Context, t *Teller, known int) (Remediation, error) {
+func (w *World) remedied(ctx context.Context, t *Teller, known int, approved approval) (Remediation, error) {
 	var r Remediation
 	if err := wait(ctx, "CortexOps to open a pull request", 90*time.Second, func(ctx context.Context) (bool, error) {
 		pulls, err := w.Pulls(ctx)
@@ -158,7 +161,7 @@ func (w *World) remedied(ctx context.Context, t *Teller, known int) (Remediation
 	t.say("pull request #%d: %s", r.Pull.Number, r.Pull.Title)
 	t.say("  read it: %s", r.Pull.URL)
 	t.say("  watch it: %s/namespaces/%s/workflows", w.Stack.Temporal.UI, w.Stack.Temporal.Namespace)
-	if err := w.approved(ctx, t, r.Pull); err != nil {
+	if err := approved(ctx, t, r.Pull); err != nil {
 		return r, err
 	}
 	if err := wait(ctx, "the merge", time.Minute, func(ctx context.Context) (bool, error) {

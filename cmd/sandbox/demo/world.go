@@ -1,4 +1,4 @@
-// Package demo tells two incidents from alert to verdict on a running sandbox, and judges the product from outside:
+// Package demo tells three incidents from alert to verdict on a running sandbox, and judges the product from outside:
 // everything it says it has read from the forge, the API server, Prometheus, Temporal or git, never from the product.
 package demo
 

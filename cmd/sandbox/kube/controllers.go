@@ -22,6 +22,7 @@ import (
 	"k8s.io/kubernetes/pkg/controller/namespace"
 	"k8s.io/kubernetes/pkg/controller/replicaset"
 	"k8s.io/kubernetes/pkg/controller/serviceaccount"
+	"k8s.io/kubernetes/pkg/controller/statefulset"
 )
 
 const (
@@ -31,7 +32,7 @@ const (
 	endpointsBatch = 100 // a slice's endpoints at most: Kubernetes' own default
 )
 
-// runControllers runs Kubernetes' own controllers, those that a Deployment needs and no more. They are
+// runControllers runs Kubernetes' own controllers, those that the usual workloads need and no more. They are
 // imported one by one: the controller manager would bring three hundred packages along. It returns when ctx ended
 // and all of them stopped.
 func runControllers(ctx context.Context, rc *rest.Config) error {
@@ -68,16 +69,26 @@ func runControllers(ctx context.Context, rc *rest.Config) error {
 	esc := endpointslice.NewController(ctx, core.Pods(), core.Services(), core.Nodes(), f.Discovery().V1().EndpointSlices(), endpointsBatch, cs, 0)
 	nsc := namespace.NewNamespaceController(ctx, cs, md, cs.Discovery().ServerPreferredNamespacedResources, core.Namespaces(),
 		resync, corev1.FinalizerKubernetes)
+	batch, err := batchControllers(ctx, cs, f)
+	if err != nil {
+		return err
+	}
+	bounds, syncQuotas, err := boundControllers(ctx, rc, cs, mapper, f, informerfactory.NewInformerFactory(f, mf), started)
+	if err != nil {
+		return err
+	}
+	ssc := statefulset.NewStatefulSetController(ctx, core.Pods(), apps.StatefulSets(), core.PersistentVolumeClaims(), apps.ControllerRevisions(), cs)
 
 	f.Start(ctx.Done())
 	mf.Start(ctx.Done())
 	close(started)
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context, int){dc.Run, rsc.Run, esc.Run, nsc.Run, sac.Run} {
+	for _, run := range append(append(batch, bounds...), dc.Run, rsc.Run, ssc.Run, esc.Run, nsc.Run, sac.Run) {
 		running.Go(func() { run(ctx, workers) })
 	}
 	running.Go(func() { gc.Run(ctx, workers, collectorSync) })
 	running.Go(func() { gc.Sync(ctx, cs.Discovery(), collectorSync) })
+	running.Go(func() { syncQuotas(ctx) })
 	running.Wait()
 	return nil
 }

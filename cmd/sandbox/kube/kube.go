@@ -1,5 +1,5 @@
 // Package kube is the child that runs a Kubernetes control plane in one process: etcd, the API server with RBAC and
-// an audit log, and the controllers that a Deployment needs. They are Kubernetes' own code. What stands in for
+// an audit log, and the controllers that the usual workloads need. They are Kubernetes' own code. What stands in for
 // nodes and kubelets is the simulator: no container ever runs. Objects, keys and certificates survive a restart.
 package kube
 

@@ -98,6 +98,28 @@ Reviewed-by: lee <lee@shop.example>
 	})
 }
 
+// ShipLeakyCheckout begins story 3: a person ships a version of checkout that takes connections to the database and never
+// gives them back. It returns the commit's SHA.
+func ShipLeakyCheckout(ctx context.Context, s *stack.Stack) (string, error) {
+	return edit(ctx, s, change{
+		file: "overlays/production/kustomization.yaml", from: "newTag: 3.4.1", to: "newTag: 3.5.0",
+		message: `checkout: ship 3.5.0 to production
+
+It asks the database itself instead of the cache. Faster in every benchmark.
+
+Reviewed-by: lee <lee@shop.example>
+`,
+	})
+}
+
+// RollBackCheckout is what a person does about it: the leak ends, and what has leaked stays. It returns the commit's SHA.
+func RollBackCheckout(ctx context.Context, s *stack.Stack) (string, error) {
+	return edit(ctx, s, change{
+		file: "overlays/production/kustomization.yaml", from: "newTag: 3.5.0", to: "newTag: 3.4.1",
+		message: "checkout: back to 3.4.1, 3.5.0 eats up the database's connections\n",
+	})
+}
+
 // change replaces one text by another in one file, where it must be exactly once.
 type change struct{ file, from, to, message string }
 

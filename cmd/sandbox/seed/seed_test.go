@@ -76,8 +76,8 @@ func TestOverlaysRender(t *testing.T) {
 		{"overlays/production", "shop", "512Mi", "2"},
 	} {
 		o := render(t, files, tc.overlay)
-		if len(o) != 4 {
-			t.Errorf("%s renders %d objects, want two Deployments and two Services", tc.overlay, len(o))
+		if len(o) != 6 {
+			t.Errorf("%s renders %d objects, want two Deployments, a StatefulSet and three Services", tc.overlay, len(o))
 		}
 		for name, one := range o {
 			if one.GetNamespace() != tc.namespace {

@@ -38,6 +38,14 @@ var (
 		"Latency of requests, as the load balancer measures it.", app, nil)
 )
 
+// What postgres_exporter says.
+var (
+	sessions = prometheus.NewDesc("pg_stat_activity_count",
+		"Number of connections in this state.", []string{"namespace", "pod", "state"}, nil)
+	maxConnections = prometheus.NewDesc("pg_settings_max_connections",
+		"Sets the maximum number of concurrent connections.", []string{"namespace", "pod"}, nil)
+)
+
 // source is the live objects.
 type source interface {
 	Pods() []*corev1.Pod
@@ -52,10 +60,11 @@ type collector struct {
 	mu      sync.Mutex
 	last    time.Time
 	traffic map[[2]string]*model.Traffic // by namespace and name
+	servers map[server]*model.Sessions
 }
 
 func newCollector(live source, now time.Time) *collector {
-	return &collector{live: live, last: now, traffic: map[[2]string]*model.Traffic{}}
+	return &collector{live: live, last: now, traffic: map[[2]string]*model.Traffic{}, servers: map[server]*model.Sessions{}}
 }
 
 // advance lets the time since the last call pass: every Deployment gets its requests.
@@ -77,6 +86,7 @@ func (c *collector) advance(now time.Time) {
 		}
 		c.traffic[key].Advance(rps, dt, ready(d, pods))
 	}
+	c.connect(dt, pods)
 	for key := range c.traffic {
 		if !seen[key] {
 			delete(c.traffic, key)
@@ -126,6 +136,12 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for s, now := range c.servers {
+		active, idle := now.Now()
+		gauge(ch, sessions, active, s.namespace, s.pod, "active")
+		gauge(ch, sessions, idle, s.namespace, s.pod, "idle")
+		gauge(ch, maxConnections, s.most, s.namespace, s.pod)
+	}
 	for key, t := range c.traffic {
 		for code, n := range t.Requests() {
 			ch <- prometheus.MustNewConstMetric(requests, prometheus.CounterValue, n, key[0], key[1], code)

@@ -23,6 +23,12 @@ const (
 	RPSPerPod = "sandbox.cortexops.io/rps-per-pod"
 	// FaultyTags are the image tags, comma-separated, of which the program answers with errors.
 	FaultyTags = "sandbox.cortexops.io/faulty-tags"
+	// Database is the name of the StatefulSet that the program keeps connections to.
+	Database = "sandbox.cortexops.io/database"
+	// LeakyTags are the image tags, comma-separated, of which the program never gives connections back.
+	LeakyTags = "sandbox.cortexops.io/leaky-tags"
+	// MaxConnections is what a database takes.
+	MaxConnections = "sandbox.cortexops.io/max-connections"
 )
 
 // FaultyRatio of the requests to a faulty program fail.
@@ -34,6 +40,10 @@ type Program struct {
 	RPS        float64 // 0 is no traffic
 	RPSPerPod  float64 // 0 is no bound
 	Faulty     bool
+
+	Database       string // whose client it is
+	Leaky          bool
+	MaxConnections float64 // of a database; 0 is no database
 }
 
 // Of reads the program of a pod template or of a pod made from it. What cannot be parsed counts as not told.
@@ -44,11 +54,17 @@ func Of(annotations map[string]string, containers []corev1.Container) Program {
 	}
 	p.RPS = positive(annotations[RPS])
 	p.RPSPerPod = positive(annotations[RPSPerPod])
+	p.Database, p.MaxConnections = annotations[Database], positive(annotations[MaxConnections])
 	if len(containers) > 0 {
-		faulty := strings.FieldsFunc(annotations[FaultyTags], func(r rune) bool { return r == ',' || r == ' ' })
-		p.Faulty = slices.Contains(faulty, Tag(containers[0].Image))
+		p.Faulty = tagged(containers[0].Image, annotations[FaultyTags])
+		p.Leaky = tagged(containers[0].Image, annotations[LeakyTags])
 	}
 	return p
+}
+
+func tagged(image, tags string) bool {
+	list := strings.FieldsFunc(tags, func(r rune) bool { return r == ',' || r == ' ' })
+	return slices.Contains(list, Tag(image))
 }
 
 func positive(s string) float64 {
