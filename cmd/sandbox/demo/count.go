@@ -208,7 +208,7 @@ func (c *checker) history(r Run, about string, changed, reverted int) {
 func (c *checker) forgeAndGit(id, about string, changed, reverted int, n *Count) {
 	heads := map[bool][]string{} // by whether it is a revert
 	for _, p := range c.Pulls {
-		if incidentOf(workflowOf(p.Head.Ref)) != id {
+		if incidentOfBranch(p.Head.Ref) != id {
 			continue
 		}
 		revert := strings.HasSuffix(p.Head.Ref, "-revert")
@@ -238,7 +238,7 @@ func (c *checker) forgeAndGit(id, about string, changed, reverted int, n *Count)
 	c.want("git", "revert commits on main for "+about, undone, reverted)
 	c.want("git", "merge commits on main for "+about, merged, changed+reverted)
 	for ref := range c.Refs {
-		if incidentOf(workflowOf(ref)) == id && !slices.ContainsFunc(c.Pulls, func(p Pull) bool { return p.Head.Ref == ref }) {
+		if incidentOfBranch(ref) == id && !slices.ContainsFunc(c.Pulls, func(p Pull) bool { return p.Head.Ref == ref }) {
 			c.say("git: branch %s of %s has no pull request", ref, about)
 		}
 	}
@@ -292,7 +292,7 @@ func (c *checker) strangers(known map[string]bool) {
 	}
 	for _, p := range c.Pulls {
 		if strings.HasPrefix(p.Head.Ref, "cortexops/") {
-			unknown("forge", fmt.Sprintf("pull request %d, of %s,", p.Number, p.Head.Ref), incidentOf(workflowOf(p.Head.Ref)))
+			unknown("forge", fmt.Sprintf("pull request %d, of %s,", p.Number, p.Head.Ref), incidentOfBranch(p.Head.Ref))
 		}
 	}
 	for _, r := range c.Rows {
@@ -323,4 +323,14 @@ func incidentOf(workflowID string) string {
 		return ""
 	}
 	return parts[1]
+}
+
+// incidentOfBranch is the incident in a branch's name, cortexops/INCIDENT-…; "" where there is none.
+func incidentOfBranch(name string) string {
+	rest, ours := strings.CutPrefix(name, "cortexops/")
+	if !ours {
+		return ""
+	}
+	id, _, _ := strings.Cut(rest, "-")
+	return id
 }

@@ -40,7 +40,7 @@ func sound() Evidence {
 	e.Rows = append(e.Rows, rows(b, revertSteps)...)
 	e.Rows = append(e.Rows, LedgerRow{a, 1, "SUCCEEDED", "ending", "event"}, LedgerRow{b, 1, "ROLLED_BACK", "ending", "event"})
 	for _, p := range e.Pulls {
-		c := Commit{SHA: p.Head.SHA, Parents: []string{"base"}, Body: "Cortexops-Incident: " + incidentOf(workflowOf(p.Head.Ref)) + "\n"}
+		c := Commit{SHA: p.Head.SHA, Parents: []string{"base"}, Body: "Cortexops-Incident: " + incidentOfBranch(p.Head.Ref) + "\n"}
 		if strings.HasSuffix(p.Head.Ref, "-revert") {
 			c.Body += "Cortexops-Reverts: 1234\n"
 		}
@@ -86,14 +86,20 @@ func TestBrokenEvidenceIsNamed(t *testing.T) {
 			p.Number, p.Head.Ref = 9, "cortexops/aaaaaaaaaaaa-1-2"
 			e.Pulls = append(e.Pulls, p)
 		}, []string{"aaaaaaaaaaaa"}},
-		"no pull request":      {func(e *Evidence) { e.Pulls = e.Pulls[1:] }, []string{"forge: 0 pull requests", "forge: 0 merges", "git: 0 merge commits"}},
-		"one left open":        {func(e *Evidence) { e.Pulls[0].MergedAt, e.Pulls[0].State = nil, "open" }, []string{"pull request 1", "is open and not merged"}},
-		"two reverts":          {func(e *Evidence) { e.Pulls = append(e.Pulls, e.Pulls[2]) }, []string{"forge: 2 reverts"}},
-		"a second apply":       {func(e *Evidence) { e.Writes = append(e.Writes, e.Writes[len(e.Writes)-2:]...) }, []string{"Kubernetes audit log: 3 applies for incident bbbbbbbbbbbb"}},
-		"an apply of nobody's": {func(e *Evidence) { w := e.Writes[1]; w.Object = "deployments shop/other"; e.Writes = append(e.Writes, w) }, []string{"Kubernetes audit log: patch deployments shop/other", "of no remediation"}},
-		"an apply too late":    {func(e *Evidence) { e.Writes[len(e.Writes)-1].At = e.Runs[1].Over.Add(time.Second) }, []string{"audit log: 1 applies for incident bbbbbbbbbbbb", "of no remediation"}},
-		"no dry-run":           {func(e *Evidence) { e.Writes = slices.DeleteFunc(e.Writes, func(w WorkloadWrite) bool { return w.DryRun }) }, []string{"Kubernetes audit log", "dry-run"}},
-		"a missing signal":     {func(e *Evidence) { e.Signals = e.Signals[1:] }, []string{"JetStream SIGNALS: signal 1"}},
+		"no pull request": {func(e *Evidence) { e.Pulls = e.Pulls[1:] }, []string{"forge: 0 pull requests", "forge: 0 merges", "git: 0 merge commits"}},
+		"one left open":   {func(e *Evidence) { e.Pulls[0].MergedAt, e.Pulls[0].State = nil, "open" }, []string{"pull request 1", "is open and not merged"}},
+		"two reverts":     {func(e *Evidence) { e.Pulls = append(e.Pulls, e.Pulls[2]) }, []string{"forge: 2 reverts"}},
+		"a second apply":  {func(e *Evidence) { e.Writes = append(e.Writes, e.Writes[len(e.Writes)-2:]...) }, []string{"Kubernetes audit log: 3 applies for incident bbbbbbbbbbbb"}},
+		"an apply of nobody's": {func(e *Evidence) {
+			w := e.Writes[len(e.Writes)-1]
+			w.Object = "deployments shop/other"
+			e.Writes = append(e.Writes, w)
+		}, []string{"Kubernetes audit log: patch deployments shop/other", "of no remediation"}},
+		"an apply too late": {func(e *Evidence) { e.Writes[len(e.Writes)-1].At = e.Runs[1].Over.Add(time.Second) }, []string{"audit log: 1 applies for incident bbbbbbbbbbbb", "of no remediation"}},
+		"no dry-run": {func(e *Evidence) {
+			e.Writes = slices.DeleteFunc(e.Writes, func(w WorkloadWrite) bool { return w.DryRun })
+		}, []string{"Kubernetes audit log", "dry-run"}},
+		"a missing signal": {func(e *Evidence) { e.Signals = e.Signals[1:] }, []string{"JetStream SIGNALS: signal 1"}},
 		"a signal in no incident": {func(e *Evidence) {
 			e.Incidents[0].Signals = nil
 		}, []string{"JetStream INCIDENTS: signal 1"}},
