@@ -76,13 +76,14 @@ func (w *World) verdict(ctx context.Context, sent []string, t *Teller) error {
 }
 
 func table(out io.Writer, e Evidence, counts []Count) {
-	tab := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	var lines strings.Builder // in one piece
+	tab := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tab, "incident\ttarget\tended\tsignals\tworkflows\tpull requests\tmerges\tapplies\treverts\tledger rows")
 	for _, c := range counts {
 		fmt.Fprintf(tab, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", c.Incident, c.Target, c.Phase, c.Signals, c.Runs, c.Pulls, c.Merges, c.Applies, c.Reverts, c.Rows)
 	}
 	tab.Flush()
-	fmt.Fprintf(out, "%d signals in JetStream, %d of them the drill's own; %d dropped\n", len(e.Signals), len(e.Sent), e.Dropped)
+	fmt.Fprintf(out, "%s%d signals in JetStream, %d of them the drill's own; %d dropped\n", lines.String(), len(e.Signals), len(e.Sent), e.Dropped)
 }
 
 type drill struct {
