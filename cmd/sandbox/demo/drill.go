@@ -120,14 +120,12 @@ func (d *drill) during(ctx context.Context, story func(context.Context) error, a
 		done <- nil
 	}()
 	err := story(ctx)
-	if err != nil {
+	if err != nil { // what was still to be disturbed is not to blame
 		cancel()
+		<-done
+		return err
 	}
-	disturbed := <-done
-	if err != nil && errors.Is(disturbed, context.Canceled) {
-		disturbed = nil
-	}
-	return errors.Join(err, disturbed)
+	return <-done
 }
 
 func (d *drill) outOfMemory(ctx context.Context) error {
