@@ -22,10 +22,12 @@ import (
 func (w *World) Gather(ctx context.Context, sent []string) (e Evidence, err error) {
 	e.Sent = sent
 	runs := wait(ctx, "every remediation to end", time.Minute, func(ctx context.Context) (bool, error) {
-		if e.Runs, err = w.runs(ctx); err != nil {
+		now, err := w.runs(ctx)
+		if err != nil {
 			return false, err
 		}
-		for _, r := range e.Runs {
+		e.Runs = now
+		for _, r := range now {
 			if r.Over.IsZero() {
 				return false, fmt.Errorf("%s has not ended", r.Workflow)
 			}
