@@ -5,11 +5,11 @@ export GOFLAGS := $(YOURS) "-gcflags=all=-N -l -dwarf=false" "-ldflags=-s -w"
 SANDBOX := bin/sandbox
 BENCH ?= .
 
-.PHONY: help demo sandbox test operations generate check bench fmt backup restore
+.PHONY: help demo demo-failure sandbox test operations generate check bench fmt backup restore
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(SANDBOX): FORCE
 	@cmd/sandbox/build.sh
@@ -19,6 +19,9 @@ FORCE:
 
 demo: $(SANDBOX) ## Build all, start the embedded stack and tell three incidents from alert to verdict (AUTO=1: approve by itself)
 	@$(SANDBOX) demo $(if $(filter 1,$(AUTO)),--auto)
+
+demo-failure: $(SANDBOX) ## Break things in three scenarios, and count from outside that everything was done once
+	@$(SANDBOX) demo-failure
 
 sandbox: $(SANDBOX) ## Start the embedded stack and stay, printing what to try
 	@$(SANDBOX) up

@@ -22,11 +22,33 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "demo", Short: "Build, start the stack and tell three incidents from alert to verdict", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return tell(c.Context(), dir, auto || !terminal(os.Stdin), c.OutOrStdout())
+			auto = auto || !terminal(os.Stdin)
+			return tell(c.Context(), dir, c.OutOrStdout(), func(ctx context.Context, s *supervisor.Supervisor) error {
+				err := demo.Tell(ctx, s.Stack(), &demo.Teller{Out: c.OutOrStdout(), Auto: auto})
+				if err == nil && !auto {
+					stay(ctx, c.OutOrStdout())
+				}
+				return err
+			})
 		},
 	}
 	dirFlag(c, &dir)
 	c.Flags().BoolVar(&auto, "auto", false, "approve as a second forge user, and on Slack as two; without a terminal it is the default")
+	return c
+}
+
+func demoFailureCommand() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use: "demo-failure", Short: "Build, start the stack, break it in three scenarios and count that everything was done once", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return tell(c.Context(), dir, c.OutOrStdout(), func(ctx context.Context, s *supervisor.Supervisor) error {
+				_, err := demo.Drill(ctx, s.Stack(), s, &demo.Teller{Out: c.OutOrStdout(), Auto: true})
+				return err
+			})
+		},
+	}
+	dirFlag(c, &dir)
 	return c
 }
 
@@ -54,8 +76,8 @@ func operationsCommand() *cobra.Command {
 	}
 }
 
-// tell returns nil only if all stories ended as told.
-func tell(ctx context.Context, dir string, auto bool, out io.Writer) (err error) {
+// tell builds and starts everything, and returns nil only if the story ended as told.
+func tell(ctx context.Context, dir string, out io.Writer, story func(context.Context, *supervisor.Supervisor) error) (err error) {
 	if err := supervisor.Build(ctx, out, root()); err != nil {
 		return err
 	}
@@ -76,12 +98,9 @@ func tell(ctx context.Context, dir string, auto bool, out io.Writer) (err error)
 		case <-ctx.Done():
 		}
 	}()
-	err = demo.Tell(ctx, s.Stack(), &demo.Teller{Out: out, Auto: auto})
-	if cause := context.Cause(ctx); cause != nil {
+	err = story(ctx, s)
+	if cause := context.Cause(ctx); cause != nil && err != nil {
 		return cause
-	}
-	if err == nil && !auto {
-		stay(ctx, out)
 	}
 	return err
 }

@@ -31,7 +31,7 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 	}
 	c.CompletionOptions.DisableDefaultCmd = true
-	c.AddCommand(upCommand(), demoCommand(), testCommand(), operationsCommand(), runCommand())
+	c.AddCommand(upCommand(), demoCommand(), demoFailureCommand(), testCommand(), operationsCommand(), runCommand())
 	c.AddCommand(controlCommands()...)
 	return c
 }

@@ -16,6 +16,7 @@ type upOptions struct {
 	dir       string
 	parts     []string
 	addresses string
+	keep      bool
 }
 
 func upCommand() *cobra.Command {
@@ -28,6 +29,7 @@ func upCommand() *cobra.Command {
 	}
 	dirFlag(c, &o.dir)
 	c.Flags().StringSliceVar(&o.parts, "parts", nil, "start these parts only: kube,temporal,nats,…")
+	c.Flags().BoolVar(&o.keep, "keep", false, "go on with what the last run in the folder left, instead of starting empty")
 	c.Flags().StringVar(&o.addresses, "addresses", "", "write all addresses to this file once everything is ready")
 	return c
 }
@@ -38,7 +40,7 @@ func up(ctx context.Context, o upOptions, out io.Writer) error {
 	}
 	began := time.Now()
 	s, err := supervisor.Start(ctx, supervisor.Options{
-		Dir: o.dir, Parts: o.parts, Progress: func(line string) { fmt.Fprintln(out, line) },
+		Dir: o.dir, Keep: o.keep, Parts: o.parts, Progress: func(line string) { fmt.Fprintln(out, line) },
 	})
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ type house struct {
 	*World
 	sup  *supervisor.Supervisor
 	tell *Teller
+	bin  string
 }
 
 // start builds nothing: make does, and `sandbox test` checks it.
@@ -57,7 +58,7 @@ func start(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	return &house{w, sup, &Teller{Out: testWriter{t}, Auto: true}}
+	return &house{w, sup, &Teller{Out: testWriter{t}, Auto: true}, bin}
 }
 
 type testWriter struct{ t *testing.T }

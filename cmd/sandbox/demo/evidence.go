@@ -126,34 +126,49 @@ func (c Commit) Trailer(key string) string {
 	return ""
 }
 
-// Log is `git log` of main, oldest first, through a stock git client over the forge's smart HTTP.
+// Log is `git log` of main, oldest first.
 func (w *World) Log(ctx context.Context) ([]Commit, error) {
+	commits, _, err := w.repository(ctx)
+	return commits, err
+}
+
+// repository is main's log, oldest first, and all branches, through a stock git client over the forge's smart HTTP.
+func (w *World) repository(ctx context.Context) (commits []Commit, branches map[string]string, err error) {
 	dir, err := os.MkdirTemp("", "cortexops-log")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer os.RemoveAll(dir)
 	f := w.Stack.Forge
 	u, err := url.Parse(fmt.Sprintf("%s/%s/%s.git", f.URL, f.Owner, f.Repo))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	u.User = url.UserPassword("x-access-token", f.Users["sam"])
 	if out, err := exec.CommandContext(ctx, "git", "clone", "-q", "--bare", u.String(), dir).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("clone: %w: %s", err, strings.ReplaceAll(string(out), f.Users["sam"], "***"))
+		return nil, nil, fmt.Errorf("clone: %w: %s", err, strings.ReplaceAll(string(out), f.Users["sam"], "***"))
 	}
 	out, err := exec.CommandContext(ctx, "git", "-C", dir, "log", "--reverse", "--format=%H%x1f%an%x1f%s%x1f%P%x1f%b%x1e", "main").Output()
 	if err != nil {
-		return nil, fmt.Errorf("git log: %w", err)
+		return nil, nil, fmt.Errorf("git log: %w", err)
 	}
-	var commits []Commit
 	for _, record := range strings.Split(string(out), "\x1e") {
 		p := strings.Split(strings.TrimSpace(record), "\x1f")
 		if len(p) == 5 {
 			commits = append(commits, Commit{SHA: p[0], Author: p[1], Subject: p[2], Parents: strings.Fields(p[3]), Body: p[4]})
 		}
 	}
-	return commits, nil
+	out, err = exec.CommandContext(ctx, "git", "-C", dir, "for-each-ref", "--format=%(refname:lstrip=2) %(objectname)", "refs/heads").Output()
+	if err != nil {
+		return nil, nil, fmt.Errorf("git for-each-ref: %w", err)
+	}
+	branches = map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		if name, sha, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			branches[name] = sha
+		}
+	}
+	return commits, branches, nil
 }
 
 // Hold makes the forge carry out the next call that fits and keep back its answer.
@@ -210,4 +225,13 @@ func (w *World) Workflows(ctx context.Context, namespace string) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// Disorder makes the forge deliver every webhook twice and neighbours in the wrong order, or stops that.
+func (w *World) Disorder(ctx context.Context, on bool) error {
+	method := http.MethodDelete
+	if on {
+		method = http.MethodPost
+	}
+	return w.call(ctx, method, w.Stack.Forge.URL+"/_sandbox/disorder", "", nil, nil)
 }

@@ -14,6 +14,8 @@ func (f *Forge) sandboxRoutes(mux *http.ServeMux) {
 		"GET /_sandbox/hold":                      f.getHold,
 		"POST /_sandbox/hold":                     f.postHold,
 		"DELETE /_sandbox/hold":                   f.deleteHold,
+		"POST /_sandbox/disorder":                 f.disorder(true),
+		"DELETE /_sandbox/disorder":               f.disorder(false),
 		"GET /_sandbox/deliveries":                f.listDeliveries,
 		"GET /_sandbox/deliveries/{id}":           f.getDelivery,
 		"POST /_sandbox/deliveries/{id}/attempts": f.redeliver,
@@ -45,6 +47,14 @@ func (f *Forge) postHold(c *call) (int, any, error) {
 func (f *Forge) deleteHold(*call) (int, any, error) {
 	f.hold.release()
 	return http.StatusOK, f.hold.status(), nil
+}
+
+// disorder lasts as long as the process.
+func (f *Forge) disorder(on bool) handler {
+	return func(*call) (int, any, error) {
+		f.hook.disorder.Store(on)
+		return http.StatusOK, object{"disorder": on}, nil
+	}
 }
 
 func (f *Forge) deliveries() ([]delivery, error) {

@@ -14,8 +14,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -52,6 +54,7 @@ type hook struct {
 	dir         string
 	client      *http.Client
 	retryAfter  time.Duration
+	disorder    atomic.Bool // every webhook twice, and neighbours swapped
 	woken       chan struct{}
 	cancel      context.CancelFunc
 	done        sync.WaitGroup
@@ -94,24 +97,70 @@ func (h *hook) start(f *Forge) {
 
 func (h *hook) stop() { h.cancel(); h.done.Wait() }
 
-func (h *hook) deliverNext(ctx context.Context, f *Forge) (more bool, err error) {
-	var d delivery
-	_ = f.view(func(s *state) error {
-		if more = len(s.Outbox) > 0; more {
-			d = s.Outbox[0]
+// neighbourTime is how long a webhook waits for the next one, to be overtaken by it.
+const neighbourTime = 700 * time.Millisecond
+
+// next are the deliveries at the head of the outbox that are made in one go.
+func (h *hook) next(ctx context.Context, f *Forge) (due []delivery) {
+	read := func() {
+		_ = f.view(func(s *state) error {
+			due = slices.Clone(s.Outbox[:min(len(s.Outbox), 2)])
+			return nil
+		})
+	}
+	read()
+	if !h.disorder.Load() {
+		return due[:min(len(due), 1)]
+	}
+	if len(due) == 1 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(neighbourTime):
+			read()
 		}
-		return nil
-	})
-	if !more || ctx.Err() != nil {
+	}
+	return due
+}
+
+func (h *hook) deliverNext(ctx context.Context, f *Forge) (more bool, err error) {
+	due := h.next(ctx, f)
+	if len(due) == 0 || ctx.Err() != nil {
 		return false, nil
 	}
-	for try := range 2 {
-		if try > 0 && !h.pause(ctx) {
+	order := []int{0}
+	if h.disorder.Load() { // the later one first, and all of it again
+		order = []int{0, 0}
+		if len(due) == 2 {
+			order = []int{1, 0, 1, 0}
+		}
+	} else {
+		due = due[:1]
+	}
+	for _, i := range order {
+		if !h.deliver(ctx, f, &due[i]) { // not the receiver's fault: the whole delivery is made again after the restart
 			return false, nil
 		}
-		a := h.attempt(ctx, d)
-		if ctx.Err() != nil { // not the receiver's fault: the whole delivery is made again after the restart
-			return false, nil
+	}
+	for _, d := range due {
+		if err := h.write(d); err != nil {
+			return false, err
+		}
+	}
+	return true, f.update(ctx, func(_ context.Context, s *state) error {
+		s.Outbox = s.Outbox[len(due):]
+		return nil
+	})
+}
+
+// deliver is false if we were stopped meanwhile.
+func (h *hook) deliver(ctx context.Context, f *Forge, d *delivery) bool {
+	for try := range 2 {
+		if try > 0 && !h.pause(ctx) {
+			return false
+		}
+		a := h.attempt(ctx, *d)
+		if ctx.Err() != nil {
+			return false
 		}
 		d.Attempts = append(d.Attempts, a)
 		if a.OK() {
@@ -119,13 +168,7 @@ func (h *hook) deliverNext(ctx context.Context, f *Forge) (more bool, err error)
 		}
 		f.opt.Log.WarnContext(ctx, "webhook not taken", "event", d.Event, "action", d.Action, "delivery", d.GUID, "status", a.StatusCode, "err", a.Error)
 	}
-	if err := h.write(d); err != nil {
-		return false, err
-	}
-	return true, f.update(ctx, func(_ context.Context, s *state) error {
-		s.Outbox = s.Outbox[1:]
-		return nil
-	})
+	return true
 }
 
 func (h *hook) pause(ctx context.Context) bool {

@@ -34,8 +34,8 @@ type identity struct {
 }
 
 // prepare takes the folder for this supervisor, ends what a crashed one has left
-// running and wipes its data. The lock goes with the process, however it ends.
-func prepare(dir string) (lock *os.File, err error) {
+// running and wipes its data unless it is to be kept. The lock goes with the process, however it ends.
+func prepare(dir string, keep bool) (lock *os.File, err error) {
 	run := filepath.Join(dir, "run")
 	if err := ours(dir); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func prepare(dir string) (lock *os.File, err error) {
 	if err := endLeftovers(run); err != nil {
 		return lock, err
 	}
-	if err := wipe(dir, run); err != nil {
+	if err := wipe(dir, run, keep); err != nil {
 		return lock, fmt.Errorf("wipe the data of the last run: %w", err)
 	}
 	if err := lock.Truncate(0); err != nil {
@@ -101,8 +101,13 @@ func ours(dir string) error {
 	return fmt.Errorf("%s: %w: empty it, or give another --dir", dir, ErrNotOurs)
 }
 
-func wipe(dir, run string) error {
-	for _, d := range []string{dir, run} {
+// wipe leaves what belongs to no run; keep leaves all but what was the last run's alone.
+func wipe(dir, run string, keep bool) error {
+	gone := []string{dir, run}
+	if keep {
+		gone = []string{run}
+	}
+	for _, d := range gone {
 		entries, err := os.ReadDir(d)
 		if err != nil {
 			return err
@@ -117,7 +122,7 @@ func wipe(dir, run string) error {
 			}
 		}
 	}
-	return os.Mkdir(filepath.Join(dir, "logs"), 0o700)
+	return os.MkdirAll(filepath.Join(dir, "logs"), 0o700)
 }
 
 func pidFile(dir, name string) string { return filepath.Join(dir, "run", name+".pid") }

@@ -129,3 +129,27 @@ func TestLeftovers(t *testing.T) {
 		})
 	}
 }
+
+func TestKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := start(t, dir, twoStages())
+	old := filepath.Join(s.Stack().Data("first"), "old")
+	if err := os.WriteFile(old, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Start(t.Context(), Options{Dir: dir, Keep: true, Stages: twoStages()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if again.Stack().Workload.URL != s.Stack().Workload.URL {
+		t.Error("the ports changed")
+	}
+	if _, err := os.Stat(old); err != nil {
+		t.Errorf("what was to be kept is gone: %v", err)
+	}
+}

@@ -22,6 +22,7 @@ import (
 // Options say what to start. Dir is all that is needed.
 type Options struct {
 	Dir        string       // data folder; its old content is wiped, its ports are kept
+	Keep       bool         // go on with the old content instead
 	Parts      []string     // names of children; none means all
 	Bin        string       // folder of cortexops, prometheus and alertmanager; default: that of this program
 	Executable string       // program that is run as `EXECUTABLE run NAME --dir DIR`; default: this one
@@ -98,7 +99,7 @@ func Start(ctx context.Context, o Options) (*Supervisor, error) {
 	}
 	s := &Supervisor{options: o, died: make(chan *Death, 64)}
 	s.life, s.end = context.WithCancel(context.Background())
-	if s.lock, err = prepare(o.Dir); err != nil {
+	if s.lock, err = prepare(o.Dir, o.Keep); err != nil {
 		return nil, err
 	}
 	if err := s.start(ctx, stages); err != nil {
