@@ -44,6 +44,7 @@ func TestOperations(t *testing.T) {
 		{"a click on Slack approves", approvedOnSlack},
 		{"a click on Slack rejects, with its reason", rejectedOnSlack},
 		{"a workflow terminated by hand leaves no open pull request", terminatedByHand},
+		{"partitions move between two processes", partitionsMove},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(t, h) }) {
 			t.FailNow() // the world is not as the next part expects it
