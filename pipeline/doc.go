@@ -4,7 +4,8 @@
 //	Signal whose ID is derived from what it says. bus publishes it to the stream SIGNALS; only when JetStream has
 //	acknowledged it does the webhook answer 2xx. A forge's webhook becomes an Action on the stream ACTIONS.
 //
-//	correlate reads SIGNALS in order. topology says which workload owns the pod that the alert is about, and the
+//	SIGNALS has partitions, by namespace, which the work processes share: bus gives each an owner, and the stream refuses
+//	an owner that was replaced. correlate reads a partition in order. topology says which workload owns the pod that the alert is about, and the
 //	signals of one owner become one Incident: provisional at first, sealed when its settle window has passed. Its
 //	ID is derived from the owner and the onset. Each revision goes to the stream INCIDENTS, and only then are the
 //	signals in it acknowledged.

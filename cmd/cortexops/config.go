@@ -29,6 +29,8 @@ type Config struct {
 		URL string `yaml:"url"`
 		// Prefix of the streams' names and subjects, where several instances share a server.
 		Prefix string `yaml:"prefix"`
+		// Memory keeps the stream of signals in the server's memory.
+		Memory bool `yaml:"memory"`
 	} `yaml:"nats"`
 	Temporal struct {
 		Address   string `yaml:"address"`

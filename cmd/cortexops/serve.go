@@ -59,7 +59,7 @@ type job = func(ctx context.Context) error
 func serve(ctx context.Context, c Config, r roles, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	events, err := bus.Connect(ctx, bus.Options{URL: c.NATS.URL, Prefix: c.NATS.Prefix, Metrics: prometheus.DefaultRegisterer, Log: log})
+	events, err := bus.Connect(ctx, bus.Options{URL: c.NATS.URL, Prefix: c.NATS.Prefix, Limits: bus.Limits{Memory: c.NATS.Memory}, Metrics: prometheus.DefaultRegisterer, Log: log})
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	w.opened = append(w.opened, tasks.Stop)
 	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch}
 	keeper := &remediation.Keeper{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Bot: c.Forge.User, Book: book, Forge: outside.forge, Writer: writeup.Writer{}}
-	engine := correlate.New(correlate.Options{Settle: c.Correlate.Settle, Owner: graph.Owner, Blast: graph.Blast})
+	correlation := correlate.RunOptions{Metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), Log: log}
 	w.components = map[string]func(context.Context) error{
 		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "forge": outside.forge.Ping,
 		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "memory": outside.memory.Ping,
@@ -95,7 +95,10 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 			if err := graph.WaitSynced(ctx); err != nil { // before that an owner may be unknown although it exists
 				return err
 			}
-			return correlate.Run(ctx, engine, events, correlate.RunOptions{Metrics: prometheus.DefaultRegisterer, Log: log})
+			return events.Own(ctx, func(ctx context.Context, p *bus.Partition) error {
+				engine := correlate.New(correlate.Options{Settle: c.Correlate.Settle, Owner: graph.Owner, Blast: graph.Blast})
+				return correlate.Run(ctx, engine, p, correlation)
+			})
 		},
 		func(ctx context.Context) error { return events.ConsumeIncidents(ctx, starter.Incident) },
 		func(ctx context.Context) error { return events.ConsumeActions(ctx, starter.Action) },

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,7 +34,7 @@ type Options struct {
 	Log     *slog.Logger
 }
 
-// Bus is one connection with its three streams.
+// Bus is one connection with its streams.
 type Bus struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
@@ -134,7 +135,7 @@ func (b *Bus) PublishSignals(ctx context.Context, list []incident.Signal) (dupli
 	defer b.timed(signals)()
 	futures := make([]jetstream.PubAckFuture, 0, len(list))
 	for _, s := range list {
-		m, err := message(b.prefix+".signals."+s.Source, s.ID, s)
+		m, err := message(b.prefix+".signals."+strconv.Itoa(partition(s.Subject))+"."+s.Source, s.ID, s)
 		if err != nil {
 			return 0, err
 		}
@@ -168,26 +169,13 @@ func (b *Bus) PublishAction(ctx context.Context, a incident.Action) (duplicate b
 	return ack.Duplicate, nil
 }
 
-// PublishIncident stores one revision.
-func (b *Bus) PublishIncident(ctx context.Context, i incident.Incident) error {
-	body, err := json.Marshal(i)
-	if err != nil {
-		return fmt.Errorf("encode incident %s: %w", i.ID, err)
-	}
-	id := i.ID + "/" + incident.Digest(string(body))[:32]
-	if _, err := b.publish(ctx, incidents, b.prefix+".incidents."+i.ID, id, json.RawMessage(body)); err != nil {
-		return fmt.Errorf("publish incident %s revision %d: %w", i.ID, i.Revision, err)
-	}
-	return nil
-}
-
 // timed measures until the returned function is called.
 func (b *Bus) timed(stream string) func() {
 	began := time.Now()
 	return func() { b.metrics.publish.WithLabelValues(stream).Observe(time.Since(began).Seconds()) }
 }
 
-func (b *Bus) publish(ctx context.Context, stream, subject, id string, v any) (*jetstream.PubAck, error) {
+func (b *Bus) publish(ctx context.Context, stream, subject, id string, v any, o ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
 	m, err := message(subject, id, v)
 	if err != nil {
 		return nil, err
@@ -195,7 +183,7 @@ func (b *Bus) publish(ctx context.Context, stream, subject, id string, v any) (*
 	ctx, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
 	defer b.timed(stream)()
-	return b.js.PublishMsg(ctx, m)
+	return b.js.PublishMsg(ctx, m, o...)
 }
 
 var errNoID = errors.New("it has no ID, so that a second delivery could not be told from the first")

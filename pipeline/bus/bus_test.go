@@ -58,6 +58,19 @@ func open(t *testing.T, limits Limits) (*Bus, *prometheus.Registry) {
 	return b, reg
 }
 
+// owned is a partition in the hands of the test.
+func owned(t *testing.T, b *Bus, number int) *Partition {
+	t.Helper()
+	p, err := b.claim(t.Context(), number, t.Name(), func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// home is the partition of signal.
+var home = partition(incident.Resource{})
+
 func signal(n int) incident.Signal {
 	starts := t0.Add(time.Duration(n) * time.Millisecond)
 	return incident.Signal{ID: incident.SignalID("alertmanager", "f", incident.Firing, starts, time.Time{}), Source: "alertmanager",
@@ -119,6 +132,7 @@ func metric(t *testing.T, reg *prometheus.Registry, name string) float64 {
 func TestSignalsInOrderAndOnce(t *testing.T) {
 	t.Parallel()
 	b, _ := open(t, small)
+	p := owned(t, b, home)
 	if d, err := b.PublishSignals(t.Context(), some(0, 1200)); err != nil || d != 0 {
 		t.Fatalf("%d duplicates, %v", d, err)
 	}
@@ -127,7 +141,7 @@ func TestSignalsInOrderAndOnce(t *testing.T) {
 	}
 	batches := make(chan []incident.Signal, 100)
 	stop := background(t, func(ctx context.Context) error {
-		return b.ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error { batches <- list; return nil })
+		return p.ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error { batches <- list; return nil })
 	})
 	for n := 0; n < 1300; {
 		batch := next(t, batches)
@@ -150,13 +164,14 @@ func TestSignalsInOrderAndOnce(t *testing.T) {
 func TestAFailedBatchComesAgain(t *testing.T) {
 	t.Parallel()
 	b, reg := open(t, small)
+	p := owned(t, b, home)
 	if _, err := b.PublishSignals(t.Context(), some(0, 3)); err != nil {
 		t.Fatal(err)
 	}
 	var tries int
 	got := make(chan int, 10)
 	background(t, func(ctx context.Context) error {
-		return b.ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error {
+		return p.ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error {
 			if tries++; tries <= 2 {
 				return errors.New("not now")
 			}
@@ -217,7 +232,8 @@ func TestAMessageOfAnotherFormIsGivenUp(t *testing.T) {
 func TestLastIncidents(t *testing.T) {
 	t.Parallel()
 	b, _ := open(t, small)
-	if list, err := b.LastIncidents(t.Context()); err != nil || len(list) != 0 {
+	p := owned(t, b, home)
+	if list, err := p.LastIncidents(t.Context()); err != nil || len(list) != 0 {
 		t.Fatalf("got %v, %v from an empty stream", list, err)
 	}
 	const many = 620
@@ -227,7 +243,7 @@ func TestLastIncidents(t *testing.T) {
 			for n := worker; n < many; n += 20 {
 				i := incident.Incident{ID: incident.Digest(fmt.Sprint(n))[:12], State: incident.Sealed}
 				for i.Revision = 1; i.Revision <= 1+n%2; i.Revision++ {
-					if err := b.PublishIncident(t.Context(), i); err != nil {
+					if err := p.PublishIncident(t.Context(), i); err != nil {
 						t.Error(err)
 					}
 				}
@@ -235,7 +251,7 @@ func TestLastIncidents(t *testing.T) {
 		})
 	}
 	publishing.Wait()
-	list, err := b.LastIncidents(t.Context())
+	list, err := p.LastIncidents(t.Context())
 	if err != nil || len(list) != many {
 		t.Fatalf("got %d incidents, %v, want %d", len(list), err, many)
 	}
@@ -253,10 +269,11 @@ func TestLastIncidents(t *testing.T) {
 func TestAnIncidentIsSentOnceAndItsOldRevisionsGo(t *testing.T) {
 	t.Parallel()
 	b, _ := open(t, small)
+	p := owned(t, b, home)
 	i := incident.Incident{ID: "0123456789ab", State: incident.Sealed}
 	for i.Revision = 1; i.Revision <= revisionsKept+5; i.Revision++ {
 		for range 2 {
-			if err := b.PublishIncident(t.Context(), i); err != nil {
+			if err := p.PublishIncident(t.Context(), i); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -24,20 +24,27 @@ type reader struct {
 	stream, durable string
 	batch           int
 	wait            time.Duration
-	pending         int // delivered and not acknowledged, at most
+	pending         int    // delivered and not acknowledged, at most
+	label           string // of the metrics
+	only            string // after the prefix: the subjects that are read; empty: all
 }
 
 var (
-	readSignals   = reader{signals, "correlate", 500, 100 * time.Millisecond, 20_000}
-	readActions   = reader{actions, "approval", 1, 500 * time.Millisecond, 1000}
-	readIncidents = reader{incidents, "remediation", 1, 500 * time.Millisecond, 1000}
-	readers       = []reader{readSignals, readActions, readIncidents}
+	readActions   = reader{actions, "approval", 1, 500 * time.Millisecond, 1000, actions, ""}
+	readIncidents = reader{incidents, "remediation", 1, 500 * time.Millisecond, 1000, incidents, ".incidents.*.*"}
 )
 
-// ConsumeSignals hands over batches of up to 500, in the order of the stream, until ctx ends. A batch whose handler fails
-// comes again.
-func (b *Bus) ConsumeSignals(ctx context.Context, handle func(context.Context, []incident.Signal) error) error {
-	return consume(ctx, b, readSignals, handle)
+// readSignals of one partition.
+func readSignals(p int) reader {
+	return reader{part(p), "correlate", 500, 100 * time.Millisecond, 20_000, signals, ""}
+}
+
+func readers() []reader {
+	list := []reader{readActions, readIncidents}
+	for p := range Partitions {
+		list = append(list, readSignals(p))
+	}
+	return list
 }
 
 // ConsumeActions hands over one at a time until ctx ends. One whose handler fails comes again after a delay, and others
@@ -53,8 +60,12 @@ func (b *Bus) ConsumeIncidents(ctx context.Context, handle func(context.Context,
 }
 
 func (b *Bus) consumer(ctx context.Context, r reader) (jetstream.Consumer, error) {
+	only := ""
+	if r.only != "" {
+		only = b.prefix + r.only
+	}
 	return b.js.CreateOrUpdateConsumer(ctx, b.prefix+"-"+r.stream, jetstream.ConsumerConfig{
-		Durable: r.durable, AckPolicy: jetstream.AckExplicitPolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
+		Durable: r.durable, FilterSubject: only, AckPolicy: jetstream.AckExplicitPolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
 		AckWait: ackWait, MaxDeliver: -1, MaxAckPending: r.pending,
 	})
 }
@@ -63,10 +74,11 @@ func (b *Bus) consumer(ctx context.Context, r reader) (jetstream.Consumer, error
 func consume[T any](ctx context.Context, b *Bus, r reader, handle func(context.Context, []T) error) error {
 	for said := false; ctx.Err() == nil; {
 		c, err := b.consumer(ctx, r)
-		for last := uint64(0); err == nil && ctx.Err() == nil; {
-			if last == 0 {
-				last = c.CachedInfo().Delivered.Stream
-			}
+		var last jetstream.SequencePair
+		if err == nil {
+			last = delivered(c.CachedInfo())
+		}
+		for err == nil && ctx.Err() == nil {
 			said = false
 			err = round(ctx, b, r, c, &last, handle)
 		}
@@ -82,8 +94,8 @@ func consume[T any](ctx context.Context, b *Bus, r reader, handle func(context.C
 	return nil
 }
 
-// round fetches one batch, has it handled and answers for it. last is the highest sequence of the stream seen so far.
-func round[T any](ctx context.Context, b *Bus, r reader, c jetstream.Consumer, last *uint64, handle func(context.Context, []T) error) error {
+// round fetches one batch, has it handled and answers for it. last is the last delivery.
+func round[T any](ctx context.Context, b *Bus, r reader, c jetstream.Consumer, last *jetstream.SequencePair, handle func(context.Context, []T) error) error {
 	fetched, err := c.Fetch(r.batch, jetstream.FetchMaxWait(r.wait))
 	if err != nil {
 		return fmt.Errorf("fetch from %s: %w", r.stream, err)
@@ -94,7 +106,7 @@ func round[T any](ctx context.Context, b *Bus, r reader, c jetstream.Consumer, l
 		b.countDropped(r, m, last)
 		var v T
 		if err := json.Unmarshal(m.Data(), &v); err != nil {
-			b.metrics.terminated.WithLabelValues(r.stream).Inc()
+			b.metrics.terminated.WithLabelValues(r.label).Inc()
 			b.log.ErrorContext(ctx, "gave up a message that cannot be decoded", "stream", r.stream, "subject", m.Subject(), "error", err)
 			_ = m.TermWithReason("cannot be decoded") // if it is lost, the message comes again and is given up again
 			continue
@@ -110,17 +122,26 @@ func round[T any](ctx context.Context, b *Bus, r reader, c jetstream.Consumer, l
 	return nil
 }
 
+func delivered(i *jetstream.ConsumerInfo) jetstream.SequencePair {
+	return jetstream.SequencePair{Consumer: i.Delivered.Consumer, Stream: i.Delivered.Stream}
+}
+
 // countDropped counts the gap before a message that is delivered for the first time: the consumer filters nothing, so
-// what is missing was dropped by the stream.
-func (b *Bus) countDropped(r reader, m jetstream.Msg, last *uint64) {
+// what is missing was dropped by the stream. Where deliveries are missing too, another process had them, and counts.
+func (b *Bus) countDropped(r reader, m jetstream.Msg, last *jetstream.SequencePair) {
 	meta, err := m.Metadata()
-	if err != nil || meta.NumDelivered != 1 || meta.Sequence.Stream <= *last {
+	if err != nil {
 		return
 	}
-	if r.stream == signals {
-		b.metrics.dropped.Add(float64(meta.Sequence.Stream - *last - 1))
+	next := meta.Sequence.Consumer == last.Consumer+1
+	last.Consumer = meta.Sequence.Consumer
+	if meta.Sequence.Stream <= last.Stream {
+		return
 	}
-	*last = meta.Sequence.Stream
+	if r.label == signals && next && meta.NumDelivered == 1 {
+		b.metrics.dropped.Add(float64(meta.Sequence.Stream - last.Stream - 1))
+	}
+	last.Stream = meta.Sequence.Stream
 }
 
 // keepAlive tells the server, while handle runs, that the messages are being worked on.
@@ -145,7 +166,7 @@ func keepAlive(msgs []jetstream.Msg, handle func() error) error {
 // come again.
 func answer(ctx context.Context, b *Bus, r reader, msgs []jetstream.Msg, err error) {
 	if err != nil && ctx.Err() == nil {
-		b.metrics.retried.WithLabelValues(r.stream).Add(float64(len(msgs)))
+		b.metrics.retried.WithLabelValues(r.label).Add(float64(len(msgs)))
 		b.log.WarnContext(ctx, "handling failed, will be tried again", "stream", r.stream, "messages", len(msgs), "error", err)
 	}
 	for _, m := range msgs {
@@ -166,42 +187,4 @@ func delay(m jetstream.Msg) time.Duration {
 		return naksTo
 	}
 	return min(reconnect<<(meta.NumDelivered-1), naksTo)
-}
-
-// LastIncidents reads the last revision of every incident that the stream holds.
-func (b *Bus) LastIncidents(ctx context.Context) ([]incident.Incident, error) {
-	// Not an ordered consumer: between two fetches that goes on with every revision, not with the last ones.
-	c, err := b.js.CreateConsumer(ctx, b.prefix+"-"+incidents, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, AckPolicy: jetstream.AckNonePolicy,
-		FilterSubject: b.prefix + ".incidents.*", InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the last incidents: %w", err)
-	}
-	var list []incident.Incident
-	for left := c.CachedInfo().NumPending; left > 0; {
-		batch, err := c.Fetch(int(min(left, 500)), jetstream.FetchMaxWait(publishWait)) // no more: it would wait for them
-		if err != nil {
-			return nil, fmt.Errorf("read the last incidents: %w", err)
-		}
-		before := left
-		for m := range batch.Messages() {
-			if meta, err := m.Metadata(); err == nil {
-				left = meta.NumPending
-			}
-			var i incident.Incident
-			if err := json.Unmarshal(m.Data(), &i); err != nil {
-				b.log.ErrorContext(ctx, "skipped an incident that cannot be decoded", "subject", m.Subject(), "error", err)
-				continue
-			}
-			list = append(list, i)
-		}
-		if err := batch.Error(); err != nil {
-			return nil, fmt.Errorf("read the last incidents: %w", err)
-		}
-		if left == before && left > 0 {
-			return nil, fmt.Errorf("read the last incidents: the server stopped sending with %d left", left)
-		}
-	}
-	return list, nil
 }

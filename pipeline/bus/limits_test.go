@@ -15,7 +15,13 @@ import (
 
 func TestFullStreams(t *testing.T) {
 	t.Parallel()
-	b, reg := open(t, Limits{Signals: 64 << 10, Actions: 16 << 10, Incidents: 16 << 10})
+	for kept, memory := range map[string]bool{"in memory": true, "on disk": false} {
+		t.Run(kept, func(t *testing.T) { t.Parallel(); fullStreams(t, memory) })
+	}
+}
+
+func fullStreams(t *testing.T, memory bool) {
+	b, reg := open(t, Limits{Signals: Partitions * 64 << 10, Actions: 16 << 10, Incidents: 16 << 10, Memory: memory})
 	// ACTIONS refuses, and keeps what it has.
 	var err error
 	taken := 0
@@ -41,7 +47,7 @@ func TestFullStreams(t *testing.T) {
 	batches := make(chan int, 1000)
 	newest := make(chan struct{})
 	background(t, func(ctx context.Context) error {
-		return b.ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error {
+		return owned(t, b, home).ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error {
 			batches <- len(list)
 			if list[len(list)-1].ID == signal(sent-1).ID {
 				close(newest)
@@ -64,7 +70,7 @@ func TestLimitsBeyondTheServerAreRefused(t *testing.T) {
 	url := server(t)
 	_, err := Connect(t.Context(), Options{URL: url, Prefix: "test-huge", Limits: Limits{Signals: 1 << 50, Actions: 1 << 50, Incidents: 1 << 50}})
 	var storage *StorageError
-	if !errors.As(err, &storage) || storage.Need != 3<<50 || !strings.Contains(err.Error(), "3221225472 MiB") {
+	if !errors.As(err, &storage) || storage.Need != 3<<50+workersBytes || !strings.Contains(err.Error(), "3221225472 MiB") {
 		t.Errorf("got %v, want a refusal with the figure", err)
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 type metrics struct {
 	pending    *prometheus.GaugeVec
+	owned      prometheus.Gauge
 	dropped    prometheus.Counter
 	terminated *prometheus.CounterVec
 	retried    *prometheus.CounterVec
@@ -20,7 +22,9 @@ func newMetrics(r prometheus.Registerer) metrics {
 	auto := promauto.With(r)
 	m := metrics{
 		pending: auto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_bus_pending",
-			Help: "Messages not yet handled: not delivered, or delivered and not acknowledged."}, []string{"stream"}),
+			Help: "Messages not yet handled: not delivered, or delivered and not acknowledged. Of SIGNALS, all partitions together."}, []string{"stream"}),
+		owned: auto.NewGauge(prometheus.GaugeOpts{Name: "cortexops_bus_partitions_owned",
+			Help: "Partitions of SIGNALS that this process correlates."}),
 		dropped: auto.NewCounter(prometheus.CounterOpts{Name: "cortexops_events_dropped_total",
 			Help: "Signals that the stream dropped, being full, before they were handled."}),
 		terminated: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_bus_terminated_total",
@@ -31,10 +35,10 @@ func newMetrics(r prometheus.Registerer) metrics {
 		retried: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_bus_retried_total",
 			Help: "Messages handed back after their handler failed."}, []string{"stream"}),
 	}
-	for _, r := range readers { // a rate needs a zero before the first one
-		m.publish.WithLabelValues(r.stream)
-		m.terminated.WithLabelValues(r.stream)
-		m.retried.WithLabelValues(r.stream)
+	for _, stream := range []string{signals, actions, incidents} { // a rate needs a zero before the first one
+		m.publish.WithLabelValues(stream)
+		m.terminated.WithLabelValues(stream)
+		m.retried.WithLabelValues(stream)
 	}
 	return m
 }
@@ -44,13 +48,20 @@ func (b *Bus) watchPending(ctx context.Context) {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
-		for _, r := range readers {
-			c, err := b.js.Consumer(ctx, b.prefix+"-"+r.stream, r.durable)
-			if err != nil {
-				continue // none yet, or the server is away: the last figure stands
+		waiting := map[string]float64{}
+		var err error
+		for _, r := range readers() {
+			var c jetstream.Consumer
+			if c, err = b.js.Consumer(ctx, b.prefix+"-"+r.stream, r.durable); err != nil {
+				break // the server is away: the last figures stand
 			}
 			info := c.CachedInfo()
-			b.metrics.pending.WithLabelValues(r.stream).Set(float64(info.NumPending) + float64(info.NumAckPending))
+			waiting[r.label] += float64(info.NumPending) + float64(info.NumAckPending)
+		}
+		for stream, n := range waiting {
+			if err == nil {
+				b.metrics.pending.WithLabelValues(stream).Set(n)
+			}
 		}
 		select {
 		case <-ctx.Done():

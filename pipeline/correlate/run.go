@@ -19,7 +19,8 @@ const (
 	idle = 500 * time.Millisecond // without a batch for this long, there is no backlog
 )
 
-// Bus is where signals come from and incidents go to.
+// Bus is where the signals of one partition come from and its incidents go to. When the partition is lost, the context of
+// Run ends.
 type Bus interface {
 	LastIncidents(ctx context.Context) ([]incident.Incident, error)
 	ConsumeSignals(ctx context.Context, handle func(context.Context, []incident.Signal) error) error
@@ -28,7 +29,7 @@ type Bus interface {
 
 // RunOptions of Run.
 type RunOptions struct {
-	Metrics prometheus.Registerer
+	Metrics *Metrics
 	Log     *slog.Logger
 	Now     func() time.Time // nil is time.Now
 }
@@ -68,8 +69,13 @@ type driver struct {
 	batch    time.Time  // when the last batch came
 	failing  bool
 
-	log       *slog.Logger
-	now       func() time.Time
+	log *slog.Logger
+	now func() time.Time
+	*Metrics
+}
+
+// Metrics of all engines of a process together.
+type Metrics struct {
 	latency   prometheus.Histogram
 	incidents *prometheus.CounterVec
 	outcomes  *prometheus.CounterVec
@@ -82,8 +88,16 @@ func newDriver(e *Engine, bus Bus, o RunOptions) *driver {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	auto := promauto.With(o.Metrics)
-	return &driver{engine: e, bus: bus, log: o.Log, now: o.Now, batch: o.Now(),
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	return &driver{engine: e, bus: bus, log: o.Log, now: o.Now, batch: o.Now(), Metrics: o.Metrics}
+}
+
+// NewMetrics registers them.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	auto := promauto.With(r)
+	return &Metrics{
 		latency: auto.NewHistogram(prometheus.HistogramOpts{Name: "cortexops_correlation_latency_seconds",
 			Help:    "From the acceptance of an incident's first signal to the storing of the sealed incident.",
 			Buckets: []float64{.25, .5, 1, 1.5, 2, 3, 5, 8, 10, 10.5, 11, 12, 15, 20, 30, 60, 300}}),

@@ -109,7 +109,7 @@ func TestABacklogIsCutAsItWasAccepted(t *testing.T) {
 	b := newBus()
 	now := at(3600)
 	reg := prometheus.NewRegistry()
-	d := newDriver(engine(), b, RunOptions{Now: func() time.Time { return now }, Metrics: reg})
+	d := newDriver(engine(), b, RunOptions{Now: func() time.Time { return now }, Metrics: NewMetrics(reg)})
 	a := fire("Oom", "checkout-1", 0, 1)
 	if err := d.handle(t.Context(), []incident.Signal{a}); err != nil {
 		t.Fatal(err)

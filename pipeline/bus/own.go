@@ -1,0 +1,111 @@
+package bus
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const beat = time.Second // a worker says this often that it is there
+
+// Own shares the partitions among all the processes that call it, and calls run for each that is this one's until ctx ends.
+// The context of run ends when the partition is another's. A process that is gone is replaced in workersKept and a beat.
+//
+// A pinned consumer would not do: the server pins who gets a message, so a partition whose owner died with an incident
+// that only needs to be sealed would stay without one until its next signal.
+func (b *Bus) Own(ctx context.Context, run func(context.Context, *Partition) error) error {
+	id := strings.ToLower(rand.Text())[:16]
+	held := map[int]context.CancelFunc{}
+	ended := make(chan int, Partitions) // its number, when a run is over
+	end := func(number int) { held[number](); delete(held, number) }
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if members, err := b.present(ctx, id); err == nil { // else what is held is kept: if it is another's, the stream refuses us
+			for number := range Partitions {
+				mine := members[number%len(members)] == id
+				switch _, holds := held[number]; {
+				case mine && !holds:
+					own, lose := context.WithCancel(ctx)
+					held[number] = lose
+					go func() { b.hold(own, lose, number, id, run); ended <- number }()
+				case !mine && holds:
+					held[number]()
+				}
+			}
+		} else if ctx.Err() == nil {
+			b.log.WarnContext(ctx, "who works cannot be told, the partitions stay as they are", "error", err)
+		}
+		for next := false; !next; {
+			select {
+			case number := <-ended:
+				end(number) // if it is still ours, it is claimed anew at the next beat
+			case <-tick.C:
+				next = true
+			case <-ctx.Done():
+				next = true
+			}
+		}
+	}
+	for len(held) > 0 {
+		end(<-ended)
+	}
+	b.leave(id)
+	return nil
+}
+
+// hold claims the partition and runs until it is lost or ctx ends.
+func (b *Bus) hold(ctx context.Context, lose context.CancelFunc, number int, id string, run func(context.Context, *Partition) error) {
+	p, err := b.claim(ctx, number, id, lose)
+	if err != nil {
+		if ctx.Err() == nil {
+			b.log.WarnContext(ctx, "a partition cannot be taken over, trying again", "partition", number, "error", err)
+		}
+		return
+	}
+	b.metrics.owned.Inc()
+	defer b.metrics.owned.Dec()
+	b.log.InfoContext(ctx, "took over a partition", "partition", number)
+	if err := run(ctx, p); err != nil && ctx.Err() == nil {
+		b.log.ErrorContext(ctx, "a partition's work ended", "partition", number, "error", err)
+	}
+	b.log.InfoContext(ctx, "let go of a partition", "partition", number)
+}
+
+// present says that we are there, and returns who is, in order.
+func (b *Bus) present(ctx context.Context, id string) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	defer cancel()
+	prefix := b.prefix + ".workers."
+	if _, err := b.js.Publish(ctx, prefix+id, nil); err != nil {
+		return nil, fmt.Errorf("say that we work: %w", err)
+	}
+	s, err := b.js.Stream(ctx, b.prefix+"-"+workers)
+	if err != nil {
+		return nil, fmt.Errorf("ask who works: %w", err)
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(prefix+"*"))
+	if err != nil {
+		return nil, fmt.Errorf("ask who works: %w", err)
+	}
+	members := map[string]bool{id: true}
+	for subject := range info.State.Subjects {
+		members[strings.TrimPrefix(subject, prefix)] = true
+	}
+	return slices.Sorted(maps.Keys(members)), nil
+}
+
+// leave lets the others know at once. If it fails, they find out by our silence.
+func (b *Bus) leave(id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), beat)
+	defer cancel()
+	if s, err := b.js.Stream(ctx, b.prefix+"-"+workers); err == nil {
+		_ = s.Purge(ctx, jetstream.WithPurgeSubject(b.prefix+".workers."+id))
+	}
+}

@@ -1,0 +1,212 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// roster of which worker runs which partition.
+type roster struct {
+	mu   sync.Mutex
+	runs map[string]map[int]bool
+}
+
+func (r *roster) of(name string) func(context.Context, *Partition) error {
+	return func(ctx context.Context, p *Partition) error {
+		r.set(name, p.number, true)
+		<-ctx.Done()
+		r.set(name, p.number, false)
+		return nil
+	}
+}
+
+func (r *roster) set(name string, number int, runs bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.runs[name] == nil {
+		r.runs[name] = map[int]bool{}
+	}
+	r.runs[name][number] = runs
+}
+
+func (r *roster) count(name string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, runs := range r.runs[name] {
+		if runs {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *roster) until(t *testing.T, want map[string]int) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(time.Minute); ; {
+		as := true
+		for name, n := range want {
+			as = as && r.count(name) == n
+		}
+		if as {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("%v, want %v", r.runs, want)
+		case <-tick.C:
+		}
+	}
+}
+
+// another process on the same streams.
+func another(t *testing.T, b *Bus, limits Limits) (*Bus, *prometheus.Registry) {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	c, err := Connect(t.Context(), Options{URL: server(t), Prefix: b.prefix, Limits: limits, Metrics: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, reg
+}
+
+func TestWorkersShareThePartitions(t *testing.T) {
+	t.Parallel()
+	b, reg := open(t, small)
+	c, _ := another(t, b, small)
+	r := &roster{runs: map[string]map[int]bool{}}
+	background(t, func(ctx context.Context) error { return b.Own(ctx, r.of("first")) })
+	r.until(t, map[string]int{"first": Partitions})
+	if n := metric(t, reg, "cortexops_bus_partitions_owned"); n != Partitions {
+		t.Errorf("the gauge says %v", n)
+	}
+	leave := background(t, func(ctx context.Context) error { return c.Own(ctx, r.of("second")) })
+	r.until(t, map[string]int{"first": Partitions / 2, "second": Partitions / 2})
+	leave()
+	r.until(t, map[string]int{"first": Partitions, "second": 0})
+	d, _ := another(t, b, small)
+	background(t, func(ctx context.Context) error { return d.Own(ctx, r.of("third")) })
+	r.until(t, map[string]int{"first": Partitions / 2, "third": Partitions / 2})
+	d.nc.Close() // it dies without a word
+	r.until(t, map[string]int{"first": Partitions})
+}
+
+func TestAStaleOwnerStoresNothing(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	lost := make(chan struct{})
+	first, err := b.claim(t.Context(), 3, "first", sync.OnceFunc(func() { close(lost) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := incident.Incident{ID: "0123456789ab", State: incident.Provisional, Revision: 1}
+	if err := first.PublishIncident(t.Context(), i); err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := owned(t, b, 4) // of no concern to partition 3
+	second := owned(t, b, 3)
+	list, err := second.LastIncidents(t.Context())
+	if err != nil || len(list) != 1 || list[0].Revision != 1 {
+		t.Fatalf("the next owner found %v, %v", list, err)
+	}
+	i.Revision = 2
+	if err := first.PublishIncident(t.Context(), i); !errors.Is(err, ErrLost) {
+		t.Errorf("the stale owner got %v, want ErrLost", err)
+	}
+	next(t, lost)
+	if err := second.PublishIncident(t.Context(), i); err != nil {
+		t.Error(err)
+	}
+	i.ID = "ba9876543210"
+	if err := elsewhere.PublishIncident(t.Context(), i); err != nil {
+		t.Error(err)
+	}
+	got := make(chan incident.Incident, 10)
+	background(t, func(ctx context.Context) error {
+		return b.ConsumeIncidents(ctx, func(_ context.Context, i incident.Incident) error { got <- i; return nil })
+	})
+	for _, want := range []int{1, 2, 2} { // and no claim is taken for an incident
+		if i := next(t, got); i.Revision != want {
+			t.Errorf("revision %d, want %d", i.Revision, want)
+		}
+	}
+}
+
+func TestDroppedIsCountedOnceWhenOwnersChange(t *testing.T) {
+	t.Parallel()
+	limits := Limits{Signals: Partitions * 64 << 10, Actions: mib, Incidents: mib}
+	b, first := open(t, limits)
+	c, second := another(t, b, limits)
+	received := 0
+	take := func(p *Partition, until incident.Signal) {
+		got := make(chan []incident.Signal, 1000)
+		stop := background(t, func(ctx context.Context) error {
+			return p.ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error { got <- list; return nil })
+		})
+		defer stop()
+		for {
+			list := next(t, got)
+			if received += len(list); list[len(list)-1].ID == until.ID {
+				return
+			}
+		}
+	}
+	const each = 1000 // more than fit
+	for n, p := range []*Partition{owned(t, b, home), owned(t, c, home), owned(t, b, home)} {
+		if _, err := b.PublishSignals(t.Context(), some(n*each, (n+1)*each)); err != nil {
+			t.Fatal(err)
+		}
+		take(p, signal((n+1)*each-1))
+	}
+	dropped := metric(t, first, "cortexops_events_dropped_total") + metric(t, second, "cortexops_events_dropped_total")
+	if received == 3*each || received+int(dropped) != 3*each {
+		t.Errorf("%d came and %v were counted as dropped of %d", received, dropped, 3*each)
+	}
+}
+
+func TestANamespaceStaysInItsPartition(t *testing.T) {
+	t.Parallel()
+	used := map[int]bool{}
+	for n := range 200 {
+		ns := fmt.Sprintf("team-%d", n)
+		pod := incident.Resource{Cluster: "prod", Version: "v1", Kind: "Pod", Namespace: ns, Name: "checkout-1"}
+		owner := incident.Resource{Cluster: "prod", Group: "apps", Version: "v1", Kind: "Deployment", Namespace: ns, Name: "checkout"}
+		if partition(pod) != partition(owner) {
+			t.Errorf("%s and %s are apart", pod, owner)
+		}
+		used[partition(pod)] = true
+	}
+	if len(used) != Partitions {
+		t.Errorf("200 namespaces use the partitions %v only", used)
+	}
+}
+
+func TestStreamsWithoutPartitionsAreRefused(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	former := streams(b.prefix, small)[0]
+	former.Name, former.Subjects = b.prefix+"-"+signals, []string{b.prefix + ".former"}
+	if _, err := b.js.CreateStream(t.Context(), former); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.js.DeleteStream(context.Background(), former.Name); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err := Connect(t.Context(), Options{URL: server(t), Prefix: b.prefix, Limits: small})
+	var old *FormerError
+	if !errors.As(err, &old) || old.Stream != former.Name {
+		t.Errorf("got %v, want a refusal", err)
+	}
+}
