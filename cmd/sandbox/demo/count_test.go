@@ -132,6 +132,18 @@ func TestBrokenEvidenceIsNamed(t *testing.T) {
 	}
 }
 
+// Alertmanager tells again what still fires; JetStream knows it for two minutes only.
+func TestSignalToldAgainLaterIsNoMistake(t *testing.T) {
+	t.Parallel()
+	e := sound()
+	later := e.Signals[0]
+	later.AcceptedAt = later.AcceptedAt.Add(2 * time.Minute)
+	e.Signals = append(e.Signals, later)
+	if _, wrong := Check(e); len(wrong) > 0 {
+		t.Errorf("%s", strings.Join(wrong, "\n"))
+	}
+}
+
 func TestDroppedSignalsAreAccountedFor(t *testing.T) {
 	t.Parallel()
 	e := sound()

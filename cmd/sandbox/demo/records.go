@@ -28,6 +28,7 @@ type StoredSignal struct {
 	Status      string    `json:"status"`
 	Fingerprint string    `json:"fingerprint"`
 	StartsAt    time.Time `json:"startsAt"`
+	AcceptedAt  time.Time `json:"acceptedAt"`
 }
 
 // StoredIncident is a revision of an incident in JetStream.
