@@ -66,9 +66,11 @@ func (w *World) jetStream(ctx context.Context, e *Evidence) error {
 	streams := js.ListStreams(ctx)
 	for info := range streams.Info() {
 		switch name := info.Config.Name; {
-		case strings.HasSuffix(name, "-SIGNALS"):
-			e.Dropped = max(info.State.FirstSeq, 1) - 1
-			e.Signals, err = messages[StoredSignal](ctx, js, info)
+		case strings.Contains(name, "-SIGNALS-"): // one of its partitions
+			e.Dropped += max(info.State.FirstSeq, 1) - 1
+			var part []StoredSignal
+			part, err = messages[StoredSignal](ctx, js, info)
+			e.Signals = append(e.Signals, part...)
 		case strings.HasSuffix(name, "-INCIDENTS"):
 			var revisions []StoredIncident
 			revisions, err = messages[StoredIncident](ctx, js, info)
@@ -93,6 +95,9 @@ func messages[T any](ctx context.Context, js jetstream.JetStream, info *jetstrea
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read stream %s: %w", info.Config.Name, err)
+		}
+		if strings.HasSuffix(m.Subject, ".claim") { // of a partition's owner
+			continue
 		}
 		var v T
 		if err := json.Unmarshal(m.Data, &v); err != nil {

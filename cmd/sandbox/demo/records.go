@@ -8,7 +8,7 @@ import (
 // Evidence is what everybody but CortexOps keeps of a drill, and its ledger.
 type Evidence struct {
 	Sent      []string          // fingerprints of the signals that the drill was told were accepted
-	Dropped   uint64            // signals that SIGNALS let go, by its first sequence number
+	Dropped   uint64            // signals that SIGNALS let go, by the first sequence numbers of its partitions
 	Signals   []StoredSignal    // JetStream: all that SIGNALS holds
 	Incidents []StoredIncident  // JetStream: the last revision of each
 	Runs      []Run             // Temporal: every run of every remediation
