@@ -5,10 +5,10 @@
 //	acknowledged it does the webhook answer 2xx. A forge's webhook becomes an Action on the stream ACTIONS.
 //
 //	SIGNALS has partitions, by namespace, which the work processes share: bus gives each an owner, and the stream refuses
-//	an owner that was replaced. correlate reads a partition in order. topology says which workload owns the pod that the alert is about, and the
-//	signals of one owner become one Incident: provisional at first, sealed when its settle window has passed. Its
-//	ID is derived from the owner and the onset. Each revision goes to the stream INCIDENTS, and only then are the
-//	signals in it acknowledged.
+//	an owner that was replaced. correlate reads a partition in order. topology says which workload owns the pod that the
+//	alert is about, and the signals of one owner become one Incident: provisional at first, sealed when its settle window
+//	has passed. Its ID is derived from the owner and the onset. Each revision goes to the stream INCIDENTS, and only then
+//	are the signals in it acknowledged.
 //
 //	remediation starts one workflow remediation/<incident>/<attempt> for a sealed incident. From here on every step is
 //	an activity, and every push, pull request, merge and apply looks first and leaves an intent row and a done row in ledger:
