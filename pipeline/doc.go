@@ -33,7 +33,8 @@
 //	                  is still open.
 //
 // In every phase a missing permission (Unauthorized) is told and waited for: workflow_hold.go. keeper looks from outside at
-// what is running, and closes what somebody ended by hand. advise words the likely cause, by heuristics or a model.
+// what is running, and closes what somebody ended by hand. advise words the likely cause, by heuristics or a model, and
+// recalls how incidents like it ended.
 //
 // health answers /debug/healthz, /livez, /readyz and /metrics beside all of this. The nouns are in incident; who is
 // wired to whom is in cmd/cortexops/serve.go.
