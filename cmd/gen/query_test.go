@@ -38,6 +38,7 @@ var metrics = map[string][]string{
 	"cortexops_llm_requests_total":          {"result"},
 	"cortexops_llm_seconds":                 {"le"},
 	"cortexops_component_up":                {"component"},
+	"cortexops_memory_requests_total":       {"operation", "result"},
 }
 
 func TestQueriesNameWhatExists(t *testing.T) {

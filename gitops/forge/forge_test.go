@@ -158,13 +158,11 @@ func TestCommentsSince(t *testing.T) {
 	k, f := newFake(t)
 	k.add(wanted.Head, "")
 	k.permissions = map[string]string{"sam": "write"}
-	for _, c := range []object{
+	k.comments = append(k.comments, []object{
 		{"created_at": "2026-05-01T11:59:00Z", "user": object{"login": "sam"}, "body": "old, and edited since"},
 		{"created_at": "2026-05-01T12:00:00Z", "user": object{"login": "sam"}, "body": "now"},
 		{"created_at": "2026-05-01T12:01:00Z", "user": object{"login": "eve"}, "body": "a stranger"},
-	} {
-		k.comments = append(k.comments, c)
-	}
+	}...)
 	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	got, err := f.Comments(ctx, 1, at.Add(300*time.Millisecond)) // the forge's times have no fractions
 	want := []Said{{"sam", "now", at, true}, {"eve", "a stranger", at.Add(time.Minute), false}}

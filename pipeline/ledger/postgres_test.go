@@ -21,10 +21,10 @@ import (
 
 // server is one Postgres for all tests of this package, run by somebody who is not root, since it refuses root.
 type server struct {
-	dir, socket string
-	cmd         *exec.Cmd
-	missing     string // why there is none
-	err         error
+	dir     string
+	cmd     *exec.Cmd
+	missing string // why there is none
+	err     error
 }
 
 var postgres = sync.OnceValue(startPostgres)

@@ -136,10 +136,10 @@ func slackBlast(inc incident.Incident) string {
 	const most = 10
 	out := fmt.Sprintf("%d %s of %s", inc.Blast.Pods, plural(inc.Blast.Pods, "pod", "pods"), slackCode(inc.Root.String(), 200))
 	for i, s := range inc.Blast.Services {
-		switch {
-		case i == most:
+		switch i {
+		case most:
 			return out + fmt.Sprintf(" and %d more", len(inc.Blast.Services)-most)
-		case i == 0:
+		case 0:
 			out += " behind "
 		default:
 			out += ", "

@@ -256,7 +256,7 @@ func marked(t *testing.T, blocks []byte) (list []string) {
 }
 
 var (
-	ours  = regexp.MustCompile("<!date\\^[0-9]+\\^[^<>|]*\\|[^<>|]*>|<https?://[^<>| ]*\\|Pull request #7>")
+	ours  = regexp.MustCompile(`<!date\^[0-9]+\^[^<>|]*\|[^<>|]*>|<https?://[^<>| ]*\|Pull request #7>`)
 	spans = regexp.MustCompile("```[^`]*```|`[^`\n]*`")
 )
 
