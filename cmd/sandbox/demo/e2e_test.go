@@ -276,7 +276,7 @@ func gitLog(t *testing.T, h *house) {
 			}
 		case c.Trailer("Cortexops-Head") != "":
 			found["merge"] = true
-			if c.Trailer("Approved-by") != "sam" || len(c.Parents) != 2 || c.Parents[1] != c.Trailer("Cortexops-Head") {
+			if !strings.Contains(c.Body, "Approved-by: sam\n") || len(c.Parents) != 2 || c.Parents[1] != c.Trailer("Cortexops-Head") {
 				t.Errorf("merge %s does not say who approved which head:\n%s", c.SHA, c.Body)
 			}
 		}

@@ -22,6 +22,15 @@ func TestStatefulSetRestartsByItsAnnotation(t *testing.T) {
 	t.Parallel()
 	ns, ctx, app := newNamespace(t), t.Context(), map[string]string{"app": "db"}
 	pods := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: app}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "db:1"}}}}
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "pods"}, Spec: corev1.ResourceQuotaSpec{
+		Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("5")}}}
+	if _, err := admin.CoreV1().ResourceQuotas(ns).Create(ctx, quota, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the quota to count", func(ctx context.Context) bool { // what is made before that is counted at the next resync only
+		q, err := admin.CoreV1().ResourceQuotas(ns).Get(ctx, "pods", metav1.GetOptions{})
+		return err == nil && q.Status.Used != nil
+	})
 	two, most := int32(2), intstr.FromInt32(1)
 	db := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "db"}, Spec: appsv1.StatefulSetSpec{Replicas: &two, ServiceName: "db",
 		Selector: &metav1.LabelSelector{MatchLabels: app}, Template: pods}}
@@ -31,11 +40,6 @@ func TestStatefulSetRestartsByItsAnnotation(t *testing.T) {
 	budget := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Name: "db"}, Spec: policyv1.PodDisruptionBudgetSpec{
 		MaxUnavailable: &most, Selector: &metav1.LabelSelector{MatchLabels: app}}}
 	if _, err := admin.PolicyV1().PodDisruptionBudgets(ns).Create(ctx, budget, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "pods"}, Spec: corev1.ResourceQuotaSpec{
-		Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("5")}}}
-	if _, err := admin.CoreV1().ResourceQuotas(ns).Create(ctx, quota, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the pods, the budget and the quota", func(ctx context.Context) bool {
