@@ -46,6 +46,7 @@ func TestOperations(t *testing.T) {
 		{"a model that hangs is not waited for, and one that answers is named", modelInTrouble},
 		{"a denial ends it, before a pull request and after", denied},
 		{"a workflow terminated by hand leaves no open pull request", terminatedByHand},
+		{"a NATS that is full refuses, and loses nothing that was taken", natsFull},
 		{"partitions move between two processes", partitionsMove},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(t, h) }) {

@@ -20,7 +20,7 @@ import (
 const (
 	// What all streams together may keep. Limits, not reservations; but each
 	// stream's own limit counts in full, and every test brings its own streams.
-	maxMemory = 64 << 20
+	maxMemory = 512 << 20
 	maxStore  = 8 << 30
 
 	readyTimeout = 10 * time.Second
