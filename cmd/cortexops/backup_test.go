@@ -91,7 +91,9 @@ func TestRestoreTheLedger(t *testing.T) { // not parallel: it sets the environme
 			if err == nil || !strings.Contains(out, `the ledger lacks the row merge of "remediation/0123456789ab/1": commit `+merge) {
 				t.Errorf("reconcile says %v: %s", err, out)
 			}
-			row(t, at, "merge", incident.Done, map[string]string{"sha": merge}) // as the workflow does that finds it on the forge
+			row(t, at, "approval-merged", incident.Event, map[string]string{"state": "merged", "merge": merge}) // as the workflow does that finds it on the forge
+			must("ledger", "reconcile")
+			row(t, at, "merge", incident.Done, map[string]string{"sha": merge})
 			must("ledger", "reconcile")
 			git(t, work, "reset", "-q", "--hard", "HEAD~1")
 			if out, err := say("ledger", "reconcile"); err == nil || !strings.Contains(out, "git lacks the merge of") {

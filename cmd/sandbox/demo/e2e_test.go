@@ -28,6 +28,12 @@ type house struct {
 // start builds nothing: make does, and `sandbox test` checks it.
 func start(t *testing.T) *house {
 	t.Helper()
+	return startIn(t, t.TempDir())
+}
+
+// startIn starts it in a folder, as a stack that is saved there says.
+func startIn(t *testing.T, dir string) *house {
+	t.Helper()
 	bin, err := filepath.Abs("../../../bin")
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +43,7 @@ func start(t *testing.T) *house {
 			t.Skipf("not run: bin/%s is not built: run make test", name)
 		}
 	}
-	sup, err := supervisor.Start(t.Context(), supervisor.Options{Dir: t.TempDir(), Bin: bin, Executable: filepath.Join(bin, "sandbox"),
+	sup, err := supervisor.Start(t.Context(), supervisor.Options{Dir: dir, Bin: bin, Executable: filepath.Join(bin, "sandbox"),
 		Progress: func(s string) { t.Log(s) }})
 	if err != nil {
 		t.Fatal(err)

@@ -241,11 +241,23 @@ func (h *house) ends(t *testing.T, workflowID, phase, why string) {
 // product runs a command of the product and returns what it said.
 func (h *house) product(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), h.Stack.Product.Binary, append(args, "--config", h.Stack.Product.Config)...).CombinedOutput()
+	out, err := h.says(t, args...)
 	if err != nil {
 		t.Fatalf("cortexops %v: %v: %s", args, err, out)
 	}
-	return string(out)
+	return out
+}
+
+// says is what a command of the product said, and how it ended.
+func (h *house) says(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), h.Stack.Product.Binary, append(args, "--config", h.Stack.Product.Config)...)
+	cmd.Env = os.Environ()
+	for name, value := range h.Stack.Product.Env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 func missingPermission(t *testing.T, h *house) {

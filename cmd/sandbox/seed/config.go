@@ -95,6 +95,10 @@ func productConfig(s *stack.Stack) object {
 		address = u.Host
 	}
 	data := filepath.Dir(s.Product.Config)
+	ledger := object{"path": filepath.Join(data, "ledger.db")}
+	if s.Product.Env["CORTEXOPS_LEDGER_URL"] != "" { // a Postgres, which the configuration does not name
+		ledger = object{}
+	}
 	return object{
 		"cluster": "sandbox",
 		"server":  object{"address": address},
@@ -110,7 +114,7 @@ func productConfig(s *stack.Stack) object {
 		"overlays":   []string{"overlays/production", "overlays/staging"},
 		"delivery":   object{"direct": object{"fieldManager": "gitops"}},
 		"prometheus": object{"url": s.Prometheus.URL},
-		"ledger":     object{"path": filepath.Join(data, "ledger.db")},
+		"ledger":     ledger,
 		"playbooks":  object{"directory": playbooksDir(s)},
 		"slack":      object{"api": s.Slack.API, "channel": s.Slack.Channel, "users": s.Slack.Users},
 		"correlate":  object{"settle": "1s"},

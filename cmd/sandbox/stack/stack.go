@@ -45,6 +45,10 @@ type Temporal struct {
 	Namespace string `json:"namespace"`
 	UI        string `json:"ui"`   // http://127.0.0.1:PORT
 	Port      int    `json:"port"` // first of the TemporalPorts consecutive ones that its services take
+
+	// Postgres is the URL of a server with the empty databases temporal and temporal_visibility, which then hold its state;
+	// none: SQLite, in a file of its own.
+	Postgres string `json:"postgres,omitempty"`
 }
 
 // NATS is the JetStream server.

@@ -18,6 +18,8 @@ import (
 	"go.temporal.io/server/common/primitives"
 	"go.temporal.io/server/schema/sqlite"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/cortexops/cortexops/cmd/sandbox/stack"
 )
 
 const (
@@ -32,6 +34,22 @@ var attributes = []string{"CortexOpsPhase", "CortexOpsIncident", "CortexOpsTarge
 // services in the order of their ports: Port, Port+1, …; membership follows.
 var services = []primitives.ServiceName{
 	primitives.FrontendService, primitives.HistoryService, primitives.MatchingService, primitives.WorkerService,
+}
+
+// stores are where the state is, and what finds it by its search attributes.
+type stores struct{ main, visibility *config.SQL }
+
+// opened are the databases of the server, made where they are not.
+func opened(s *stack.Stack) (stores, error) {
+	if s.Temporal.Postgres != "" {
+		return onPostgres(s.Temporal.Postgres, s.Temporal.Namespace)
+	}
+	dir := s.Data("temporal")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return stores{}, fmt.Errorf("make temporal's data folder: %w", err)
+	}
+	db := database(dir)
+	return stores{db, db}, create(db, s.Temporal.Namespace)
 }
 
 func database(dir string) *config.SQL {
@@ -60,6 +78,20 @@ func create(db *config.SQL, namespace string) error {
 			return fmt.Errorf("clear temporal's unfinished database: %w", err)
 		}
 	}
+	if err := sqlite.SetupSchema(db); err != nil {
+		return fmt.Errorf("create temporal's database: %w", err)
+	}
+	if err := register(db, namespace); err != nil {
+		return err
+	}
+	if err := os.WriteFile(mark, nil, 0o600); err != nil {
+		return fmt.Errorf("create temporal's database: %w", err)
+	}
+	return nil
+}
+
+// register makes the namespace with its search attributes, unless it is there.
+func register(db *config.SQL, namespace string) error {
 	types := map[string]enumspb.IndexedValueType{}
 	for _, a := range attributes {
 		types[a] = enumspb.INDEXED_VALUE_TYPE_KEYWORD
@@ -69,25 +101,19 @@ func create(db *config.SQL, namespace string) error {
 		return fmt.Errorf("describe temporal's namespace: %w", err)
 	}
 	ns.Detail.Config.Retention = durationpb.New(retention)
-	if err := sqlite.SetupSchema(db); err != nil {
-		return fmt.Errorf("create temporal's database: %w", err)
-	}
 	if err := sqlite.CreateNamespaces(db, ns); err != nil {
 		return fmt.Errorf("create temporal's namespace: %w", err)
-	}
-	if err := os.WriteFile(mark, nil, 0o600); err != nil {
-		return fmt.Errorf("create temporal's database: %w", err)
 	}
 	return nil
 }
 
-func configuration(db *config.SQL, port int) *config.Config {
+func configuration(db stores, port int) *config.Config {
 	frontend := hostPort(port)
 	cfg := &config.Config{
 		Global: config.Global{Membership: config.Membership{MaxJoinDuration: 30 * time.Second, BroadcastAddress: loopback}},
 		Persistence: config.Persistence{
-			DefaultStore: "sqlite", VisibilityStore: "sqlite", NumHistoryShards: 1,
-			DataStores: map[string]config.DataStore{"sqlite": {SQL: db}},
+			DefaultStore: "default", VisibilityStore: "visibility", NumHistoryShards: 1,
+			DataStores: map[string]config.DataStore{"default": {SQL: db.main}, "visibility": {SQL: db.visibility}},
 		},
 		ClusterMetadata: &cluster.Config{
 			FailoverVersionIncrement: 10, MasterClusterName: cell, CurrentClusterName: cell,

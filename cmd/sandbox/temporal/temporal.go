@@ -1,5 +1,5 @@
-// Package temporal is the child that runs a Temporal server on a SQLite file
-// and its real web UI, in one process. State survives a restart of the child;
+// Package temporal is the child that runs a Temporal server on a SQLite file, or
+// on a Postgres where the stack names one, and its real web UI, in one process. State survives a restart of the child;
 // nothing is migrated: another server version wants an empty folder.
 package temporal
 
@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -41,12 +40,8 @@ func Run(ctx context.Context, s *stack.Stack, lg *slog.Logger) error {
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
 
-	dir := s.Data("temporal")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make temporal's data folder: %w", err)
-	}
-	db := database(dir)
-	if err := create(db, s.Temporal.Namespace); err != nil {
+	db, err := opened(s)
+	if err != nil {
 		return err
 	}
 	srv, err := server.NewServer(
