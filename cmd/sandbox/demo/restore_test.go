@@ -208,5 +208,7 @@ func postgres(t *testing.T, databases ...string) (at func(database string) strin
 			t.Fatal(err)
 		}
 	}
-	return func(database string) string { return fmt.Sprintf("postgres://sandbox@localhost/%s?host=%s", database, home) }
+	return func(database string) string {
+		return fmt.Sprintf("postgres://sandbox@localhost/%s?host=%s", database, home)
+	}
 }
