@@ -142,9 +142,24 @@ func (h *house) outside(t *testing.T) (o outside) {
 	return o
 }
 
-// onPostgres saves in dir the stack of a sandbox whose ledger and whose Temporal are on a Postgres, which it starts: as
-// somebody who is not root, since it refuses root.
+// onPostgres saves in dir the stack of a sandbox whose ledger and whose Temporal are on a Postgres, which it starts.
 func onPostgres(t *testing.T, dir string) {
+	t.Helper()
+	at := postgres(t, "temporal", "temporal_visibility", "cortexops")
+	s, err := stack.Choose(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Temporal.Postgres = at("")
+	s.Product.Env["CORTEXOPS_LEDGER_URL"] = at("cortexops")
+	s.Product.Env["CORTEXOPS_TEMPORAL_DB_URLS"] = at("temporal") + " " + at("temporal_visibility")
+	if err := s.Save(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// postgres starts a server with empty databases, as somebody who is not root, since it refuses root; at is the URL of each.
+func postgres(t *testing.T, databases ...string) (at func(database string) string) {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if len(found) == 0 {
@@ -182,10 +197,7 @@ func onPostgres(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Process.Signal(syscall.SIGQUIT); _ = server.Wait() })
-	at := func(database string) string {
-		return fmt.Sprintf("postgres://sandbox@localhost/%s?host=%s", database, home)
-	}
-	for _, database := range []string{"temporal", "temporal_visibility", "cortexops"} {
+	for _, database := range databases {
 		if err := wait(t.Context(), "Postgres to make "+database, 20*time.Second, func(ctx context.Context) (bool, error) {
 			out, err := command(ctx, "createdb", "-h", home, "-U", "sandbox", database).CombinedOutput()
 			if err != nil {
@@ -196,14 +208,7 @@ func onPostgres(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
-	s, err := stack.Choose(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Temporal.Postgres = at("")
-	s.Product.Env["CORTEXOPS_LEDGER_URL"] = at("cortexops")
-	s.Product.Env["CORTEXOPS_TEMPORAL_DB_URLS"] = at("temporal") + " " + at("temporal_visibility")
-	if err := s.Save(); err != nil {
-		t.Fatal(err)
+	return func(database string) string {
+		return fmt.Sprintf("postgres://sandbox@localhost/%s?host=%s", database, home)
 	}
 }
