@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -80,8 +80,8 @@ func eachPlace(cmd *cobra.Command, f func(ctx context.Context, p place) error) e
 		return err
 	}
 	var all []place
-	for _, url := range append(strings.Fields(os.Getenv("CORTEXOPS_TEMPORAL_DB_URLS")), at) {
-		p, err := database(url)
+	for _, each := range append(strings.Fields(os.Getenv("CORTEXOPS_TEMPORAL_DB_URLS")), at) {
+		p, err := database(each)
 		if err != nil {
 			return err
 		}
@@ -113,9 +113,15 @@ func database(at string) (place, error) {
 		return file("ledger", strings.TrimPrefix(at, "sqlite:")), nil
 	}
 	c, err := pgconn.ParseConfig(at)
-	if err != nil { // it quotes the address, which may hold a password
+	address, wrong := url.Parse(at)
+	if err != nil || wrong != nil { // it quotes the address, which may hold a password
 		return place{}, errors.New("one of CORTEXOPS_LEDGER_URL and CORTEXOPS_TEMPORAL_DB_URLS does not look like postgres://USER:PASSWORD@HOST:PORT/DATABASE")
 	}
+	// All but the password, so that what it says of TLS holds for the programs too.
+	address.User = url.User(c.User)
+	query := address.Query()
+	query.Del("password")
+	address.RawQuery = query.Encode()
 	run := func(ctx context.Context, program string, args ...string) error {
 		path := program
 		if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + program); len(found) > 0 { // Debian's newest
@@ -123,7 +129,7 @@ func database(at string) (place, error) {
 		}
 		cmd := exec.CommandContext(ctx, path, args...)
 		// In the environment, where ps does not show them.
-		cmd.Env = append(os.Environ(), "PGHOST="+c.Host, "PGPORT="+strconv.Itoa(int(c.Port)), "PGUSER="+c.User, "PGPASSWORD="+c.Password)
+		cmd.Env = append(os.Environ(), "PGPASSWORD="+c.Password)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w: %s", program, err, strings.TrimSpace(string(out)))
 		}
@@ -131,10 +137,10 @@ func database(at string) (place, error) {
 	}
 	return place{name: c.Database, ending: ".dump",
 		save: func(ctx context.Context, to string) error {
-			return run(ctx, "pg_dump", "--format=custom", "--no-password", "--file="+to, c.Database)
+			return run(ctx, "pg_dump", "--format=custom", "--no-password", "--file="+to, "--dbname="+address.String())
 		},
 		load: func(ctx context.Context, from string) error {
-			return run(ctx, "pg_restore", "--clean", "--if-exists", "--no-owner", "--exit-on-error", "--single-transaction", "--no-password", "--dbname="+c.Database, from)
+			return run(ctx, "pg_restore", "--clean", "--if-exists", "--no-owner", "--exit-on-error", "--single-transaction", "--no-password", "--dbname="+address.String(), from)
 		}}, nil
 }
 

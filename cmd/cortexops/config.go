@@ -222,7 +222,7 @@ func (c *Config) memoryFile() string {
 
 // readSecrets is apart from loadConfig: migrate and ledger need none.
 func (c *Config) readSecrets(getenv func(string) string, r roles) error {
-	required := map[string]*string{}
+	required, optional := map[string]*string{}, map[string]*string{}
 	if r.serve {
 		required["CORTEXOPS_ALERTMANAGER_TOKEN"] = &c.secrets.alertmanagerToken
 		required["CORTEXOPS_FLUX_HMAC_KEY"] = &c.secrets.fluxKey
@@ -238,10 +238,16 @@ func (c *Config) readSecrets(getenv func(string) string, r roles) error {
 		if c.Slack.Channel != "" {
 			required["CORTEXOPS_SLACK_TOKEN"] = &c.secrets.slackToken
 		}
-		c.secrets.llmKey, _ = secret(getenv, "CORTEXOPS_LLM_KEY")
-		c.secrets.qdrantKey, _ = secret(getenv, "CORTEXOPS_QDRANT_API_KEY")
+		optional["CORTEXOPS_LLM_KEY"], optional["CORTEXOPS_QDRANT_API_KEY"] = &c.secrets.llmKey, &c.secrets.qdrantKey
 	}
 	var missing []error
+	for _, name := range slices.Sorted(maps.Keys(optional)) {
+		value, err := secret(getenv, name)
+		if err != nil {
+			missing = append(missing, err)
+		}
+		*optional[name] = value
+	}
 	for _, name := range slices.Sorted(maps.Keys(required)) {
 		value, err := secret(getenv, name)
 		if err == nil && value == "" {

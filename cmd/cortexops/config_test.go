@@ -100,6 +100,10 @@ func TestTheForgesTokenIsReadAnewFromItsFile(t *testing.T) {
 	if got := c.secrets.forgeToken(); got != "one" {
 		t.Errorf("without its file the token is %q", got)
 	}
+	environment["CORTEXOPS_LLM_KEY_FILE"] = file
+	if err := c.readSecrets(getenv, roles{work: true}); err == nil || !strings.Contains(err.Error(), "CORTEXOPS_LLM_KEY_FILE") {
+		t.Errorf("a key's file that is not there: %v", err)
+	}
 	environment["CORTEXOPS_FORGE_TOKEN"] = "three"
 	if err := c.readSecrets(getenv, roles{work: true}); err == nil || !strings.Contains(err.Error(), "both set") {
 		t.Errorf("named twice: %v", err)

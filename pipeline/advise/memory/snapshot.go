@@ -76,7 +76,10 @@ func (s *Snapshots) call(ctx context.Context, method, path, kind string, body io
 	if kind != "" {
 		req.Header.Set("Content-Type", kind)
 	}
-	res, err := http.DefaultClient.Do(req)
+	client := http.Client{CheckRedirect: func(req *http.Request, _ []*http.Request) error { // the key goes with every request
+		return fmt.Errorf("Qdrant redirects to %s, where our key must not go: set its real address", req.URL.Host)
+	}}
+	res, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("ask Qdrant: %w", err)
 	}
