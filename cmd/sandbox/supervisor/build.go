@@ -108,25 +108,29 @@ func (t target) download(ctx context.Context) (dir string, err error) {
 func goCommand(ctx context.Context, dir, bin string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOBIN="+bin, "GOFLAGS="+Flags())
+	cmd.Env = append(GoEnv(), "GOWORK=off", "GOBIN="+bin)
 	cmd.WaitDelay = time.Second
 	return cmd
 }
 
-// Flags are GOFLAGS of whatever the sandbox builds and tests: the environment's, and where make did not set them there,
-// those of our own build.
-func Flags() string {
+// GoEnv is the environment in which the sandbox builds and tests: ours and, where make did not set them there, the flags
+// of our own build.
+func GoEnv() []string {
+	env := os.Environ()
 	flags := os.Getenv("GOFLAGS")
 	info, ok := debug.ReadBuildInfo()
 	if !ok || strings.Contains(flags, "-gcflags") {
-		return flags
+		return env
 	}
 	for _, s := range info.Settings {
-		if s.Key == "-gcflags" || s.Key == "-ldflags" {
+		switch s.Key {
+		case "-gcflags", "-ldflags":
 			flags += fmt.Sprintf(" '%s=%s'", s.Key, s.Value)
+		case "CGO_ENABLED":
+			env = append(env, "CGO_ENABLED="+s.Value)
 		}
 	}
-	return strings.TrimSpace(flags)
+	return append(env, "GOFLAGS="+strings.TrimSpace(flags))
 }
 
 func run(cmd *exec.Cmd) ([]byte, error) {

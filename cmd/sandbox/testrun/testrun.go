@@ -99,7 +99,7 @@ func (t *tally) run(ctx context.Context, dir string, env []string) error {
 		return nil
 	}
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-count=1", "-timeout=30m"}, chosen...)...)
-	cmd.Dir, cmd.Stderr, cmd.Env = dir, t.out, append(os.Environ(), append(env, "GOFLAGS="+supervisor.Flags())...)
+	cmd.Dir, cmd.Stderr, cmd.Env = dir, t.out, append(supervisor.GoEnv(), env...)
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
