@@ -12,7 +12,7 @@ total=$(go list -deps . 2>../../bin/build.log | wc -l)
 { go build -v -o ../../bin/sandbox . 2>&1 && echo "exit 0" || echo "exit $?"; } | awk -v total="$total" '
 	/^exit [0-9]+$/ { status = $2; next }
 	/^[a-z0-9][A-Za-z0-9_.\/-]*$/ {
-		if (n++ == 0) print "building the sandbox: a Kubernetes API server, Temporal and NATS are compiled once; about 15 minutes on 2 cores, seconds after that"
+		if (n++ == 0) print "building the sandbox: a Kubernetes API server, Temporal and NATS are compiled once; about 12 minutes on 2 cores, seconds after that"
 		if (n % 25 == 0) { printf "\r  %d packages compiled, of at most %d", n, total; fflush() }
 		next
 	}

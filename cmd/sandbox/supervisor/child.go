@@ -40,7 +40,7 @@ func (e *PortTaken) Error() string {
 }
 
 const (
-	readyTimeout = time.Minute
+	readyTimeout = 3 * time.Minute
 	stopTimeout  = 3 * time.Second // then SIGKILL
 	probeEvery   = 100 * time.Millisecond
 	probeTimeout = 3 * time.Second
