@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -22,7 +23,8 @@ import (
 // maxQuote bounds what is quoted of a label or annotation, in runes.
 const maxQuote = 160
 
-// causes pairs what alert names contain, in lower case, with what they are mostly about. The first that fits is taken.
+// causes pairs what the words of alert names begin with, in lower case, with what they are mostly about. The first that
+// fits is taken.
 var causes = []struct {
 	words []string
 	cause string
@@ -31,6 +33,7 @@ var causes = []struct {
 	{[]string{"imagepull", "errimage"}, "cannot fetch its image"},
 	{[]string{"crashloop", "restart"}, "ends soon after each start"},
 	{[]string{"throttl"}, "needs more CPU than its limit allows"},
+	{[]string{"connections"}, "has hardly a connection left"},
 	{[]string{"errorratio", "errorrate", "error", "5xx"}, "answers requests with errors"},
 	{[]string{"latency", "slow", "duration"}, "answers slowly"},
 	{[]string{"replicasmismatch", "notready", "unavailable", "rollout"}, "does not become ready"},
@@ -51,7 +54,7 @@ func cause(i incident.Incident) string {
 	for _, known := range causes {
 		for _, name := range alerts {
 			for _, word := range known.words {
-				if strings.Contains(strings.ToLower(name), word) {
+				if speaksOf(name, word) {
 					return fmt.Sprintf("%s %s: %s says so.", who, known.cause, quote(name))
 				}
 			}
@@ -61,6 +64,22 @@ func cause(i incident.Incident) string {
 		return fmt.Sprintf("Nothing is known yet of %s.", who)
 	}
 	return fmt.Sprintf("%s is not well: %s says so, which no heuristic knows.", who, quote(alerts[0]))
+}
+
+// speaksOf reports whether one of the words of name begins with word, which is in lower case and may be several: the words of
+// TooManyConnections are too, many and connections.
+func speaksOf(name, word string) bool {
+	before := ' '
+	for i, r := range name {
+		_, size := utf8.DecodeRuneInString(name[i:])
+		next, _ := utf8.DecodeRuneInString(name[i+size:])
+		begins := !unicode.IsLetter(before) || unicode.IsUpper(r) && (unicode.IsLower(before) || unicode.IsLower(next)) || unicode.IsDigit(r)
+		if begins && strings.HasPrefix(strings.ToLower(name[i:]), word) {
+			return true
+		}
+		before = r
+	}
+	return false
 }
 
 func evidence(i incident.Incident) []string {
@@ -113,7 +132,7 @@ func alert(i incident.Incident, name string) string {
 		text += ", first at " + clock(first)
 	}
 	if summary != "" {
-		text += fmt.Sprintf(": “%s”", summary)
+		return text + fmt.Sprintf(": “%s”", strings.TrimSuffix(summary, ".")) + "."
 	}
 	return text + "."
 }

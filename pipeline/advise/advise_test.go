@@ -50,11 +50,15 @@ func TestCause(t *testing.T) {
 	t.Parallel()
 	root := incident.Resource{Kind: "Deployment", Namespace: "shop", Name: "cart"}
 	for alert, want := range map[string]string{
-		"HttpErrorRatioHigh":       "Deployment shop/cart answers requests with errors: HttpErrorRatioHigh says so.",
-		"KubePodCrashLooping":      "Deployment shop/cart ends soon after each start: KubePodCrashLooping says so.",
-		"KubeContainerImagePulls":  "Deployment shop/cart cannot fetch its image: KubeContainerImagePulls says so.",
-		"RequestLatencyHigh":       "Deployment shop/cart answers slowly: RequestLatencyHigh says so.",
-		"BasketsAreFullOfElephant": "Deployment shop/cart is not well: BasketsAreFullOfElephant says so, which no heuristic knows.",
+		"HttpErrorRatioHigh":           "Deployment shop/cart answers requests with errors: HttpErrorRatioHigh says so.",
+		"KubePodCrashLooping":          "Deployment shop/cart ends soon after each start: KubePodCrashLooping says so.",
+		"KubeContainerImagePulls":      "Deployment shop/cart cannot fetch its image: KubeContainerImagePulls says so.",
+		"PostgresqlTooManyConnections": "Deployment shop/cart has hardly a connection left: PostgresqlTooManyConnections says so.",
+		"container_oom_events":         "Deployment shop/cart needs more memory than its limit allows: container_oom_events says so.",
+		"HTTP5xxHigh":                  "Deployment shop/cart answers requests with errors: HTTP5xxHigh says so.",
+		"CPUThrottlingHigh":            "Deployment shop/cart needs more CPU than its limit allows: CPUThrottlingHigh says so.",
+		"RequestLatencyHigh":           "Deployment shop/cart answers slowly: RequestLatencyHigh says so.",
+		"BasketsAreFullOfElephant":     "Deployment shop/cart is not well: BasketsAreFullOfElephant says so, which no heuristic knows.",
 	} {
 		if got := Heuristics(incident.Incident{Root: root, Signals: []incident.Signal{{Name: alert}}}).Cause; got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
