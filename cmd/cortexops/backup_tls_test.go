@@ -19,8 +19,13 @@ import (
 )
 
 // identity is a certificate for 127.0.0.1 that vouches for itself, and its key, which only Postgres may read.
-func identity(t *testing.T, dir string) (certificate, key string) {
+func identity(t *testing.T) (certificate, key string) {
 	t.Helper()
+	dir, err := os.MkdirTemp("", "tls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +48,7 @@ func identity(t *testing.T, dir string) (certificate, key string) {
 	}
 	if nobody, err := user.Lookup("nobody"); os.Getuid() == 0 && err == nil { // as whom Postgres runs then
 		uid, _ := strconv.Atoi(nobody.Uid)
-		for _, path := range []string{certificate, key} {
+		for _, path := range []string{dir, certificate, key} {
 			if err := os.Chown(path, uid, -1); err != nil {
 				t.Fatal(err)
 			}
@@ -54,8 +59,8 @@ func identity(t *testing.T, dir string) (certificate, key string) {
 
 // TestTheProgramsHeedTLS dumps and restores over TCP. Without the URL's settings they would take any certificate.
 func TestTheProgramsHeedTLS(t *testing.T) { // not parallel: it sets the environment
-	certificate, key := identity(t, t.TempDir())
-	another, _ := identity(t, t.TempDir())
+	certificate, key := identity(t)
+	another, _ := identity(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
