@@ -41,8 +41,9 @@ check: ## Formatting, vet and the linters, the dependency rule among them
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'not formatted: run make fmt'; exit 1; }
 	go vet ./...
 	cd cmd/sandbox && go vet ./...
-	GOFLAGS="$(YOURS)" go run -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@v0.316.0 check rules manifests/prometheus/rules.yaml
-	GOFLAGS="$(YOURS)" go run -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@v0.316.0 test rules manifests/prometheus/rules_test.yaml
+	GOBIN="$(CURDIR)/bin" go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@v0.316.0
+	bin/promtool check rules manifests/prometheus/rules.yaml
+	bin/promtool test rules manifests/prometheus/rules_test.yaml
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run ./...
 
 bench: ## Run the benchmarks (BENCH=regexp picks some)

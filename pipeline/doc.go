@@ -22,7 +22,7 @@
 //	                  gitops/forge opens the pull request, notify tells Slack.
 //	APPROVAL_PENDING  an Action only says that something happened; the forge is read, and approval judges: reviews
 //	                  of exactly this head, a person's merge, a close, and clicks on Slack, which nobody but we
-//	                  keeps. Nobody in time: EXPIRED.
+//	                  keeps. Nobody in time: EXPIRED. A person's /cortexops retry begins the next attempt.
 //	MERGING           gate apply, then the merge with sha = the approved head.
 //	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then
 //	                  dry-run and server-side apply of those objects, and the wait for their rollout.

@@ -71,11 +71,7 @@ type place struct {
 // eachPlace goes on where one fails. Temporal comes before the ledger: one that knows more than the workflows is what a crash
 // leaves too, and they find their way from there.
 func eachPlace(cmd *cobra.Command, f func(ctx context.Context, p place) error) error {
-	c, err := loaded(cmd)
-	if err != nil {
-		return err
-	}
-	at, err := c.ledger(os.Getenv)
+	c, at, err := loadedLedger(cmd)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -36,24 +37,10 @@ func TestRestoreTheLedger(t *testing.T) { // not parallel: it sets the environme
 			work, backups := t.TempDir(), filepath.Join(t.TempDir(), "backups")
 			git(t, work, "init", "-q", "-b", "main")
 			git(t, work, "commit", "-q", "--allow-empty", "-m", "the team's own")
-			config := filepath.Join(t.TempDir(), "cortexops.yaml")
-			text := fmt.Sprintf("cluster: c\nserver: {address: \":0\"}\nkubernetes: {namespaces: [shop]}\nforge: {owner: o, repo: r, user: bot}\ngit: {url: %q, directory: %q}\n"+
-				"overlays: [o]\ndelivery: {direct: {fieldManager: gitops}}\nprometheus: {url: http://127.0.0.1:1}\nledger: {path: %q}\n", "file://"+work, filepath.Join(t.TempDir(), "mirror"), path)
-			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			say := func(args ...string) (string, error) {
-				var out bytes.Buffer
-				err := run(t.Context(), append(args, "--config", config), &out, &out)
-				return out.String(), err
-			}
+			config := configured(t, "file://"+work, path)
 			must := func(args ...string) string {
 				t.Helper()
-				out, err := say(args...)
-				if err != nil {
-					t.Fatalf("%v: %v\n%s", args, err, out)
-				}
-				return out
+				return say(t, config, args...)
 			}
 			c, err := loadConfig(config)
 			if err != nil {
@@ -74,7 +61,7 @@ func TestRestoreTheLedger(t *testing.T) { // not parallel: it sets the environme
 			}
 
 			if path != "" {
-				if out, err := say("restore", backups); err == nil || !strings.Contains(err.Error(), "move it away first") {
+				if out, err := says(t, config, "restore", backups); err == nil || !strings.Contains(err.Error(), "move it away first") {
 					t.Errorf("a restore over a ledger: %v %s", err, out)
 				}
 				away(t, path)
@@ -87,7 +74,7 @@ func TestRestoreTheLedger(t *testing.T) { // not parallel: it sets the environme
 			if after := must("ledger", "verify"); after != before {
 				t.Errorf("verify says %s before the backup, %s after the restore", before, after)
 			}
-			out, err := say("ledger", "reconcile")
+			out, err := says(t, config, "ledger", "reconcile")
 			if err == nil || !strings.Contains(out, `the ledger lacks the row merge of "remediation/0123456789ab/1": commit `+merge) {
 				t.Errorf("reconcile says %v: %s", err, out)
 			}
@@ -96,11 +83,41 @@ func TestRestoreTheLedger(t *testing.T) { // not parallel: it sets the environme
 			row(t, at, "merge", incident.Done, map[string]string{"sha": merge})
 			must("ledger", "reconcile")
 			git(t, work, "reset", "-q", "--hard", "HEAD~1")
-			if out, err := say("ledger", "reconcile"); err == nil || !strings.Contains(out, "git lacks the merge of") {
+			if out, err := says(t, config, "ledger", "reconcile"); err == nil || !strings.Contains(out, "git lacks the merge of") {
 				t.Errorf("reconcile says %v: %s", err, out)
 			}
 		})
 	}
+}
+
+// configured writes a configuration of a repository and of a ledger in the file at path, or none.
+func configured(t *testing.T, repository, path string) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "cortexops.yaml")
+	text := fmt.Sprintf("cluster: c\nserver: {address: \":0\"}\nkubernetes: {namespaces: [shop]}\nforge: {owner: o, repo: r, user: bot}\ngit: {url: %q, directory: %q}\n"+
+		"overlays: [o]\ndelivery: {direct: {fieldManager: gitops}}\nprometheus: {url: http://127.0.0.1:1}\nledger: {path: %q}\n", cmp.Or(repository, "none"), filepath.Join(t.TempDir(), "mirror"), path)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// says is what a command printed, and how it ended.
+func says(t *testing.T, config string, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := run(t.Context(), append(args, "--config", config), &out, &out)
+	return out.String(), err
+}
+
+// say a command that must not fail.
+func say(t *testing.T, config string, args ...string) string {
+	t.Helper()
+	out, err := says(t, config, args...)
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	return out
 }
 
 // remember one case in the file.
@@ -168,8 +185,8 @@ func away(t *testing.T, path string) {
 	}
 }
 
-// postgresURL of a server of the test's own, run by somebody who is not root, since it refuses root.
-func postgresURL(t *testing.T) string {
+// postgresURL of a server of the test's own with these settings, run by somebody who is not root, since it refuses root.
+func postgresURL(t *testing.T, settings ...string) string {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if len(found) == 0 {
@@ -202,7 +219,7 @@ func postgresURL(t *testing.T) string {
 	if out, err := start(t.Context(), "initdb", "-D", dir+"/data", "-U", "ledger", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C").CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v: %s", err, out)
 	}
-	server := start(context.Background(), "postgres", "-D", dir+"/data", "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off")
+	server := start(context.Background(), "postgres", append([]string{"-D", dir + "/data", "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off"}, settings...)...)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}

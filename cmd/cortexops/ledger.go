@@ -58,12 +58,17 @@ func ledgerCommand() *cobra.Command {
 	return cmd
 }
 
-func withLedger(cmd *cobra.Command, f func(*ledger.Ledger) error) error {
-	c, err := loaded(cmd)
-	if err != nil {
-		return err
+// loadedLedger is the configuration, and where it has the ledger.
+func loadedLedger(cmd *cobra.Command) (c Config, at string, err error) {
+	if c, err = loaded(cmd); err != nil {
+		return c, "", err
 	}
-	at, err := c.ledger(os.Getenv)
+	at, err = c.ledger(os.Getenv)
+	return c, at, err
+}
+
+func withLedger(cmd *cobra.Command, f func(*ledger.Ledger) error) error {
+	_, at, err := loadedLedger(cmd)
 	if err != nil {
 		return err
 	}

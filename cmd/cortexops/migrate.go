@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -13,11 +12,7 @@ func migrateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "migrate", Short: "Bring the ledger's schema up to date; nothing else does", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loaded(cmd)
-			if err != nil {
-				return err
-			}
-			at, err := c.ledger(os.Getenv)
+			_, at, err := loadedLedger(cmd)
 			if err != nil {
 				return err
 			}

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -16,7 +14,7 @@ import (
 func retryCommand() *cobra.Command {
 	var attempt int
 	cmd := &cobra.Command{
-		Use: "retry INCIDENT", Short: "Let a remediation that waits for a permission try again", Args: cobra.ExactArgs(1),
+		Use: "retry INCIDENT", Short: "Let a remediation that waits for a permission try again, or try anew what has ended without success", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loaded(cmd)
 			if err != nil {
@@ -31,13 +29,13 @@ func retryCommand() *cobra.Command {
 				return fmt.Errorf("dial Temporal at %s: %w", c.Temporal.Address, err)
 			}
 			defer temporal.Close()
-			err = temporal.SignalWorkflow(cmd.Context(), key.Workflow(), "", remediation.RetrySignal, os.Getenv("USER"))
-			var gone *serviceerror.NotFound
-			if errors.As(err, &gone) {
-				return fmt.Errorf("%s is not running: it has ended, or never began", key.Workflow())
-			}
+			told, err := remediation.Retry(cmd.Context(), temporal, c.Temporal.TaskQueue, key, os.Getenv("USER"))
 			if err != nil {
-				return fmt.Errorf("signal %s: %w", key.Workflow(), err)
+				return err
+			}
+			if told != key {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s has ended, and is followed by %s\n", key.Workflow(), told.Workflow())
+				return nil
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s was told to try again\n", key.Workflow())
 			return nil

@@ -43,6 +43,14 @@ type Key struct {
 // Workflow is the Temporal workflow ID.
 func (k Key) Workflow() string { return fmt.Sprintf("remediation/%s/%d", k.Incident, k.Attempt) }
 
+// Retry is the command by which a person has it tried again.
+func (k Key) Retry() string {
+	if k.Attempt > 1 {
+		return fmt.Sprintf("cortexops retry %s --attempt %d", k.Incident, k.Attempt)
+	}
+	return "cortexops retry " + k.Incident
+}
+
 // Branch carries the change.
 func (k Key) Branch() string { return fmt.Sprintf("cortexops/%s-%d", k.Incident, k.Attempt) }
 

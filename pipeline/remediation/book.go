@@ -96,7 +96,8 @@ func get[T any](ctx context.Context, b Book, digest string) (v T, err error) {
 
 // denied are the details of an Unauthorized.
 type denied struct {
-	Unknown bool `json:"unknown"` // we are not known at all (401); else we are, and may not (403)
+	Unknown bool   `json:"unknown"`        // we are not known at all (401); else we are, and may not (403)
+	Rule    string `json:"rule,omitempty"` // that our Role lacks, in YAML
 }
 
 // classify makes an error that no retry mends non-retryable, with a type that people can search for in Temporal.
@@ -121,7 +122,9 @@ func classify(err error) error {
 	case errors.As(err, &unauthorized), errors.As(err, &forgeDenied) && forgeDenied.Status == http.StatusUnauthorized,
 		errors.As(err, &gitDenied) && gitDenied.Unknown:
 		return temporal.NewNonRetryableApplicationError(err.Error(), typeUnauthorized, nil, denied{Unknown: true})
-	case errors.As(err, &forbidden), errors.As(err, &forgeDenied), errors.As(err, &gitDenied):
+	case errors.As(err, &forbidden):
+		return temporal.NewNonRetryableApplicationError(err.Error(), typeUnauthorized, nil, denied{Rule: forbidden.Rule})
+	case errors.As(err, &forgeDenied), errors.As(err, &gitDenied):
 		return temporal.NewNonRetryableApplicationError(err.Error(), typeUnauthorized, nil, denied{})
 	case errors.As(err, &conflict):
 		kind = "Conflict"

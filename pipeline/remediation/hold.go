@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -40,13 +41,14 @@ type HoldInput struct {
 	Change   incident.Change `json:"change"`
 	Activity string          `json:"activity"`
 	Why      string          `json:"why"`
-	N        int             `json:"n"` // how often this remediation was held, from 1
+	Rule     string          `json:"rule,omitempty"` // that our Role lacks, in YAML
+	N        int             `json:"n"`              // how often this remediation was held, from 1
 }
 
 // Hold says what is missing wherever people look: the log, the ledger, the chat, and the pull request where there is one. The
 // forge or the chat may be what we may not use: that it cannot be told there is logged only.
 func (a *Asker) Hold(ctx context.Context, in HoldInput) error {
-	slog.ErrorContext(ctx, "Unauthorized: waiting for a permission, then say: cortexops retry "+in.Key.Incident, "workflow", in.Key.Workflow(),
+	slog.ErrorContext(ctx, "Unauthorized: waiting for a permission, then say: "+in.Key.Retry(), "workflow", in.Key.Workflow(),
 		"phase", in.Phase, "activity", in.Activity, "why", in.Why)
 	err := note(ctx, a.Book, in.Key, in.Phase, fmt.Sprintf("held-%d", in.N), incident.Event, actor, map[string]string{"activity": in.Activity, "why": in.Why})
 	if err != nil {
@@ -61,7 +63,8 @@ func (a *Asker) Hold(ctx context.Context, in HoldInput) error {
 	}
 	err = a.Forge.Comment(ctx, in.Change.Number, "held", a.Writer.Held(in.Key, in.Phase, in.Why))
 	if err == nil {
-		err = a.Forge.Status(ctx, in.Change.HeadSHA, checkVerify, "failure", "waits for a permission: "+strings.Join(strings.Fields(in.Why), " "), in.Change.URL)
+		missing := cmp.Or(in.Rule, in.Why) // a check has little room, which the rule fits into
+		err = a.Forge.Status(ctx, in.Change.HeadSHA, checkVerify, "failure", "waits for a permission: "+strings.Join(strings.Fields(missing), " "), in.Change.URL)
 	}
 	if err != nil {
 		slog.WarnContext(ctx, "the pull request was not told what is missing", "number", in.Change.Number, "error", err)

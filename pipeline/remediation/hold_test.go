@@ -97,14 +97,14 @@ func TestHoldIsInTheLedger(t *testing.T) {
 	for _, refuse := range []error{nil, errors.New("403")} {
 		book, w, chat := &pages{}, &wall{refuse: refuse}, &room{refuse: refuse}
 		in := HoldInput{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Target: "apps/Deployment/shop/cart", Phase: incident.Applying, Change: incident.Change{Number: 7},
-			Activity: "Apply", Why: "add\nthis rule", N: 2}
+			Activity: "Apply", Why: "add\nthis rule", Rule: "- verbs:\n  [patch]", N: 2}
 		if err := (&Asker{Book: book, Forge: w, Chat: chat, Writer: plain{}}).Hold(t.Context(), in); err != nil || !book.has("held-2", incident.Event) {
 			t.Errorf("with %v: %v, %+v", refuse, err, book.rows)
 		}
 		if chat.posted["held-2"] != in.Target+": "+in.Why {
 			t.Errorf("with %v the chat was told %q", refuse, chat.posted)
 		}
-		if len(w.written) == 0 || w.written[0] != in.Why || refuse == nil && w.written[1] != "waits for a permission: add this rule" {
+		if len(w.written) == 0 || w.written[0] != in.Why || refuse == nil && w.written[1] != "waits for a permission: - verbs: [patch]" {
 			t.Errorf("with %v the pull request was told %q", refuse, w.written)
 		}
 	}

@@ -96,11 +96,16 @@ func (s *Starter) Action(ctx context.Context, a incident.Action) error {
 	if !ok || revert {
 		return nil
 	}
-	signal, word := ActionSignal, any(a)
 	if a.Kind == incident.Retry {
-		signal, word = RetrySignal, a.Actor
+		_, err := Retry(ctx, s.Temporal, s.TaskQueue, key, a.Actor)
+		var over *Over
+		if errors.As(err, &over) {
+			slog.InfoContext(ctx, "there is nothing to try again", "workflow", key.Workflow(), "actor", a.Actor, "why", over.Why)
+			return nil
+		}
+		return err
 	}
-	err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", signal, word)
+	err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", ActionSignal, a)
 	var gone *serviceerror.NotFound
 	if errors.As(err, &gone) {
 		slog.InfoContext(ctx, "action on a remediation that has ended", "workflow", key.Workflow(), "kind", a.Kind, "actor", a.Actor)

@@ -38,7 +38,7 @@ func (f *flow) do(ctx workflow.Context, options workflow.ActivityOptions, activi
 			}
 			continue
 		}
-		if again, stop := f.held(ctx, activity, app.Message()); stop != nil || !again {
+		if again, stop := f.held(ctx, activity, app.Message(), no.Rule); stop != nil || !again {
 			return errors.Join(stop, err)
 		}
 		since = workflow.Now(ctx)
@@ -46,14 +46,14 @@ func (f *flow) do(ctx workflow.Context, options workflow.ActivityOptions, activi
 }
 
 // held tells people what is missing and waits for their word; again is false when nobody came.
-func (f *flow) held(ctx workflow.Context, activity, why string) (again bool, err error) {
+func (f *flow) held(ctx workflow.Context, activity, why, rule string) (again bool, err error) {
 	f.holds++
-	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s** %s waits in %s for a permission\n\n%s\n\nthen: `cortexops retry %s`",
-		f.phase, f.start.Target, activity, why, f.start.Key.Incident))
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s** %s waits in %s for a permission\n\n%s\n\nthen: `%s`",
+		f.phase, f.start.Target, activity, why, f.start.Key.Retry()))
 	words := workflow.GetSignalChannel(ctx, RetrySignal)
 	for words.ReceiveAsync(nil) { // said before there was anything to retry
 	}
-	err = run(ctx, quick, "Hold", HoldInput{Key: f.start.Key, Target: f.start.Target, Phase: f.phase, Change: f.change, Activity: activity, Why: why, N: f.holds}, nil)
+	err = run(ctx, quick, "Hold", HoldInput{Key: f.start.Key, Target: f.start.Target, Phase: f.phase, Change: f.change, Activity: activity, Why: why, Rule: rule, N: f.holds}, nil)
 	if err != nil {
 		return false, err
 	}

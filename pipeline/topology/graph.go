@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -130,12 +131,8 @@ func (t *Topology) Owner(r incident.Resource) (incident.Resource, bool) {
 
 func (t *Topology) ownerOfPod(s *scope, r incident.Resource) (incident.Resource, bool) {
 	c, known := controller(t, s.pods, r)
-	if !known { // an alert about a pod that was gone before we looked: a pod is named after its ReplicaSet
-		i := strings.LastIndexByte(r.Name, '-')
-		if i < 0 {
-			return incident.Resource{}, false
-		}
-		c = &metav1.OwnerReference{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: r.Name[:i]}
+	if !known {
+		return t.guess(s, r)
 	}
 	if c == nil {
 		r.Version = "v1"
@@ -148,12 +145,29 @@ func (t *Topology) ownerOfPod(s *scope, r incident.Resource) (incident.Resource,
 	up := incident.Resource{Cluster: t.cluster, Group: gv.Group, Version: gv.Version, Kind: c.Kind, Namespace: r.Namespace, Name: c.Name}
 	if up.Kind == "ReplicaSet" && up.Group == "apps" {
 		top, ok := t.ownerOfReplicaSet(s, up)
-		if !ok && known { // the pod says so, though we have not seen the ReplicaSet
+		if !ok { // the pod says so, though we have not seen the ReplicaSet
 			return up, true
 		}
 		return top, ok
 	}
 	return up, true
+}
+
+// generated is the name of a ReplicaSet, and the end that was made up for its pod.
+var generated = regexp.MustCompile(`^(.+)-([bcdfghjklmnpqrstvwxz2456789]{5})$`)
+
+// guess the Deployment of a pod that was gone before we looked. What may be another controller's, such as a number at the
+// end, which a StatefulSet's pod has, is not guessed at.
+func (t *Topology) guess(s *scope, r incident.Resource) (incident.Resource, bool) {
+	m := generated.FindStringSubmatch(r.Name)
+	if m == nil || strings.Trim(m[2], "0123456789") == "" {
+		return incident.Resource{}, false
+	}
+	top, ok := t.ownerOfReplicaSet(s, incident.Resource{Cluster: t.cluster, Group: "apps", Version: "v1", Kind: "ReplicaSet", Namespace: r.Namespace, Name: m[1]})
+	if !ok || top.Kind != "Deployment" {
+		return incident.Resource{}, false
+	}
+	return top, true
 }
 
 func (t *Topology) ownerOfReplicaSet(s *scope, r incident.Resource) (incident.Resource, bool) {

@@ -10,8 +10,8 @@ import (
 
 // Held is the comment of a remediation that waits for a permission.
 func (Writer) Held(key incident.Key, phase incident.Phase, why string) string {
-	return fmt.Sprintf("### `%s` waits for a permission\n\n%s\nThen comment `/cortexops retry`, or run `cortexops retry %s`. Nothing was applied halfway; "+
-		"after 24 hours this ends.\n", phase, block("yaml", why), key.Incident)
+	return fmt.Sprintf("### `%s` waits for a permission\n\n%s\nThen comment `/cortexops retry`, or run `%s`. Nothing was applied halfway; "+
+		"after 24 hours this ends.\n", phase, block("yaml", why), key.Retry())
 }
 
 // Abandoned is the comment on a pull request that no workflow looks after.

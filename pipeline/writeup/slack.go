@@ -67,8 +67,8 @@ func (Writer) SlackHeld(key incident.Key, target string, phase incident.Phase, w
 		lines = append(lines[:len(lines)-2], "…")
 	}
 	said := fmt.Sprintf("%s waits for a permission", phase)
-	return slackCall(key, target, said, fmt.Sprintf(":lock:  *%s*\n```\n%s\n```\nThen say `cortexops retry %s`. Nothing was applied halfway; after 24 hours this ends.",
-		said, strings.Join(lines, "\n"), key.Incident))
+	return slackCall(key, target, said, fmt.Sprintf(":lock:  *%s*\n```\n%s\n```\nThen say `%s`. Nothing was applied halfway; after 24 hours this ends.",
+		said, strings.Join(lines, "\n"), key.Retry()))
 }
 
 func slackCall(key incident.Key, target, said, body string) (text string, blocks []byte) {
@@ -85,7 +85,7 @@ func ended(c incident.Change, o incident.Outcome) (said, body string) {
 		incident.RolledBack: {"leftwards_arrow_with_hook", "It did not help, and is rolled back. The incident is still open: a person is needed."},
 		incident.Escalated:  {"rotating_light", "A person is needed."},
 		incident.Advised:    {"bulb", "Nothing was proposed: a person is needed."},
-		incident.Expired:    {"hourglass", "Too late: nobody approved in time. Nothing was applied."},
+		incident.Expired:    {"hourglass", "Too late: nobody approved in time. Nothing was applied. The comment /cortexops retry on it proposes it anew."},
 		incident.Rejected:   {"no_entry_sign", "Rejected. Nothing was applied."},
 		incident.Denied:     {"no_entry", "Policy refuses this. Nothing was applied."},
 		incident.Superseded: {"fast_forward", "Another change took its place."},

@@ -71,10 +71,11 @@ func (Writer) Ending(p incident.Proposal, o incident.Outcome) string {
 		incident.Succeeded:  "It worked: the metrics are stable.",
 		incident.RolledBack: "It did not help, and is rolled back. **Escalated**: the incident is still open and a person is needed.",
 		incident.Escalated:  "**Escalated**: a person is needed.",
-		incident.Expired:    "Nobody approved in time. Nothing was applied.",
-		incident.Rejected:   "Not approved. Nothing was applied.",
-		incident.Denied:     "Policy refuses this. Nothing was applied.",
-		incident.Failed:     "CortexOps could not go on.",
+		incident.Expired: "Nobody approved in time. Nothing was applied. Comment `/cortexops retry`, or run `" + p.Key.Retry() +
+			"`, and it is planned anew and opened as another pull request.",
+		incident.Rejected: "Not approved. Nothing was applied.",
+		incident.Denied:   "Policy refuses this. Nothing was applied.",
+		incident.Failed:   "CortexOps could not go on.",
 	}[o.Phase]
 	return fmt.Sprintf("### `%s`\n\n%s\n\n%s\n\n%s", o.Phase, said, text(o.Reason), footer(p))
 }

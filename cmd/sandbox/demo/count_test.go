@@ -132,6 +132,27 @@ func TestBrokenEvidenceIsNamed(t *testing.T) {
 	}
 }
 
+// What goes on has only begun: that it has not completed is all that is wrong, until something is there twice.
+func TestUnfinishedHasOnlyBegun(t *testing.T) {
+	t.Parallel()
+	const a = "aaaaaaaaaaaa"
+	e := sound()
+	e.Runs[0].Phase, e.Runs[0].Over, e.Runs[0].Done = "", time.Time{}, map[string]int{"Propose": 1}
+	e.Pulls[0].MergedAt, e.Pulls[0].State = nil, "open"
+	e.Commits = e.Commits[2:]
+	e.Writes = slices.DeleteFunc(e.Writes, func(w WorkloadWrite) bool { return w.Object == "deployments shop/checkout" && !w.DryRun })
+	e.Rows = slices.DeleteFunc(e.Rows, func(r LedgerRow) bool { return r.Incident == a && r.Step != "push-branch" && r.Step != "open-pull" })
+	if _, wrong := Check(e); len(wrong) != 1 || wrong[0] != "Temporal: the workflow of incident "+a+" (deployments shop/checkout) has not completed" {
+		t.Errorf("%s", strings.Join(wrong, "\n"))
+	}
+	second := e.Pulls[0]
+	second.Number, second.Head.Ref = 9, "cortexops/"+a+"-2"
+	e.Pulls = append(e.Pulls, second)
+	if _, wrong := Check(e); !slices.Contains(wrong, "forge: 2 pull requests for incident "+a+" (deployments shop/checkout), want at most 1") {
+		t.Errorf("%s", strings.Join(wrong, "\n"))
+	}
+}
+
 // Alertmanager tells again what still fires; JetStream knows it for two minutes only.
 func TestSignalToldAgainLaterIsNoMistake(t *testing.T) {
 	t.Parallel()

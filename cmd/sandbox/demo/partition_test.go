@@ -17,13 +17,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// secondWork is a `work` beside the one of the stack. Nothing of it is ours but the ledger.
-type secondWork struct {
+// process is a `work` or a `serve` beside that of the stack. Nothing of it is shared but the ledger.
+type process struct {
 	url string
 	cmd *exec.Cmd
 }
 
-func (h *house) secondWork(t *testing.T) *secondWork {
+func (h *house) beside(t *testing.T, role string) *process {
 	t.Helper()
 	raw, err := os.ReadFile(h.Stack.Product.Config)
 	if err != nil {
@@ -49,7 +49,7 @@ func (h *house) secondWork(t *testing.T) *secondWork {
 	if err := os.WriteFile(file, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(h.Stack.Product.Binary, "work", "--config", file)
+	cmd := exec.Command(h.Stack.Product.Binary, role, "--config", file)
 	cmd.Env = os.Environ()
 	for k, v := range h.Stack.Product.Env {
 		cmd.Env = append(cmd.Env, k+"="+v)
@@ -66,34 +66,53 @@ func (h *house) secondWork(t *testing.T) *secondWork {
 		_ = cmd.Process.Kill() // it may have been
 		_ = cmd.Wait()
 		if said, _ := os.ReadFile(log.Name()); t.Failed() {
-			t.Logf("the second work's log ends:\n%s", said[max(0, len(said)-6000):])
+			t.Logf("the log of the %s beside it ends:\n%s", role, said[max(0, len(said)-6000):])
 		}
 		log.Close()
 	})
-	return &secondWork{"http://" + address, cmd}
+	return &process{"http://" + address, cmd}
 }
 
-// owns waits until the process at url says that it owns so many partitions, and logs how long it took.
+// takeover is within what partitions have a new owner, counted from when it says that it is there.
+const takeover = 10 * time.Second
+
+// owns waits until the process at url says that it owns so many partitions.
 func (h *house) owns(t *testing.T, url string, partitions int) {
 	t.Helper()
-	want := fmt.Sprintf("\ncortexops_bus_partitions_owned %d\n", partitions)
+	says := func(what string) func(context.Context) (bool, error) {
+		return func(ctx context.Context) (bool, error) {
+			text, err := h.get(ctx, url+"/metrics")
+			return strings.Contains(text, what), err
+		}
+	}
+	if err := wait(t.Context(), url+" to be there", time.Minute, says("\ncortexops_bus_partitions_owned ")); err != nil {
+		t.Fatal(err)
+	}
 	began := time.Now()
-	if err := wait(t.Context(), fmt.Sprintf("%s to own %d partitions", url, partitions), time.Minute, func(ctx context.Context) (bool, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
-		if err != nil {
-			return false, err
-		}
-		res, err := h.http.Do(req)
-		if err != nil {
-			return false, nil // it starts
-		}
-		defer res.Body.Close()
-		text, err := io.ReadAll(res.Body)
-		return strings.Contains(string(text), want), err
-	}); err != nil {
+	if err := wait(t.Context(), fmt.Sprintf("%s to own %d partitions", url, partitions), takeover, says(fmt.Sprintf("\ncortexops_bus_partitions_owned %d\n", partitions))); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%s owns %d partitions after %s", url, partitions, time.Since(began).Round(100*time.Millisecond))
+}
+
+// get is what a page says, where it answers at all within a second; an error says which status if not 200.
+func (h *house) get(ctx context.Context, url string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := h.http.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answers %s", url, res.Status)
+	}
+	return string(text), err
 }
 
 // outbreak tells of one pod in trouble in each of many namespaces, over some seconds, while meanwhile happens. Then each
@@ -131,7 +150,7 @@ func (h *house) outbreak(t *testing.T, name string, meanwhile func()) {
 func partitionsMove(t *testing.T, h *house) {
 	first := h.Stack.Product.URL
 	h.owns(t, first, 8)
-	second := h.secondWork(t)
+	second := h.beside(t, "work")
 	h.owns(t, second.url, 4)
 	h.owns(t, first, 4)
 	h.outbreak(t, "shared", func() {})
@@ -141,7 +160,7 @@ func partitionsMove(t *testing.T, h *house) {
 		}
 	})
 	h.owns(t, first, 8)
-	third := h.secondWork(t)
+	third := h.beside(t, "work")
 	h.owns(t, third.url, 4)
 	h.outbreak(t, "stopped", func() {
 		if err := third.cmd.Process.Signal(syscall.SIGSTOP); err != nil {

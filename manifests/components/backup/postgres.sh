@@ -10,7 +10,7 @@ now=$(date -u +%Y%m%dT%H%M%SZ)
 for db in ${DATABASES:-temporal temporal_visibility cortexops}; do
 	new=$dir/$db-$now.dump
 	pg_dump --format=custom --no-password --file="$new.part" "$db"
-	pg_restore --list "$new.part" >/dev/null # it can be read to its end
+	pg_restore --file=/dev/null "$new.part" # it can be read to its end
 	mv "$new.part" "$new"
 	echo "wrote $new, $(wc -c <"$new") bytes"
 done

@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/qdrant/go-client/qdrant"
@@ -75,5 +77,36 @@ func TestSnapshots(t *testing.T) {
 	}
 	if s.key = "other"; s.Load(t.Context(), file) == nil {
 		t.Error("a refusal is no error")
+	}
+}
+
+// TestARedirectGetsNoKey fetches and brings a snapshot at a Qdrant that points elsewhere.
+func TestARedirectGetsNoKey(t *testing.T) {
+	t.Parallel()
+	asked := atomic.Int32{}
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(elsewhere.Close)
+	for _, status := range []int{http.StatusMovedPermanently, http.StatusSeeOther, http.StatusTemporaryRedirect} {
+		web := httptest.NewServer(http.RedirectHandler(elsewhere.URL, status))
+		t.Cleanup(web.Close)
+		s, err := NewSnapshots(web.URL, "k3y")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		s.rest = web.URL
+		file := filepath.Join(t.TempDir(), "x.snapshot")
+		if err := os.WriteFile(file, []byte("the cases"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.call(t.Context(), http.MethodGet, "/snapshots/one.snapshot", "", nil, io.Discard); err == nil || !strings.Contains(err.Error(), "where our key must not go") {
+			t.Errorf("fetched, answered %d: %v", status, err)
+		}
+		if err := s.Load(t.Context(), file); err == nil { // a body that is read once is sent nowhere else
+			t.Errorf("brought, answered %d: no error", status)
+		}
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("whoever was pointed at was asked %d times", n)
 	}
 }

@@ -1,0 +1,114 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// shown waits for the message of a pull request on Slack, in the words of conversations.history.
+func (h *house) shown(t *testing.T, p Pull, says string) (ts string) {
+	t.Helper()
+	return h.shownOf(t, p.URL, says)
+}
+
+// shownOf waits for a message on Slack that holds both texts.
+func (h *house) shownOf(t *testing.T, of, says string) (ts string) {
+	t.Helper()
+	if err := wait(t.Context(), "Slack to say "+says, time.Minute, func(ctx context.Context) (bool, error) {
+		var err error
+		ts, err = h.Message(ctx, of, says)
+		return ts != "", err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return ts
+}
+
+// click presses a button as a person on Slack and returns what the product answered.
+func (h *house) click(t *testing.T, ts, button, user, reason string) int {
+	t.Helper()
+	var answer struct{ Status int }
+	if err := h.call(t.Context(), http.MethodPost, h.Stack.Slack.URL+"/click", "", map[string]string{"ts": ts, "action_id": button, "user": user, "reason": reason}, &answer); err != nil {
+		t.Fatal(err)
+	}
+	return answer.Status
+}
+
+func approvedOnSlack(t *testing.T, h *house) {
+	id := h.begun(t, "APPROVAL_PENDING")
+	p := h.pullOf(t, id)
+	ts := h.shown(t, p, "cortexops_approve")
+	if status := h.click(t, ts, "cortexops_approve", "U0SAM", ""); status != http.StatusOK {
+		t.Errorf("the click was answered %d", status)
+	}
+	h.ends(t, id, "SUCCEEDED", "pass")
+	h.shown(t, p, "It worked")
+	log, err := h.Log(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	merge := h.pullOf(t, id).MergeSHA
+	for _, c := range log {
+		if c.SHA == merge && c.Trailer("Approved-by") != "sam" {
+			t.Errorf("the merge does not say who approved it: %+v", c)
+		}
+	}
+}
+
+func rejectedOnSlack(t *testing.T, h *house) {
+	id := h.begun(t, "APPROVAL_PENDING")
+	p := h.pullOf(t, id)
+	ts := h.shown(t, p, "cortexops_reject")
+	h.click(t, ts, "cortexops_reject", "U0SAM", "not on a Friday")
+	h.ends(t, id, "REJECTED", "not on a Friday")
+	if p = h.pullOf(t, id); p.State != "closed" || p.MergedAt != nil {
+		t.Errorf("%+v", p)
+	}
+	h.shown(t, p, "Rejected")
+	h.restored(t)
+}
+
+// expires lets the time of a pull request run out, then has it proposed anew.
+func expires(t *testing.T, h *house) {
+	hasty := filepath.Join(t.TempDir(), "playbooks")
+	undo := h.reconfigured(t, func(config map[string]any) {
+		which := config["playbooks"].(map[string]any)
+		if err := os.CopyFS(hasty, os.DirFS(which["directory"].(string))); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(hasty, "raise-memory-limit", "playbook.yaml")
+		text, err := os.ReadFile(file)
+		short := strings.Replace(string(text), "within: 15m", "within: 5s", 1)
+		if err == nil && short == string(text) {
+			t.Fatal("the playbook gives no 15 minutes any more")
+		}
+		if err := errors.Join(err, os.WriteFile(file, []byte(short), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		which["directory"] = hasty
+	})
+	id := h.begun(t, "APPROVAL_PENDING")
+	p := h.pullOf(t, id)
+	h.ends(t, id, "EXPIRED", "")
+	h.shown(t, p, "Too late")
+	if p = h.pullOf(t, id); p.State != "closed" || p.MergedAt != nil || !strings.Contains(h.comments(t, p), "`/cortexops retry`") {
+		t.Errorf("%+v %s", p, h.comments(t, p))
+	}
+	undo()
+	h.comment(t, p, "/cortexops retry")
+	second := strings.TrimSuffix(id, "1") + "2"
+	next := h.pullOf(t, second)
+	if next.Number == p.Number {
+		t.Errorf("pull request %d is the first one", next.Number)
+	}
+	if err := h.Approve(t.Context(), "sam", next.Number); err != nil {
+		t.Fatal(err)
+	}
+	h.ends(t, second, "SUCCEEDED", "pass")
+}

@@ -1,0 +1,120 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// clerk is Temporal with as much as a retry needs: workflows that run, and others that have ended.
+type clerk struct {
+	client.Client
+	running []string
+	ended   map[string]incident.Phase // "": terminated by hand
+	told    []string
+	begun   Start
+}
+
+func (c *clerk) SignalWorkflow(_ context.Context, id, _, signal string, _ any) error {
+	if signal == RetrySignal && slices.Contains(c.running, id) {
+		c.told = append(c.told, id)
+		return nil
+	}
+	return serviceerror.NewNotFound("workflow execution already completed")
+}
+
+func (c *clerk) GetWorkflow(_ context.Context, id, _ string) client.WorkflowRun {
+	return ending{c: c, id: id}
+}
+
+type ending struct {
+	client.WorkflowRun
+	c  *clerk
+	id string
+}
+
+func (e ending) Get(_ context.Context, into any) error {
+	phase, ok := e.c.ended[e.id]
+	switch {
+	case !ok:
+		return serviceerror.NewNotFound("workflow not found")
+	case phase == "":
+		return errors.New("terminated")
+	}
+	into.(*incident.Outcome).Phase = phase
+	return nil
+}
+
+func (c *clerk) GetWorkflowHistory(context.Context, string, string, bool, enumspb.HistoryEventFilterType) client.HistoryEventIterator {
+	return &beginning{}
+}
+
+// beginning is a history of one event.
+type beginning struct{ over bool }
+
+func (b *beginning) HasNext() bool { return !b.over }
+
+func (b *beginning) Next() (*historypb.HistoryEvent, error) {
+	b.over = true
+	in, err := converter.GetDefaultDataConverter().ToPayloads(Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "digest", Target: "t"})
+	return &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+		WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{Input: in}}}, err
+}
+
+func (c *clerk) SignalWithStartWorkflow(_ context.Context, id, _ string, _ any, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
+	if _, ended := c.ended[id]; ended {
+		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("already", "", "")
+	}
+	if o.WorkflowIDReusePolicy != enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE || o.TaskQueue != "queue" {
+		return nil, errors.New("it would be started twice, or nowhere")
+	}
+	c.told = append(c.told, id)
+	c.begun = args[0].(Start)
+	return nil, nil
+}
+
+// TestRetry is the word of a person about the first attempt, said as often as they like.
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	const first, second = "remediation/0123456789ab/1", "remediation/0123456789ab/2"
+	for name, c := range map[string]struct {
+		running []string
+		ended   map[string]incident.Phase
+		told    []string // by two words
+		over    string
+	}{
+		"it waits":                  {[]string{first}, nil, []string{first, first}, ""},
+		"it expired":                {nil, map[string]incident.Phase{first: incident.Expired}, []string{second, second}, ""},
+		"somebody terminated it":    {nil, map[string]incident.Phase{first: ""}, []string{second, second}, ""},
+		"it succeeded":              {nil, map[string]incident.Phase{first: incident.Succeeded}, nil, first + " has succeeded"},
+		"the second has ended, too": {nil, map[string]incident.Phase{first: incident.Expired, second: incident.Expired}, nil, second + " has ended too: say cortexops retry 0123456789ab --attempt 2"},
+		"nobody knows it":           {nil, nil, nil, first + " never began, or Temporal has forgotten it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			temporal := &clerk{running: c.running, ended: c.ended}
+			s := &Starter{Temporal: temporal, TaskQueue: "queue"}
+			word := incident.Action{Kind: incident.Retry, Actor: "sam", Branch: "cortexops/0123456789ab-1"}
+			if err := errors.Join(s.Action(t.Context(), word), s.Action(t.Context(), word)); err != nil || !slices.Equal(temporal.told, c.told) {
+				t.Errorf("told %v, %v", temporal.told, err)
+			}
+			if want := (Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 2}, Incident: "digest", Target: "t"}); slices.Contains(c.told, second) && temporal.begun != want {
+				t.Errorf("the second attempt is %+v", temporal.begun)
+			}
+			_, err := Retry(t.Context(), temporal, "queue", incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam")
+			var over *Over
+			if errors.As(err, &over) != (c.over != "") || over != nil && over.Why != c.over {
+				t.Errorf("%v, want %q", err, c.over)
+			}
+		})
+	}
+}
