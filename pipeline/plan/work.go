@@ -68,7 +68,7 @@ func (w *work) locate(e playbooks.Edit, path edit.Path) (found locate.Found, to 
 	case e.Stamp:
 		to = w.began.UTC().Format(time.RFC3339)
 	case !there:
-		return found, "", fmt.Errorf("%s: %s: %w", w.root, e.Field, edit.ErrNotFound)
+		return found, "", fmt.Errorf("%s is rendered without %s: %w", w.root, e.Field, edit.ErrNotFound)
 	case e.Set != nil:
 		to = *e.Set
 	default:
