@@ -167,3 +167,24 @@ func TestBounded(t *testing.T) {
 		}
 	}
 }
+
+func TestSwap(t *testing.T) {
+	t.Parallel()
+	digest := At{Path: Path{{Key: "images"}, {Index: 0}, {Key: "digest"}}}
+	for src, want := range map[string]string{
+		"images:\n- name: a\n  digest: sha256:aa # pinned\n  b: c\n": "images:\n- name: a\n  newTag: \"1.4\" # pinned\n  b: c\n",
+		"images: [{name: a, digest: 'sha256:aa'}]":                   "images: [{name: a, newTag: '1.4'}]",
+		"{\"images\": [{\"digest\": \"sha256:aa\"}]}\n":              "{\"images\": [{newTag: \"1.4\"}]}\n",
+	} {
+		for shape, of := range shapes {
+			if got, err := Swap("k", []byte(of(src)), digest, "newTag", "1.4"); err != nil || string(got) != of(want) {
+				t.Errorf("%s: %q %v", shape, got, err)
+			}
+		}
+	}
+	for _, src := range []string{"images: [{digest: a, newTag: b}]\n", "images: [{digest: &a b}]\n", "images: [{digest: [a]}]\n", "images: [{name: b}]\n"} {
+		if got, err := Swap("k", []byte(src), digest, "newTag", "1.4"); err == nil {
+			t.Errorf("%q became %q", src, got)
+		}
+	}
+}

@@ -81,11 +81,28 @@ func (i image) String() string {
 	return s
 }
 
+// pinned tells which key of an entry takes the place of which, where a digest becomes a tag or a tag a digest.
+func pinned(was, is image) (from, to, value string) {
+	switch {
+	case was.tag == "" && was.digest != "" && is.tag != "" && is.digest == "":
+		return "digest", "newTag", is.tag
+	case was.tag != "" && was.digest == "" && is.tag == "" && is.digest != "":
+		return "newTag", "digest", is.digest
+	}
+	return "", "", ""
+}
+
 // writeEntry sets the parts of an images: entry that differ.
 func writeEntry(files Files, file string, p edit.Path, was, is image) (map[string][]byte, error) {
 	data, err := files.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	if from, to, value := pinned(was, is); from != "" {
+		if data, err = edit.Swap(file, data, in(append(slices.Clone(p), key(from))...), to, value); err != nil {
+			return nil, err
+		}
+		was.tag, was.digest = is.tag, is.digest
 	}
 	for _, part := range []struct{ key, was, is string }{{"newName", was.name, is.name}, {"newTag", was.tag, is.tag}, {"digest", was.digest, is.digest}} {
 		if part.was == part.is {
