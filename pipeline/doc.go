@@ -13,8 +13,9 @@
 //	remediation starts one workflow remediation/<incident>/<attempt> for a sealed incident. From here on every step is
 //	an activity, and every push, pull request, merge and apply looks first and leaves an intent row and a done row in ledger:
 //
-//	PLANNING          plan matches a playbook, finds the one file that sets the field (gitops/locate proves it by
-//	                  rendering), and changes one scalar (gitops/edit keeps every other byte). No fit: ADVISED.
+//	PLANNING          plan matches a playbook, finds the one place that sets the field, or a patch for this overlay where
+//	                  others have it from there too (gitops/locate proves it by rendering), and changes that (gitops/edit
+//	                  keeps every other byte). No fit: ADVISED.
 //	POLICY_CHECK      policies decides on the edit alone: gate plan. A denial ends here: DENIED, no branch.
 //	DRY_RUNNING       gitops/delivery asks the API server what it would store, under the worker's own identity;
 //	                  then gate approve, which also says how many people must agree.

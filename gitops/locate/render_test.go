@@ -39,58 +39,62 @@ func TestRenderReachesNothing(t *testing.T) {
 		kustomization string
 		want          Reason
 	}{
-		"http resource":        {"resources: ['http://127.0.0.1:1/a.yaml']", Remote},
-		"git over https":       {"resources: ['https://github.com/o/r//base?ref=v1']", Remote},
-		"git shorthand":        {"resources: [github.com/o/r]", Remote},
-		"git shorthand, upper": {"resources: [GitHub.com/o/r]", Remote},
-		"forced git":           {"resources: ['git::https://example.com/o/r']", Remote},
-		"ssh":                  {"resources: ['git@example.com:o/r']", Remote},
-		"another user":         {"resources: ['x@example.com:o/r']", Remote},
-		"file URL":             {"resources: ['file:///etc']", Remote},
-		"absolute":             {"resources: [/etc/passwd]", Remote},
-		"above the root":       {"resources: [../../../etc]", Remote},
-		"base":                 {"bases: ['https://example.com/x']", Remote},
-		"key in other case":    {"RESOURCES: ['https://example.com/x']", Remote},
-		"component":            {"components: ['https://example.com/x']", Remote},
-		"patch":                {"patches: [{path: 'https://example.com/p.yaml'}]", Remote},
-		"old patch":            {"patchesStrategicMerge: ['https://example.com/p.yaml']", Remote},
-		"JSON patch":           {"patchesJson6902: [{path: 'https://example.com/p.yaml', target: {kind: X, name: z, version: v1}}]", Remote},
-		"config map":           {"configMapGenerator: [{name: a, files: ['k=https://example.com/x']}]", Remote},
-		"config map env":       {"configMapGenerator: [{name: a, env: 'https://example.com/x'}]", Remote},
-		"secret envs":          {"secretGenerator: [{name: a, envs: ['https://example.com/x']}]", Remote},
-		"replacement":          {"replacements: [{path: 'https://example.com/x'}]", Remote},
-		"configuration":        {"configurations: ['https://example.com/x']", Remote},
-		"crd":                  {"crds: ['https://example.com/x']", Remote},
-		"openapi":              {"openapi: {path: s.json}", Unsupported},
-		"helm":                 {"helmCharts: [{name: x, repo: 'https://example.com'}]", Unsupported},
-		"old helm":             {"helmChartInflationGenerator: [{chartName: x}]", Unsupported},
-		"generator":            {"generators: [g.yaml]", Unsupported},
-		"transformer":          {"transformers: [t.yaml]", Unsupported},
-		"validator":            {"validators: [v.yaml]", Unsupported},
-		"missing":              {"resources: [nope.yaml]", Invalid},
-		"unknown field":        {"resource: [a.yaml]", Invalid},
-		"itself":               {"resources: [.]", Invalid},
+		"http resource":         {"resources: ['http://127.0.0.1:1/a.yaml']", Remote},
+		"git over https":        {"resources: ['https://github.com/o/r//base?ref=v1']", Remote},
+		"git shorthand":         {"resources: [github.com/o/r]", Remote},
+		"git shorthand, upper":  {"resources: [GitHub.com/o/r]", Remote},
+		"forced git":            {"resources: ['git::https://example.com/o/r']", Remote},
+		"ssh":                   {"resources: ['git@example.com:o/r']", Remote},
+		"another user":          {"resources: ['x@example.com:o/r']", Remote},
+		"file URL":              {"resources: ['file:///etc']", Remote},
+		"absolute":              {"resources: [/etc/passwd]", Remote},
+		"above the root":        {"resources: [../../../etc]", Remote},
+		"base":                  {"bases: ['https://example.com/x']", Remote},
+		"key in other case":     {"RESOURCES: ['https://example.com/x']", Remote},
+		"component":             {"components: ['https://example.com/x']", Remote},
+		"patch":                 {"patches: [{path: 'https://example.com/p.yaml'}]", Remote},
+		"old patch":             {"patchesStrategicMerge: ['https://example.com/p.yaml']", Remote},
+		"JSON patch":            {"patchesJson6902: [{path: 'https://example.com/p.yaml', target: {kind: X, name: z, version: v1}}]", Remote},
+		"config map":            {"configMapGenerator: [{name: a, files: ['k=https://example.com/x']}]", Remote},
+		"config map env":        {"configMapGenerator: [{name: a, env: 'https://example.com/x'}]", Remote},
+		"secret envs":           {"secretGenerator: [{name: a, envs: ['https://example.com/x']}]", Remote},
+		"replacement":           {"replacements: [{path: 'https://example.com/x'}]", Remote},
+		"configuration":         {"configurations: ['https://example.com/x']", Remote},
+		"crd":                   {"crds: ['https://example.com/x']", Remote},
+		"openapi":               {"openapi: {path: s.json}", Unsupported},
+		"helm":                  {"helmCharts: [{name: x, repo: 'https://example.com'}]", Unsupported},
+		"old helm":              {"helmChartInflationGenerator: [{chartName: x}]", Unsupported},
+		"generator":             {"generators: [g.yaml]", Unsupported},
+		"transformer":           {"transformers: [../y]", Invalid},
+		"transformer of ours":   {"transformers: ['https://example.com/t.yaml']", Remote},
+		"transformer that runs": {"transformers:\n- |-\n  apiVersion: builtin\n  kind: LabelTransformer\n  metadata:\n    name: x\n    annotations: {config.kubernetes.io/function: 'exec: {path: /bin/sh}'}", Unsupported},
+		"transformer of a path": {"transformers:\n- |-\n  apiVersion: builtin\n  kind: PatchTransformer\n  metadata: {name: x}\n  path: https://example.com/p.yaml", Unsupported},
+		"transformer, no kind":  {"transformers:\n- |-\n  x: builtin\n  path: https://example.com/p.yaml", Unsupported},
+		"validator":             {"validators: [v.yaml]", Unsupported},
+		"missing":               {"resources: [nope.yaml]", Invalid},
+		"unknown field":         {"resource: [a.yaml]", Invalid},
+		"itself":                {"resources: [.]", Invalid},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			files := memory{k: tt.kustomization + "\n", "overlays/x/https:/example.com/x": "a=b\n", "overlays/x/github.com/o/r/kustomization.yaml": "resources: []\n"}
 			_, err := Render(files, "overlays/x")
-			refused(t, err, tt.want, "")
+			isRefused(t, err, tt.want, "")
 		})
 	}
 	_, err := Render(shop, "/overlays/production")
-	refused(t, err, Invalid, "no path")
+	isRefused(t, err, Invalid, "no path")
 	_, err = Render(shop, "overlays/../..")
-	refused(t, err, Invalid, "no path")
+	isRefused(t, err, Invalid, "no path")
 	_, err = Render(shop, "nowhere")
-	refused(t, err, NotFound, "kustomization.yaml")
+	isRefused(t, err, NotFound, "kustomization.yaml")
 }
 
 func TestRenderSaysWhereItBreaks(t *testing.T) {
 	t.Parallel()
 	_, err := Render(shop.but(memory{"base/cart.yaml": "kind: Deployment\nspec:\n  a: b\n c: d\n"}), production)
-	refused(t, err, Invalid, "base/cart.yaml:3:1")
+	isRefused(t, err, Invalid, "base/cart.yaml:3:1")
 	_, err = Render(shop.but(memory{production + "/kustomization.yaml": "resources:\n- a: [\n"}), production)
-	refused(t, err, Invalid, production+"/kustomization.yaml:2:1")
+	isRefused(t, err, Invalid, production+"/kustomization.yaml:2:1")
 }

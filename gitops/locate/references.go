@@ -1,0 +1,114 @@
+package locate
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/kustomize/api/types"
+
+	"github.com/cortexops/cortexops/gitops/edit"
+)
+
+func unsupported(k *types.Kustomization) string {
+	for _, f := range []struct {
+		what string
+		used bool
+	}{
+		{"openapi", len(k.OpenAPI) > 0}, {"helmCharts", len(k.HelmCharts) > 0}, {"helmGlobals", k.HelmGlobals != nil},
+		{"generators", len(k.Generators) > 0}, {"validators", len(k.Validators) > 0},
+	} {
+		if f.used {
+			return f.what
+		}
+	}
+	return ""
+}
+
+// harmless are the transformers of kustomize's own that load nothing.
+var harmless = []string{"LabelTransformer", "AnnotationsTransformer", "PrefixTransformer", "SuffixTransformer", "NamespaceTransformer",
+	"ImageTagTransformer", "ReplicaCountTransformer"}
+
+// transformers reads the configurations of transformers, which stand in the kustomization or are files. Anything but what
+// is harmless is refused, and so is an annotation, which may name a program to run.
+func (s *kustomized) transformers(l *layer) {
+	for _, ref := range l.k.Transformers {
+		text := []byte(ref)
+		if !strings.Contains(ref, "\n") {
+			s.file(l, ref, false)
+			i, ok := s.at[path.Join(l.dir, ref)]
+			if !ok {
+				s.fail(&Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has the transformer %q, which is no file", l.file, ref)})
+				continue
+			}
+			text = s.list[i].data
+		}
+		named, err := edit.Objects(l.file, text)
+		plain := err == nil && len(named) > 0 && !bytes.Contains(text, []byte("annotations")) && bytes.Count(text, []byte("builtin")) == len(named)
+		for _, o := range named {
+			plain = plain && slices.Contains(harmless, o.Kind)
+			s.renamed = s.renamed || o.Kind == "PrefixTransformer" || o.Kind == "SuffixTransformer"
+		}
+		if !plain {
+			s.fail(&Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has a transformer that may run code or reach outside the repository", l.file)})
+		}
+	}
+}
+
+// references lists the files that k reads, apart from its resources and components.
+func references(k *types.Kustomization) (patches, plain []string) {
+	for _, p := range append(k.Patches, k.PatchesJson6902...) { //nolint:staticcheck // deprecated, and in many repositories
+		if p.Path != "" {
+			patches = append(patches, p.Path)
+		}
+	}
+	for _, p := range k.PatchesStrategicMerge { //nolint:staticcheck // as above
+		if !inline(p) {
+			patches = append(patches, string(p))
+		}
+	}
+	for _, r := range k.Replacements {
+		if r.Path != "" {
+			plain = append(plain, r.Path)
+		}
+	}
+	plain = append(append(plain, k.Crds...), k.Configurations...)
+	var generators []types.KvPairSources
+	for _, g := range k.ConfigMapGenerator {
+		generators = append(generators, g.KvPairSources)
+	}
+	for _, g := range k.SecretGenerator {
+		generators = append(generators, g.KvPairSources)
+	}
+	for _, g := range generators {
+		for _, f := range g.FileSources {
+			if _, after, found := strings.Cut(f, "="); found {
+				f = after
+			}
+			plain = append(plain, f)
+		}
+		plain = append(plain, g.EnvSources...)
+	}
+	return patches, plain
+}
+
+// inline tells whether an entry of patchesStrategicMerge is the patch itself, and not the path of one.
+func inline(p types.PatchStrategicMerge) bool { return strings.Contains(string(p), "\n") }
+
+// remote is what kustomize reads as a URL, a git repository or an SSH address, even where a file has that name.
+var remote = regexp.MustCompile(`(?i)^(git::|[a-z][a-z0-9+.-]*:|[a-z][a-z0-9-]*@|github\.com[/:])`)
+
+// resolve turns a reference of a kustomization in dir into a path of the repository.
+func resolve(file, dir, ref string) (string, error) {
+	if remote.MatchString(ref) || path.IsAbs(ref) || strings.Contains(ref, "?") {
+		return "", &Refusal{Reason: Remote, Why: fmt.Sprintf("%s refers to %q, which is not in the repository", file, ref)}
+	}
+	p := path.Join(dir, ref)
+	if outside(p) {
+		return "", &Refusal{Reason: Remote, Why: fmt.Sprintf("%s refers to %q, which is outside the repository", file, ref)}
+	}
+	return p, nil
+}
