@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"runtime/metrics"
 	"time"
 )
@@ -49,7 +48,6 @@ func Serve(in io.Reader, out io.Writer) error {
 			if err := limit(e.Memory); err != nil {
 				return fmt.Errorf("limit the memory: %w", err)
 			}
-			debug.SetMemoryLimit(int64(e.Memory) * 3 / 4)
 			go watch(e.Memory)
 		}
 		clock := time.AfterFunc(e.Timeout, func() { os.Exit(exitTime) })
