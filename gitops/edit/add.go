@@ -15,6 +15,15 @@ import (
 // block style, first in flow style. Every byte of src stays, in its order. ErrNotFound: the object is not there, or p
 // leads through something that is no mapping.
 func Add(file string, src []byte, sel Selector, p Path, value string) ([]byte, error) {
+	return add(file, src, sel, p, value, doubleQuoted(value))
+}
+
+// AddPlain is Add for numbers and booleans: the value is not put in quotes, and must not be read as text.
+func AddPlain(file string, src []byte, sel Selector, p Path, value string) ([]byte, error) {
+	return add(file, src, sel, p, value, value)
+}
+
+func add(file string, src []byte, sel Selector, p Path, value, written string) ([]byte, error) {
 	docs, err := parse(file, src)
 	if err != nil {
 		return nil, err
@@ -29,13 +38,13 @@ func Add(file string, src []byte, sel Selector, p Path, value string) ([]byte, e
 	case variable(value):
 		return nil, refuse(file, parent, "the new value would be read as a template variable")
 	}
-	for _, at := range places(src, parent, rest, value) {
+	for _, at := range places(src, parent, rest, written) {
 		out := slices.Concat(src[:at.offset], []byte(at.text), src[at.offset:])
 		after, err := parse(file, out)
 		if err != nil || len(after) != len(docs) {
 			continue
 		}
-		c := addition{parent: parent, rest: rest, value: value}
+		c := addition{parent: parent, rest: rest, value: value, text: written != value}
 		if slices.EqualFunc(docs, after, c.equal) && c.found {
 			return out, nil
 		}
@@ -79,14 +88,14 @@ type place struct {
 }
 
 // places lists where the keys may go into the mapping, the best first.
-func places(src []byte, m *yaml.Node, keys Path, value string) []place {
+func places(src []byte, m *yaml.Node, keys Path, written string) []place {
 	starts := lineStarts(src)
 	if m.Style&yaml.FlowStyle != 0 {
 		at := offset(src, starts, m.Line, m.Column)
 		if at < 0 || at >= len(src) || src[at] != '{' {
 			return nil
 		}
-		text := doubleQuoted(value)
+		text := written
 		for i, k := range slices.Backward(keys) {
 			if text = key(k.Key) + ": " + text; i > 0 {
 				text = "{" + text + "}"
@@ -103,7 +112,7 @@ func places(src []byte, m *yaml.Node, keys Path, value string) []place {
 			at = starts[line]
 			end = lineBreak(src, at)
 		}
-		text := block(indent, keys, value, ending(src, starts))
+		text := block(indent, keys, written, ending(src, starts))
 		if end == "" { // the last line has no end
 			text = ending(src, starts) + strings.TrimSuffix(text, ending(src, starts))
 		}
@@ -113,12 +122,12 @@ func places(src []byte, m *yaml.Node, keys Path, value string) []place {
 }
 
 // block is one line for each key, the last with the value.
-func block(indent string, keys Path, value, end string) string {
+func block(indent string, keys Path, written, end string) string {
 	var b strings.Builder
 	for i, k := range keys {
 		b.WriteString(indent + strings.Repeat("  ", i) + key(k.Key) + ":")
 		if i == len(keys)-1 {
-			b.WriteString(" " + doubleQuoted(value))
+			b.WriteString(" " + written)
 		}
 		b.WriteString(end)
 	}
@@ -167,6 +176,7 @@ type addition struct {
 	parent *yaml.Node
 	rest   Path
 	value  string
+	text   bool // and not a number or a boolean
 	found  bool
 }
 
@@ -195,7 +205,7 @@ func (c *addition) leads(n *yaml.Node) bool {
 		}
 		n = n.Content[1]
 	}
-	return n.Kind == yaml.ScalarNode && n.Tag == "!!str" && n.Value == c.value
+	return n.Kind == yaml.ScalarNode && (n.Tag == "!!str") == c.text && n.Tag != "!!null" && n.Value == c.value
 }
 
 func pairs(content []*yaml.Node) (keys []*yaml.Node) {
