@@ -138,7 +138,7 @@ func block(indent string, keys Path, written, end string) string {
 func key(s string) string {
 	letter := s != "" && (s[0] >= 'a' && s[0] <= 'z' || s[0] >= 'A' && s[0] <= 'Z')
 	plain := !strings.ContainsFunc(s, func(r rune) bool { return r > 127 || r != '.' && !plainKey(byte(r)) })
-	if letter && plain && strings.ContainsAny(s, "./") || letter && plain && len(s) > 5 { // longer than any word for true, false or null
+	if letter && plain && !yaml11Word(s) && !slices.Contains([]string{"true", "false", "null"}, strings.ToLower(s)) {
 		return s
 	}
 	return doubleQuoted(s)
