@@ -17,7 +17,7 @@ import (
 
 // argo renders an Application as its repository server does: each of its sources by what is in its folder.
 func (w *world) argo(ctx context.Context, u *unit) ([]locate.Object, error) {
-	u.defaults, u.charts = text(u.spec, "destination", "namespace"), nil
+	u.defaults = text(u.spec, "destination", "namespace")
 	sources := list(u.spec, "sources")
 	if len(sources) == 0 {
 		sources = []any{at(u.spec, "source")}
@@ -197,6 +197,7 @@ func (w *world) argoChart(ctx context.Context, u *unit, s any, all []any, dir st
 		if err != nil {
 			return nil, refuse(locate.Invalid, "%s takes values from %s, which is not there", u, p)
 		}
+		u.named = append(u.named, p)
 		r.Values = append(r.Values, helm.Layer{YAML: string(data)})
 	}
 	if v := at(o, "valuesObject"); v != nil {

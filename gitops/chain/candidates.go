@@ -1,7 +1,7 @@
 package chain
 
 import (
-	"path"
+	"bytes"
 	"slices"
 	"strings"
 	"unicode"
@@ -55,20 +55,9 @@ func (s *search) editable(u *unit, p string) bool {
 		return false
 	}
 	if u.inChart(p) {
-		return u.prefixOf(p) != nil || slices.Contains(u.valueFiles(), p)
+		return u.prefixOf(p) != nil || slices.Contains(u.named, p)
 	}
 	return manifest(p) && isFile(s.world.files, p)
-}
-
-// valueFiles are the files that an Application or a release names.
-func (u *unit) valueFiles() []string {
-	var out []string
-	for _, f := range append(list(u.spec, "source", "helm", "valueFiles"), list(u.spec, "chart", "spec", "valuesFiles")...) {
-		if name, ok := f.(string); ok {
-			out = append(out, path.Join(u.folder, name), path.Join(u.base, name))
-		}
-	}
-	return out
 }
 
 // candidates lists the values of the files that may drive the field, the likeliest first. Files that cannot be read as
@@ -82,7 +71,9 @@ func (s *search) candidates() []candidate {
 		}
 		scalars, err := edit.Scalars(p, data)
 		if err != nil {
-			s.block(err)
+			if bytes.Contains(data, []byte(s.q.Object.Kind)) && bytes.Contains(data, []byte(s.q.Object.Name)) && s.unread == nil {
+				s.unread = err
+			}
 			continue
 		}
 		for _, c := range scalars {

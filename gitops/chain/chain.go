@@ -79,11 +79,7 @@ func (c *Chain) Place(ctx context.Context, q Query, value string) (locate.Found,
 	if err != nil || value == s.value {
 		return f, err
 	}
-	changed, err := f.Write(c.world.files, value)
-	if err != nil {
-		return locate.Found{}, err
-	}
-	return f, s.proves(ctx, changed, value)
+	return s.settle(ctx, f, value)
 }
 
 // Prove holds an edit to what was asked: from c to after, the field becomes want, and nothing else of any unit changes.

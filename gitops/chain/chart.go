@@ -209,7 +209,7 @@ func (w *world) release(ctx context.Context, u *unit) ([]locate.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.folder, u.defaults, u.charts = dir, first(text(u.spec, "targetNamespace"), u.namespace), nil
+	u.folder, u.defaults = dir, first(text(u.spec, "targetNamespace"), u.namespace)
 	r := helm.Request{Release: releaseName(u), Namespace: u.defaults}
 	if r.Chart, err = u.chartAt(dir); err != nil {
 		return nil, err
@@ -227,6 +227,7 @@ func (w *world) release(ctx context.Context, u *unit) ([]locate.Object, error) {
 		if err != nil || outside(p) {
 			return nil, refuse(locate.Invalid, "%s takes values from %s, which is not there", u, p)
 		}
+		u.named = append(u.named, p)
 		r.Defaults = append(r.Defaults, string(data))
 	}
 	if r.Values, err = u.values(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cortexops/cortexops/gitops/edit"
 	"github.com/cortexops/cortexops/gitops/helm"
@@ -33,7 +34,7 @@ func charts(t *testing.T) Charts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &helm.Renderer{Command: []string{self, "render-chart"}}
+	r := &helm.Renderer{Command: []string{self, "render-chart"}, Timeout: time.Minute}
 	t.Cleanup(r.Close)
 	return r
 }
@@ -149,7 +150,7 @@ func parseAsk(t *testing.T, s string) Query {
 func TestCorpus(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) < 3 {
+	if err != nil || len(files) < 12 {
 		t.Fatalf("%d shapes, %v", len(files), err)
 	}
 	renderer := charts(t)

@@ -15,6 +15,7 @@ import (
 
 // place chooses among the values that drive the field, and says how it is written.
 func (s *search) place(ctx context.Context, hits []hit) (locate.Found, error) {
+	s.hits = hits
 	main := hits[0]
 	for _, h := range hits {
 		if h.after == "" && (main.after != "" || len(h.before) > len(main.before)) {
@@ -40,6 +41,26 @@ func (s *search) place(ctx context.Context, hits []hit) (locate.Found, error) {
 	return f.Written(func(files locate.Files, want string) (map[string][]byte, error) {
 		return s.set(files, append([]hit{main}, hits...), want)
 	}), nil
+}
+
+// settle proves the place with the value. Where the value changes a part that other units share, it is set for this one
+// alone.
+func (s *search) settle(ctx context.Context, f locate.Found, value string) (locate.Found, error) {
+	err := s.writes(ctx, f, value)
+	var r *locate.Refusal
+	if !errors.As(err, &r) || r.Reason != locate.Shared {
+		return f, err
+	}
+	for _, h := range s.hits {
+		if _, fits := inner(value, h.before, h.after); !fits {
+			continue
+		}
+		own, other := s.override(ctx, h, r.Why)
+		if other == nil && s.writes(ctx, own, value) == nil {
+			return own, nil
+		}
+	}
+	return f, err
 }
 
 func (s *search) proof() {
@@ -110,7 +131,7 @@ func (s *search) certain(h hit) error {
 
 // isDefault reports whether c is a value of the chart itself, and of no file that the unit names.
 func (s *search) isDefault(c edit.Scalar) bool {
-	if s.unit.prefixOf(c.File) == nil || slices.Contains(s.unit.valueFiles(), c.File) {
+	if s.unit.prefixOf(c.File) == nil || slices.Contains(s.unit.named, c.File) {
 		return false
 	}
 	return s.unit.kind == helmRelease || !s.ownChart()
@@ -120,7 +141,7 @@ func (s *search) isDefault(c edit.Scalar) bool {
 // where they are set, then.
 func (s *search) ownChart() bool {
 	o := at(s.unit.spec, "source", "helm")
-	if len(list(o, "valueFiles"))+len(list(o, "parameters")) > 0 || text(o, "values") != "" || at(o, "valuesObject") != nil {
+	if len(s.unit.named)+len(list(o, "parameters")) > 0 || text(o, "values") != "" || at(o, "valuesObject") != nil {
 		return false
 	}
 	return !slices.ContainsFunc(s.world.units, func(u *unit) bool { return u != s.unit && u.prefixOf(path.Join(s.unit.folder, "values.yaml")) != nil })
@@ -131,7 +152,12 @@ func (s *search) override(ctx context.Context, h hit, why string) (locate.Found,
 	s.say("%s", why)
 	last := error(refuse(locate.Shared, "nothing of %s can say otherwise for it alone", s.unit))
 	for _, f := range s.ownFields(h) {
-		for _, file := range s.files() {
+		files := s.files()
+		if f.unit == nil {
+			files = slices.Clone(s.unit.named)
+			slices.Reverse(files)
+		}
+		for _, file := range files {
 			found, err := s.addTo(ctx, h, f, file)
 			if err == nil {
 				return found, nil
@@ -184,10 +210,12 @@ func (s *search) ownFields(h hit) []own {
 	case helmRelease:
 		field(s.unit, append(edit.Path{{Key: "spec"}, {Key: "values"}}, v...))
 	case application:
-		if at(s.unit.spec, "source", "helm", "valuesObject") != nil || len(list(s.unit.spec, "source", "helm", "valueFiles")) == 0 {
-			field(s.unit, append(edit.Path{{Key: "spec"}, {Key: "source"}, {Key: "helm"}, {Key: "valuesObject"}}, v...))
-		} else {
+		object := edit.Path{{Key: "spec"}, {Key: "source"}, {Key: "helm"}, {Key: "valuesObject"}}
+		switch {
+		case at(s.unit.spec, "source", "helm", "valuesObject") == nil && len(s.unit.named) > 0:
 			out = append(out, own{path: v})
+		case at(s.unit.spec, "source") != nil && text(s.unit.spec, "source", "helm", "values") == "":
+			field(s.unit, append(object, v...))
 		}
 	}
 	return out
@@ -249,7 +277,7 @@ func (s *search) addTo(ctx context.Context, h hit, f own, file string) (locate.F
 // namesIn lists the objects of a file that the field may be added to.
 func (s *search) namesIn(f own, file string, data []byte) []edit.Selector {
 	if f.unit == nil {
-		if slices.Contains(s.unit.valueFiles(), file) {
+		if slices.Contains(s.unit.named, file) {
 			return []edit.Selector{{}}
 		}
 		return nil

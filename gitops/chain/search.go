@@ -28,9 +28,11 @@ type search struct {
 
 	chain    []string
 	shadowed []edit.Scalar
-	blocked  error
+	blocked  error // of a candidate
+	unread   error // of a file
 	shared   error
 	trials   int
+	hits     []hit
 }
 
 // seek finds the one unit that makes the object.
@@ -330,10 +332,12 @@ func (s *search) refusal() error {
 	switch {
 	case s.shared != nil:
 		return s.shared
-	case errors.As(s.blocked, &refused) && refused.Encrypted:
-		return &locate.Refusal{Reason: locate.Encrypted, Why: s.blocked.Error(), Err: s.blocked}
 	case s.blocked != nil:
 		return &locate.Refusal{Reason: locate.Uneditable, Why: s.blocked.Error(), Err: s.blocked}
+	case errors.As(s.unread, &refused) && refused.Encrypted:
+		return &locate.Refusal{Reason: locate.Encrypted, Why: s.unread.Error(), Err: s.unread}
+	case s.unread != nil:
+		return &locate.Refusal{Reason: locate.Uneditable, Why: s.unread.Error(), Err: s.unread}
 	}
 	return refuse(locate.Generated, "no value that %s reads sets %s of %s to %s: a template or a transformer makes it", s.unit, s.field, s.q.Object, s.value)
 }

@@ -39,6 +39,7 @@ type unit struct {
 	defaults string // the namespace of objects that name none
 	folder   string // what it renders
 	charts   []chartFolder
+	named    []string // files of values that it names, the weakest first
 	notes    []string
 	err      error
 }
