@@ -138,7 +138,7 @@ func block(indent string, keys Path, written, end string) string {
 func key(s string) string {
 	letter := s != "" && (s[0] >= 'a' && s[0] <= 'z' || s[0] >= 'A' && s[0] <= 'Z')
 	plain := !strings.ContainsFunc(s, func(r rune) bool { return r > 127 || r != '.' && !plainKey(byte(r)) })
-	if letter && plain && !yaml11Word(s) && !slices.Contains([]string{"true", "false", "null"}, strings.ToLower(s)) {
+	if word := strings.ToLower(s); letter && plain && word != "true" && word != "false" && word != "null" && !yaml11Word(s) {
 		return s
 	}
 	return doubleQuoted(s)
