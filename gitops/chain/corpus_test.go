@@ -247,7 +247,7 @@ func difference(files memory, changed map[string][]byte) []string {
 			out = append(out, p+" - "+strings.TrimSpace(l))
 		}
 		for _, l := range is {
-			out = append(out, p+" + "+strings.TrimSpace(l))
+			out = append(out, strings.TrimSpace(p+" + "+strings.TrimSpace(l)))
 		}
 	}
 	return out

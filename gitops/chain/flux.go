@@ -200,8 +200,7 @@ func (u *unit) substitute(objects []locate.Object) ([]locate.Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		if text(v, "metadata", "labels", substituteKey) == "disabled" || text(v, "metadata", "annotations", substituteKey) == "disabled" ||
-			!strings.Contains(string(o.JSON), "$") {
+		if unsubstituted(v) || !strings.Contains(string(o.JSON), "$") {
 			continue
 		}
 		if out[i], err = substituted(o, value); err != nil {
@@ -209,6 +208,11 @@ func (u *unit) substitute(objects []locate.Object) ([]locate.Object, error) {
 		}
 	}
 	return out, nil
+}
+
+// unsubstituted reports whether an object asks for its text to be left alone.
+func unsubstituted(v any) bool {
+	return text(v, "metadata", "labels", substituteKey) == "disabled" || text(v, "metadata", "annotations", substituteKey) == "disabled"
 }
 
 func substituted(o locate.Object, value func(string) (string, bool)) (locate.Object, error) {

@@ -136,8 +136,8 @@ func (s *search) look() error {
 	}
 	s.value = edit.Text(v)
 	_, s.isText = v.(string)
-	if strings.Contains(s.value, "${") {
-		return refuse(locate.Remote, "%s of %s is %s: the variable comes from %s and cannot be seen", s.field, s.q.Object, s.value, s.outOfSight())
+	if by := s.outOfSight(); strings.Contains(s.value, "${") && by != "" && !unsubstituted(doc) {
+		return refuse(locate.Remote, "%s of %s is %s: the variable comes from %s and cannot be seen", s.field, s.q.Object, s.value, by)
 	}
 	return nil
 }
@@ -165,7 +165,7 @@ func (s *search) outOfSight() string {
 			return u.hidden[0]
 		}
 	}
-	return "a Secret"
+	return ""
 }
 
 func (s *search) say(format string, args ...any) {
@@ -261,7 +261,6 @@ func (s *search) try(ctx context.Context, c candidate) (hit, bool, error) {
 	}
 	before, after, ok := strings.Cut(to, mark)
 	if !ok || before+c.Value+after != s.value && c.rank != rankEmpty {
-		s.say("%s drives it, through a function that cannot be turned round", position(c.Scalar))
 		return hit{}, false, nil
 	}
 	if err != nil {

@@ -135,7 +135,6 @@ func (w *scalarWalk) leaf(n *yaml.Node, object Selector, p Path, refused error) 
 	}
 	if strings.Contains(n.Value, "${") {
 		w.out = append(w.out, w.defaults(s)...)
-		return
 	}
 	if variable(n.Value) && s.Refused == nil {
 		s.Refused = refuse(w.frame.file, n, "the value comes from a template variable")
