@@ -3,7 +3,6 @@ package chain
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -250,29 +249,4 @@ func (w *world) valueFile(u *unit, name, dir string, all []any) (string, error) 
 		return "", refuse(locate.Remote, "%s takes values from %s, which is outside the repository", u, name)
 	}
 	return p, nil
-}
-
-// delivered is the unit that the live object's labels and annotations name, "" for any. named is false where they say
-// nothing of it.
-func (l Query) delivered() (kind, namespace, name string, named bool) {
-	for _, by := range [][2]string{{"helm.toolkit.fluxcd.io", helmRelease}, {"kustomize.toolkit.fluxcd.io", kustomization}} {
-		if name := l.Labels[by[0]+"/name"]; name != "" {
-			return by[1], l.Labels[by[0]+"/namespace"], name, true
-		}
-	}
-	if id := l.Annotations["argocd.argoproj.io/tracking-id"]; id != "" {
-		app, object, _ := strings.Cut(id, ":")
-		group := l.Object.Group
-		if object == fmt.Sprintf("%s/%s:%s/%s", group, l.Object.Kind, l.Object.Namespace, l.Object.Name) { // else it was copied from another object
-			ns, name, found := strings.Cut(app, "_")
-			if !found {
-				ns, name = "", app
-			}
-			return application, ns, name, true
-		}
-	}
-	if app := l.Labels["app.kubernetes.io/instance"]; app != "" {
-		return application, "", app, false
-	}
-	return "", "", "", false
 }
