@@ -22,7 +22,7 @@ func (s *search) place(ctx context.Context, hits []hit) (locate.Found, error) {
 		}
 	}
 	if s.isDefault(main.Scalar) {
-		return s.override(ctx, main, fmt.Sprintf("%s is the chart's default for it", position(main.Scalar)))
+		return s.override(ctx, main, fmt.Sprintf("%s says it for every release of the chart", position(main.Scalar)))
 	}
 	if err := s.elsewhere(ctx, main); err != nil {
 		f, other := s.override(ctx, main, fmt.Sprintf("%s sets it, and also %v", position(main.Scalar), err))
@@ -128,12 +128,14 @@ func (s *search) certain(h hit) error {
 	return refuse(locate.Encrypted, "%s sets %s of %s, unless %s does, which cannot be read", position(h.Scalar), s.field, s.q.Object, s.unit.hidden[0])
 }
 
-// isDefault reports whether c is a value of the chart itself, and of no file that the unit names.
+// isDefault reports whether c is a value of the chart itself. Flux reads a chart, and the files of values that it names,
+// again only where the chart has a new version, unless it is told otherwise.
 func (s *search) isDefault(c edit.Scalar) bool {
-	if s.unit.prefixOf(c.File) == nil || slices.Contains(s.unit.named, c.File) {
-		return false
+	named := slices.Contains(s.unit.named, c.File)
+	if s.unit.kind == helmRelease && text(s.unit.spec, "chart", "spec", "reconcileStrategy") != "Revision" {
+		return named || s.unit.prefixOf(c.File) != nil
 	}
-	return s.unit.kind == helmRelease || !s.ownChart()
+	return !named && s.unit.prefixOf(c.File) != nil && (s.unit.kind == helmRelease || !s.ownChart())
 }
 
 // ownChart reports whether the chart is there for this one Application, which gives it no values: its values.yaml is

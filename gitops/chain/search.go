@@ -134,6 +134,9 @@ func (s *search) story() {
 		}
 		s.say("%s%s renders %s", u, from, first(u.folder, "."))
 		s.chain = append(s.chain, u.notes...)
+		if truth(u.spec, "suspend") {
+			s.say("%s is suspended: an edit waits until it is resumed", u)
+		}
 	}
 	s.say("%s has %s: %s", s.unit.objects[s.target], s.field, s.value)
 }

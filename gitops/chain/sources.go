@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cortexops/cortexops/gitops/edit"
 	"github.com/cortexops/cortexops/gitops/locate"
 )
 
@@ -85,6 +86,9 @@ func (w *world) repository(u *unit, ref any) error {
 		return nil
 	}
 	if up := w.urlOf(u.up.source); kind == "GitRepository" && url != "" && up != "" && sameURL(url, up) {
+		if ref, other := w.stateOf(key, "ref"), w.stateOf(u.up.source, "ref"); edit.Text(ref) != edit.Text(other) {
+			return refuse(locate.Remote, "%s reads this repository at %s, and %s at %s", u, edit.Text(ref), u.up, edit.Text(other))
+		}
 		u.source = key
 		return nil
 	}
@@ -93,15 +97,21 @@ func (w *world) repository(u *unit, ref any) error {
 
 // urlOf is what a source that is declared somewhere points at.
 func (w *world) urlOf(key string) string {
+	url, _ := w.stateOf(key, "url").(string)
+	return url
+}
+
+// stateOf is a field of the spec of a source that is declared somewhere.
+func (w *world) stateOf(key, field string) any {
 	d, ok := w.stated[key]
 	if !ok {
-		return ""
+		return nil
 	}
 	v, err := decode(d.object.JSON)
 	if err != nil {
-		return ""
+		return nil
 	}
-	return text(v, "spec", "url")
+	return at(v, "spec", field)
 }
 
 // sameURL compares what two addresses of a git repository name: host and path.

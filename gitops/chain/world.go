@@ -27,8 +27,12 @@ type world struct {
 	strict bool                // charts hold values to their schemas
 }
 
-// cache keeps renderings. An entry is good for as long as nothing that it read changed.
-type cache struct{ entries map[string][]entry }
+// cache keeps renderings. An entry is good for as long as nothing that it read changed. What a later world adds goes with
+// it.
+type cache struct {
+	entries map[string][]entry
+	up      *cache
+}
 
 type entry struct {
 	changed map[string][]byte // when it was made
@@ -51,7 +55,7 @@ func (w *world) with(ctx context.Context, changed map[string][]byte) (*world, er
 	for p, data := range changed {
 		files = files.with(p, data)
 	}
-	next := &world{o: w.o, files: files, index: w.index.with(changed), cache: w.cache, strict: w.strict}
+	next := &world{o: w.o, files: files, index: w.index.with(changed), cache: &cache{map[string][]entry{}, w.cache}, strict: w.strict}
 	return next, next.grow(ctx)
 }
 
@@ -224,10 +228,12 @@ func (w *world) render(ctx context.Context, u *unit, t *tree) error {
 		}
 	}
 	key := fmt.Sprint(w.strict, u.key())
-	for _, e := range w.cache.entries[key] {
-		if e.unit.reads.same(e.changed, w.files.changed) {
-			u.take(e.unit)
-			return nil
+	for c := w.cache; c != nil; c = c.up {
+		for _, e := range c.entries[key] {
+			if e.unit.reads.same(e.changed, w.files.changed) {
+				u.take(e.unit)
+				return nil
+			}
 		}
 	}
 	u.reads = newReads(w.files)
