@@ -21,6 +21,9 @@ func (s *search) place(ctx context.Context, hits []hit) (locate.Found, error) {
 			main = h // of an image: the tag
 		}
 	}
+	if !s.certain(main) {
+		return s.override(ctx, main, fmt.Sprintf("%s sets it, unless %s does, which cannot be read: what the release itself says is stronger", position(main.Scalar), s.unit.hidden[0]))
+	}
 	if s.isDefault(main.Scalar) {
 		return s.override(ctx, main, fmt.Sprintf("%s says it for every release of the chart", position(main.Scalar)))
 	}
@@ -30,9 +33,6 @@ func (s *search) place(ctx context.Context, hits []hit) (locate.Found, error) {
 			return f, refuse(locate.Shared, "%s sets %s of %s, and also %v; elsewhere: %v", position(main.Scalar), s.field, s.q.Object, err, other)
 		}
 		return f, nil
-	}
-	if err := s.certain(main); err != nil {
-		return locate.Found{}, err
 	}
 	s.say("%s sets it", position(main.Scalar))
 	s.proof()
@@ -116,16 +116,11 @@ func (s *search) elsewhere(ctx context.Context, h hit) error {
 	return s.compare(next, true)
 }
 
-// certain refuses a value that something out of sight may set anew. What stands in the unit's own object is stronger
-// than all that it takes from elsewhere.
-func (s *search) certain(h hit) error {
-	if len(s.unit.hidden) == 0 || s.unit.kind != helmRelease {
-		return nil
-	}
-	if h.Object.Kind == helmRelease && len(h.Path) > 1 && h.Path[0].Key == "spec" && h.Path[1].Key == "values" {
-		return nil
-	}
-	return refuse(locate.Encrypted, "%s sets %s of %s, unless %s does, which cannot be read", position(h.Scalar), s.field, s.q.Object, s.unit.hidden[0])
+// certain reports whether nothing out of sight may set the field anew. What stands in the release's own object is
+// stronger than all that it takes from elsewhere.
+func (s *search) certain(h hit) bool {
+	return len(s.unit.hidden) == 0 || s.unit.kind != helmRelease ||
+		h.Object.Kind == helmRelease && len(h.Path) > 1 && h.Path[0].Key == "spec" && h.Path[1].Key == "values"
 }
 
 // isDefault reports whether c is a value of the chart itself. Flux reads a chart, and the files of values that it names,

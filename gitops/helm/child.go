@@ -34,6 +34,9 @@ type answer struct {
 // request takes more memory or time than it may, so that it does not outlive a parent that died.
 func Serve(in io.Reader, out io.Writer) error {
 	slog.SetDefault(slog.New(slog.DiscardHandler)) // the engine logs what charts do
+	if err := send(out, answer{}); err != nil {    // it is there: the time of a rendering counts from here
+		return err
+	}
 	watched := false
 	for {
 		var e envelope

@@ -12,6 +12,8 @@ import (
 	"time"
 )
 
+const maxStart = time.Minute // of the child, before it takes a chart
+
 // Killed means that the chart was not rendered to its end.
 type Killed struct{ Why string }
 
@@ -135,7 +137,17 @@ func start(command []string) (*child, error) {
 	if c.out, err = c.cmd.StdoutPipe(); err != nil {
 		return nil, err
 	}
-	return c, c.cmd.Start()
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	late := time.AfterFunc(maxStart, func() { _ = c.cmd.Process.Kill() })
+	defer late.Stop()
+	if err := receive(c.out, &answer{}); err != nil {
+		_ = c.cmd.Process.Kill()
+		_ = c.cmd.Wait() // what it says is in its complaint
+		return nil, fmt.Errorf("%s does not answer, %w: %s", command[0], err, c.stderr.line())
+	}
+	return c, nil
 }
 
 // complaint keeps the beginning of what the child complains about.

@@ -227,16 +227,33 @@ func TestServeEndsItself(t *testing.T) {
 func TestRenderKillsAChartThatEatsMemory(t *testing.T) {
 	t.Parallel()
 	for name, template := range map[string]string{
-		"piece by piece": `{{- $l := list }}{{ range until 1000000 }}{{ $l = append $l (repeat 10000000 "x") }}{{ end }}`,
+		"piece by piece": `{{- $l := list }}{{ range until 300 }}{{ $l = append $l (repeat 10000000 "x") }}{{ end }}`,
 		"at once":        `{{- $s := repeat 2000000000 "x" }}a: {{ $s }}`,
-		"by doubling":    `{{- $s := "x" }}{{ range until 60 }}{{ $s = cat $s $s }}{{ end }}a: {{ $s }}`,
+		"by doubling":    `{{- $s := "x" }}{{ range until 60 }}{{ $s = print $s $s }}{{ end }}a: {{ $s }}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := renderer(t)
-			r.Memory = 256 << 20
+			r.Memory, r.Timeout = 256<<20, 5*time.Minute
 			_, err := r.Render(context.Background(), request(web(map[string]string{"templates/x.yaml": template})))
 			var killed *Killed
-			if !errors.As(err, &killed) || strings.Contains(err.Error(), "30s") {
+			if !errors.As(err, &killed) || strings.Contains(err.Error(), "5m") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestRendererSaysWhatIsWrongWithItsProgram(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]*Renderer{
+		"none":           {},
+		"not there":      {Command: []string{"/nowhere/at-all"}},
+		"another":        {Command: []string{"/bin/echo", "hello, this is no renderer of charts"}},
+		"one that fails": {Command: []string{"/bin/sh", "-c", "echo no such verb >&2; exit 1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := r.Render(context.Background(), request(web(nil))); err == nil || !strings.Contains(err.Error(), "start the renderer") {
 				t.Errorf("got %v", err)
 			}
 		})
