@@ -1,0 +1,105 @@
+package chain
+
+import (
+	"context"
+	"errors"
+
+	"github.com/cortexops/cortexops/gitops/locate"
+)
+
+// Chain is a repository with all its units rendered, as one snapshot has them.
+type Chain struct{ world *world }
+
+// Open renders the repository's units. A unit that cannot be rendered is an error only where it is asked for.
+func Open(ctx context.Context, files locate.Files, o Options) (*Chain, error) {
+	w, err := newWorld(ctx, files, o)
+	if err != nil {
+		return nil, err
+	}
+	return &Chain{w}, nil
+}
+
+// With is the chain with some files changed or added. What they do not touch is not rendered again.
+func (c *Chain) With(ctx context.Context, changed map[string][]byte) (*Chain, error) {
+	w, err := c.world.with(ctx, changed)
+	if err != nil {
+		return nil, err
+	}
+	return &Chain{w}, nil
+}
+
+// Delivers reports whether the chain answers for the object: a unit renders it, or its labels name one.
+func (c *Chain) Delivers(q Query) bool {
+	_, err := c.world.seek(q)
+	var r *locate.Refusal
+	return !errors.As(err, &r) || r.Reason != locate.NotFound || q.named()
+}
+
+// Current is the value that the field is rendered with. It is not there where nothing sets it.
+func (c *Chain) Current(q Query) (value string, there bool, err error) {
+	s, err := c.world.seek(q)
+	if err != nil {
+		return "", false, err
+	}
+	if err := s.look(); err != nil {
+		return "", false, err
+	}
+	return s.value, s.there, nil
+}
+
+// Locate finds the place where the value of the field comes from.
+func (c *Chain) Locate(ctx context.Context, q Query) (locate.Found, error) {
+	s, err := c.world.seek(q)
+	if err != nil {
+		return locate.Found{}, err
+	}
+	if err := s.look(); err != nil {
+		return locate.Found{}, err
+	}
+	if !s.there {
+		return locate.Found{}, refuse(locate.NotFound, "%s renders %s without %s", s.unit, q.Object, q.Field)
+	}
+	return s.run(ctx)
+}
+
+// Place finds where an edit goes that gives the field the value, and has proven it with that value: after it, this field
+// is different, and nothing else that any unit renders.
+func (c *Chain) Place(ctx context.Context, q Query, value string) (locate.Found, error) {
+	s, err := c.world.seek(q)
+	if err != nil {
+		return locate.Found{}, err
+	}
+	if err := s.look(); err != nil {
+		return locate.Found{}, err
+	}
+	if !s.there {
+		return s.absent(ctx, value)
+	}
+	f, err := s.run(ctx)
+	if err != nil || value == s.value {
+		return f, err
+	}
+	return s.settle(ctx, f, value)
+}
+
+// Prove holds an edit to what was asked: from c to after, the field becomes want, and nothing else of any unit changes.
+func (c *Chain) Prove(after *Chain, q Query, want string) error {
+	s, err := c.world.seek(q)
+	if err != nil {
+		return err
+	}
+	if err := s.look(); err != nil {
+		return err
+	}
+	return s.holds(after.world, want)
+}
+
+// Render is what a unit renders, by the name that Found.Overlay has.
+func (c *Chain) Render(unit string) ([]locate.Object, error) {
+	for _, u := range c.world.units {
+		if u.where() == unit {
+			return u.objects, u.err
+		}
+	}
+	return nil, refuse(locate.NotFound, "%s is no unit of the repository", unit)
+}
