@@ -104,13 +104,19 @@ func (g *Graph) deleteNode(n incident.Node) error {
 	if id == none {
 		return nil
 	}
-	if owner := g.top(id); owner != id {
+	if owner := g.nodes[id].top; owner != id {
 		g.gone.put(g.resource(id), g.resource(owner))
 	}
 	g.forgetNode(id)
-	g.nodes[id].known = true // until its last edge is cut
-	for g.nodes[id].out != none {
-		g.cut(g.nodes[id].out)
+	g.nodes[id].known = true                     // until its last edge is cut
+	for _, owners := range []bool{false, true} { // last, since a node without an owner is one of its own
+		for e := g.nodes[id].out; e != none; {
+			next := g.edges[e].nextOut
+			if owners == (g.edges[e].kind == ownedBy) {
+				g.cut(e)
+			}
+			e = next
+		}
 	}
 	for g.nodes[id].in != none {
 		g.cut(g.nodes[id].in)

@@ -10,15 +10,15 @@ import (
 // rule of one kind of edge.
 type rule struct {
 	kind  incident.EdgeKind
-	hitBy end  // the end whose failure hits the other one
+	hitBy side // the end whose failure hits the other one
 	cost  int8 // hops: none where both ends are faces of one workload
 }
 
-type end bool
+type side bool
 
 const (
-	from end = false
-	to   end = true
+	from side = false
+	to   side = true
 )
 
 // rules are in the order of their codes, which snapshots do not hold. owned-by is walked by rules of its own: a pod's

@@ -26,10 +26,11 @@ type node struct {
 	tier, owner, revision int32
 	out, in               int32 // the first edge from and to it
 	outs, ins             int32 // how many
+	top                   int32 // the end of its chain of owners, often itself
+	face                  int32 // of a top; none where it was not needed yet
 	changed               int64 // unix nanoseconds, 0: not known
 	known                 bool  // else an edge named it, and nothing else is known
 	seen                  uint32
-	whole                 bool // of the walk that saw it: see walk
 }
 
 type edge struct {
@@ -51,6 +52,8 @@ type Graph struct {
 	freeNodes []int32
 	edges     []edge
 	freeEdges []int32
+	faces     []face
+	freeFaces []int32
 	sum       sum
 	gone      *departed
 	walks     uint32 // counts them, to tell what this one has seen
@@ -104,7 +107,7 @@ func (g *Graph) place(r incident.Resource) int32 {
 	if id, ok := g.ids[key{of, r.Name}]; ok {
 		return id
 	}
-	n := node{name: r.Name, kind: of, version: g.text(r.Version), out: none, in: none}
+	n := node{name: r.Name, kind: of, version: g.text(r.Version), out: none, in: none, face: none}
 	id := int32(len(g.nodes))
 	if last := len(g.freeNodes) - 1; last >= 0 {
 		id = g.freeNodes[last]
@@ -114,6 +117,8 @@ func (g *Graph) place(r incident.Resource) int32 {
 		g.nodes = append(g.nodes, n)
 	}
 	g.ids[key{of, r.Name}] = id
+	g.nodes[id].top = id
+	g.count(id, 1)
 	return id
 }
 
@@ -130,7 +135,8 @@ func (g *Graph) drop(id int32) {
 		return
 	}
 	delete(g.ids, key{n.kind, n.name})
-	*n = node{out: none, in: none, seen: n.seen}
+	g.unface(id)
+	*n = node{out: none, in: none, face: none, seen: n.seen}
 	g.freeNodes = append(g.freeNodes, id)
 }
 
@@ -153,9 +159,17 @@ func (g *Graph) link(a, b int32, kind uint8) int32 {
 }
 
 func (g *Graph) connect(a, b int32, kind uint8) {
-	if g.link(a, b, kind) != none {
-		return
+	switch {
+	case g.link(a, b, kind) != none:
+	case kind == ownedBy:
+		g.move(a, func() { g.attach(a, b, kind) })
+	default:
+		g.attach(a, b, kind)
+		g.join(a, b, kind, 1)
 	}
+}
+
+func (g *Graph) attach(a, b int32, kind uint8) {
 	e := edge{from: a, to: b, kind: kind, prevOut: none, nextOut: g.nodes[a].out, prevIn: none, nextIn: g.nodes[b].in}
 	id := int32(len(g.edges))
 	if last := len(g.freeEdges) - 1; last >= 0 {
@@ -178,6 +192,20 @@ func (g *Graph) connect(a, b int32, kind uint8) {
 }
 
 func (g *Graph) cut(id int32) {
+	e := g.edges[id]
+	if e.kind == ownedBy {
+		g.move(e.from, func() { g.detach(id) })
+	} else {
+		g.join(e.from, e.to, e.kind, -1)
+		g.detach(id)
+	}
+	g.drop(e.from)
+	if e.to != e.from {
+		g.drop(e.to)
+	}
+}
+
+func (g *Graph) detach(id int32) {
 	g.sum.sub(g.digestOfEdge(id))
 	e := g.edges[id]
 	if e.prevOut == none {
@@ -199,10 +227,6 @@ func (g *Graph) cut(id int32) {
 	g.nodes[e.from].outs--
 	g.nodes[e.to].ins--
 	g.freeEdges = append(g.freeEdges, id)
-	g.drop(e.from)
-	if e.to != e.from {
-		g.drop(e.to)
-	}
 }
 
 // ChangeError says what is wrong with a record, by its JSON pointer.

@@ -46,17 +46,17 @@ func large(b *testing.B) (*Graph, []incident.Resource) {
 	for i := range workloads {
 		ns, name := fmt.Sprintf("team-%d", i/20), fmt.Sprintf("service-%d", i)
 		d, rs, svc, cm := node(named("Deployment", ns, name)), node(named("ReplicaSet", ns, name+"-6b7f9c8d5")), node(service(i)), node(named("ConfigMap", ns, name))
-		apply(tie(rs, d, incident.OwnedBy))
-		apply(tie(d, cm, incident.Refers))
+		apply(bind(rs, d, incident.OwnedBy))
+		apply(bind(d, cm, incident.Refers))
 		for p := range 10 {
 			pod := node(named("Pod", ns, fmt.Sprintf("%s-6b7f9c8d5-x%04d", name, p)))
-			apply(tie(pod, rs, incident.OwnedBy))
-			apply(tie(svc, pod, incident.Selects))
-			apply(tie(machines[(i*10+p)%len(machines)], pod, incident.Runs))
+			apply(bind(pod, rs, incident.OwnedBy))
+			apply(bind(svc, pod, incident.Selects))
+			apply(bind(machines[(i*10+p)%len(machines)], pod, incident.Runs))
 		}
 		for c := 1; c <= 3; c++ { // those with a lower number are nearer to the databases
 			if to := i - c*c*37; to >= 0 {
-				apply(tie(d, service(to), incident.Calls))
+				apply(bind(d, service(to), incident.Calls))
 			}
 		}
 	}
@@ -109,7 +109,7 @@ func BenchmarkGraphUpdate(b *testing.B) {
 		rs, svc := pod, pod
 		rs.Group, rs.Kind, rs.Name = "apps", "ReplicaSet", pod.Name[:len(pod.Name)-6]
 		svc.Kind, svc.Name = "Service", pod.Name[:len(pod.Name)-16]
-		for _, c := range []incident.GraphChange{remove(pod), put(incident.Node{Resource: pod}), tie(pod, rs, incident.OwnedBy), tie(svc, pod, incident.Selects)} {
+		for _, c := range []incident.GraphChange{remove(pod), put(incident.Node{Resource: pod}), bind(pod, rs, incident.OwnedBy), bind(svc, pod, incident.Selects)} {
 			if err := g.Apply(c); err != nil {
 				b.Fatal(err)
 			}

@@ -31,7 +31,7 @@ func put(n incident.Node) incident.GraphChange {
 	return incident.GraphChange{At: midday, Upsert: &incident.GraphItem{Node: &n}}
 }
 
-func tie(from, to incident.Resource, kind incident.EdgeKind) incident.GraphChange {
+func bind(from, to incident.Resource, kind incident.EdgeKind) incident.GraphChange {
 	return incident.GraphChange{At: midday, Upsert: &incident.GraphItem{Edge: &incident.Edge{From: from, To: to, Kind: kind}}}
 }
 
@@ -43,11 +43,11 @@ func remove(r incident.Resource) incident.GraphChange {
 func workload(name, tier string, pods int) []incident.GraphChange {
 	d, rs, svc := of("Deployment", name), of("ReplicaSet", name+"-5d9"), of("Service", name)
 	list := []incident.GraphChange{put(incident.Node{Resource: d, Labels: map[string]string{"tier": tier, "owner": "team-" + tier}}),
-		put(incident.Node{Resource: rs}), put(incident.Node{Resource: svc}), tie(rs, d, incident.OwnedBy)}
+		put(incident.Node{Resource: rs}), put(incident.Node{Resource: svc}), bind(rs, d, incident.OwnedBy)}
 	for i := range pods {
 		pod, machine := of("Pod", fmt.Sprintf("%s-5d9-%d", name, i)), of("Node", fmt.Sprintf("node-%d", i))
-		list = append(list, put(incident.Node{Resource: pod}), put(incident.Node{Resource: machine}), tie(pod, rs, incident.OwnedBy),
-			tie(svc, pod, incident.Selects), tie(machine, pod, incident.Runs))
+		list = append(list, put(incident.Node{Resource: pod}), put(incident.Node{Resource: machine}), bind(pod, rs, incident.OwnedBy),
+			bind(svc, pod, incident.Selects), bind(machine, pod, incident.Runs))
 	}
 	return list
 }
@@ -56,11 +56,11 @@ func workload(name, tier string, pods int) []incident.GraphChange {
 func shop() []incident.GraphChange {
 	list := slices.Concat(workload("web", "front", 2), workload("api", "middle", 2), workload("db", "back", 1))
 	return append(list,
-		tie(of("Ingress", "shop"), of("Service", "web"), incident.Routes), put(incident.Node{Resource: of("Ingress", "shop")}),
-		tie(of("Deployment", "web"), of("Service", "api"), incident.Calls),
+		bind(of("Ingress", "shop"), of("Service", "web"), incident.Routes), put(incident.Node{Resource: of("Ingress", "shop")}),
+		bind(of("Deployment", "web"), of("Service", "api"), incident.Calls),
 		put(incident.Node{Resource: of("Deployment", "api"), Labels: map[string]string{"tier": "middle", "owner": "team-middle"},
 			Revision: "9f3c1d2", ChangedAt: midday, DependsOn: "/namespaces/shop/Service/db"}),
-		tie(of("Pod", "api-5d9-0"), of("ConfigMap", "api"), incident.Refers))
+		bind(of("Pod", "api-5d9-0"), of("ConfigMap", "api"), incident.Refers))
 }
 
 func built(t testing.TB, list []incident.GraphChange) *Graph {
@@ -124,8 +124,8 @@ func TestNeighbours(t *testing.T) {
 
 func TestOwnerByGraph(t *testing.T) {
 	t.Parallel()
-	g := built(t, append(shop(), put(incident.Node{Resource: of("StatefulSet", "cache")}), tie(of("Pod", "a"), of("Job", "b"), incident.OwnedBy),
-		tie(of("Job", "b"), of("CronJob", "c"), incident.OwnedBy), tie(of("Deployment", "web"), of("App", "operator"), incident.OwnedBy)))
+	g := built(t, append(shop(), put(incident.Node{Resource: of("StatefulSet", "cache")}), bind(of("Pod", "a"), of("Job", "b"), incident.OwnedBy),
+		bind(of("Job", "b"), of("CronJob", "c"), incident.OwnedBy), bind(of("Deployment", "web"), of("App", "operator"), incident.OwnedBy)))
 	for _, r := range []incident.Resource{of("Pod", "db-5d9-0"), of("ReplicaSet", "db-5d9")} {
 		if err := g.Apply(remove(r)); err != nil {
 			t.Fatal(err)
@@ -249,8 +249,8 @@ func TestRecordsThatCannotBeUnderstood(t *testing.T) {
 		"both":            {incident.GraphChange{Upsert: node, Delete: node}, ": exactly one of upsert and delete is required"},
 		"nothing in it":   {incident.GraphChange{Upsert: &incident.GraphItem{}}, "/upsert: exactly one of node and edge is required"},
 		"no name":         {put(incident.Node{Resource: of("Pod", "")}), "/upsert/node/name: is required"},
-		"no cluster":      {tie(of("Pod", "x"), incident.Resource{Kind: "Pod", Name: "y"}, incident.Selects), "/upsert/edge/to/cluster: is required"},
-		"unknown kind":    {tie(of("Pod", "x"), of("Pod", "y"), "likes"), "/upsert/edge/kind: is not a kind of edge"},
+		"no cluster":      {bind(of("Pod", "x"), incident.Resource{Kind: "Pod", Name: "y"}, incident.Selects), "/upsert/edge/to/cluster: is required"},
+		"unknown kind":    {bind(of("Pod", "x"), of("Pod", "y"), "likes"), "/upsert/edge/kind: is not a kind of edge"},
 		"bad annotation":  {put(incident.Node{Resource: of("Pod", "x"), DependsOn: "db"}), `depends-on "db"`},
 		"empty name":      {put(incident.Node{Resource: of("Pod", "x"), DependsOn: "/Node/"}), `depends-on "/Node/"`},
 		"empty namespace": {put(incident.Node{Resource: of("Pod", "x"), DependsOn: "/namespaces//Pod/a"}), `depends-on`},
@@ -267,7 +267,7 @@ func TestRecordsThatCannotBeUnderstood(t *testing.T) {
 func TestRoundsOfOwnersAndCalls(t *testing.T) {
 	t.Parallel()
 	a, b := of("Pod", "a"), of("Pod", "b")
-	g := built(t, []incident.GraphChange{tie(a, b, incident.OwnedBy), tie(b, a, incident.OwnedBy), tie(a, a, incident.Calls), tie(a, b, incident.Calls), tie(b, a, incident.Calls)})
+	g := built(t, []incident.GraphChange{bind(a, b, incident.OwnedBy), bind(b, a, incident.OwnedBy), bind(a, a, incident.Calls), bind(a, b, incident.Calls), bind(b, a, incident.Calls)})
 	g.Owner(a)
 	g.Blast(a)
 	g.Near(a)
@@ -285,7 +285,7 @@ func TestAHubIsCutAtADistance(t *testing.T) {
 	t.Parallel()
 	list := workload("hub", "x", 1)
 	for i := range most + 1 {
-		list = append(list, tie(of("Deployment", fmt.Sprintf("caller-%d", i)), of("Service", "hub"), incident.Calls))
+		list = append(list, bind(of("Deployment", fmt.Sprintf("caller-%d", i)), of("Service", "hub"), incident.Calls))
 	}
 	for range 2 {
 		g := built(t, list)

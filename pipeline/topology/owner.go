@@ -16,7 +16,7 @@ const chain = 8
 func (g *Graph) Owner(r incident.Resource) (incident.Resource, bool) {
 	for range 2 {
 		if id := g.find(r); id != none {
-			return g.resource(g.top(id)), true
+			return g.resource(g.nodes[id].top), true
 		}
 		up, ok := g.gone.of[r.Key()]
 		if !ok {
@@ -52,8 +52,8 @@ func (g *Graph) ofPodNamed(r incident.Resource) (incident.Resource, bool) {
 	return incident.Resource{}, false
 }
 
-// top of the chain of owners.
-func (g *Graph) top(id int32) int32 {
+// end of the chain of owners.
+func (g *Graph) end(id int32) int32 {
 	for range chain {
 		up := g.controller(id)
 		if up == none {

@@ -7,101 +7,51 @@ import (
 )
 
 const (
-	far    = 8     // hops, of a blast radius
-	near   = 3     // hops, of neighbours
-	most   = 1_000 // nodes that a walk visits beyond the pods of its own workload
-	listed = 20    // names in a blast radius; the rest is counted
+	far    = 8   // hops, of a blast radius
+	near   = 3   // hops, of neighbours
+	most   = 500 // workloads that a walk visits
+	listed = 20  // names in a blast radius; the rest is counted
 )
 
 // walk visits what is hit when start fails (down), or whose failure hits start (up), nearest first. It is cut short before
 // the distance at which it would visit more than most, so that it does not depend on the order of the edges.
-//
-// A node is reached whole, or only in part: from one of the objects that it owns. A workload of which one pod's node
-// fails is hit, and so is who depends on it, but not its other pods.
-func (g *Graph) walk(start int32, down bool, hops int, visit func(id int32, hops int)) (short bool) {
+func (g *Graph) walk(start int32, down bool, hops int, visit func(f *face, hops int)) (short bool) {
 	g.walks++
 	g.now, g.next = g.now[:0], append(g.next[:0], start)
-	g.mark(start, true)
+	g.faces[start].seen = g.walks
 	left := most
 	for distance := 0; len(g.next) > 0 && distance <= hops; distance++ {
 		g.now, g.next = g.next, g.now[:0]
-		if distance == 0 {
-			g.level(down, 4*most)
-		} else {
-			if g.level(down, left); len(g.now) > left {
-				return true
-			}
-			left -= len(g.now)
+		for i := 0; i < len(g.now) && len(g.now) <= left; i++ {
+			g.expand(g.now[i], down)
 		}
-		for _, id := range g.now {
-			if id >= 0 {
-				visit(id, distance)
-			}
+		if left -= len(g.now); left < 0 {
+			return true
+		}
+		for _, f := range g.now {
+			visit(&g.faces[f], distance)
 		}
 	}
 	return false
 }
 
-// mark reports whether the node is new to this walk, and whether it must be looked at (again).
-func (g *Graph) mark(id int32, whole bool) (first, look bool) {
-	n := &g.nodes[id]
-	if n.seen != g.walks {
-		n.seen, n.whole = g.walks, whole
-		return true, true
-	}
-	if whole && !n.whole {
-		n.whole = true
-		return false, true
-	}
-	return false, false
-}
-
-// level completes g.now, which holds the nodes of one distance, and begins g.next; it gives up beyond limit. A node that is
-// looked at again is there a second time, as its complement.
-func (g *Graph) level(down bool, limit int) {
-	arrive := func(id int32, whole bool, cost int8) {
-		first, look := g.mark(id, whole)
-		if !look {
-			return
-		}
-		if !first {
-			id = ^id
-		}
-		if cost == 0 {
-			g.now = append(g.now, id)
-		} else {
-			g.next = append(g.next, id)
-		}
-	}
-	for i := 0; i < len(g.now) && len(g.now) <= limit; i++ {
-		id := g.now[i]
-		if id < 0 {
-			id = ^id
-		}
-		g.expand(id, down, arrive)
-	}
-}
-
-func (g *Graph) expand(id int32, down bool, arrive func(id int32, whole bool, cost int8)) {
-	whole := g.nodes[id].whole
-	for e := g.nodes[id].out; e != none; e = g.edges[e].nextOut {
-		r := &rules[g.edges[e].kind]
-		switch {
-		case g.edges[e].kind == ownedBy:
-			arrive(g.edges[e].to, false, 0)
-		case down == (r.hitBy == from): // going down from its cause, or up from its effect
-			arrive(g.edges[e].to, true, r.cost)
-		}
-	}
-	for e := g.nodes[id].in; e != none; e = g.edges[e].nextIn {
-		r := &rules[g.edges[e].kind]
-		switch {
-		case g.edges[e].kind == ownedBy:
-			if whole {
-				arrive(g.edges[e].from, true, 0)
+// expand puts what hangs together with a face into g.now, if it is as near, or g.next.
+func (g *Graph) expand(f int32, down bool) {
+	for _, s := range [...]struct {
+		ties []tie
+		hit  side
+	}{{g.faces[f].out, from}, {g.faces[f].in, to}} {
+		for _, t := range s.ties {
+			r := &rules[t.kind]
+			if down != (r.hitBy == s.hit) || g.faces[t.to].seen == g.walks { // down from its cause, or up from its effect
+				continue
 			}
-		case down == (r.hitBy == to):
-			arrive(g.edges[e].from, true, r.cost)
+			g.faces[t.to].seen = g.walks
+			if r.cost == 0 {
+				g.now = append(g.now, t.to)
+			} else {
+				g.next = append(g.next, t.to)
+			}
 		}
 	}
 }
@@ -113,11 +63,12 @@ func (g *Graph) Near(r incident.Resource) []incident.Neighbour {
 	if start == none {
 		return nil
 	}
+	own := g.face(start)
 	var list []incident.Neighbour
 	for _, down := range []bool{false, true} {
-		g.walk(start, down, near, func(id int32, hops int) {
-			if id != start && g.controller(id) == none {
-				list = append(list, incident.Neighbour{Resource: g.resource(id), Hops: hops, Upstream: !down})
+		g.walk(own, down, near, func(f *face, hops int) {
+			if f.node != g.faces[own].node {
+				list = append(list, incident.Neighbour{Resource: g.resource(f.node), Hops: hops, Upstream: !down})
 			}
 		})
 	}
@@ -136,26 +87,22 @@ func (g *Graph) radius(r incident.Resource, down bool) incident.BlastRadius {
 	if start == none {
 		return out
 	}
+	own := g.face(start)
 	var services, workloads, tiers, owners []int32
-	out.AtLeast = g.walk(start, down, far, func(id int32, hops int) {
-		n := &g.nodes[id]
+	out.AtLeast = g.walk(own, down, far, func(f *face, hops int) {
+		n := &g.nodes[f.node]
 		k := &g.kinds[n.kind]
+		if hops == 0 {
+			out.Pods += int(f.pods)
+		}
 		switch {
-		case k.kind == "Pod" && k.group == "":
+		case k.kind == "Service" && k.group == "" && f.node != start:
 			if hops == 0 {
-				out.Pods++
-			}
-			if g.controller(id) != none {
-				return
-			}
-		case k.kind == "Service" && k.group == "" && id != start:
-			if hops == 0 {
-				services = append(services, id)
+				services = append(services, f.node)
 			}
 			return // what is behind it is counted
-		}
-		if hops > 0 && g.controller(id) == none {
-			workloads = append(workloads, id)
+		case hops > 0:
+			workloads = append(workloads, f.node)
 		}
 		if n.tier != 0 && !slices.Contains(tiers, n.tier) {
 			tiers = append(tiers, n.tier)
@@ -164,6 +111,9 @@ func (g *Graph) radius(r incident.Resource, down bool) incident.BlastRadius {
 			owners = append(owners, n.owner)
 		}
 	})
+	if g.isPod(start) {
+		out.Pods = 1
+	}
 	home := g.kinds[g.nodes[start].kind]
 	out.Services = g.names(services, func(id int32) string {
 		if k := g.kinds[g.nodes[id].kind]; k.namespace != home.namespace || k.cluster != home.cluster {
