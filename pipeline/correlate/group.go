@@ -279,7 +279,7 @@ func (j *Joiner) forget() {
 		delete(j.told, g.id)
 	}
 	for p, s := range j.waiting {
-		if j.now.Sub(s.AcceptedAt) > j.Settle+j.Lateness {
+		if j.forgotten(s) {
 			delete(j.waiting, p)
 		}
 	}

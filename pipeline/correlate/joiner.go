@@ -238,7 +238,7 @@ func (j *Joiner) enter(owner incident.Resource, p string, s incident.Signal) {
 		t.began(s.StartsAt)
 	}
 	j.touch(t)
-	if w, ok := j.waiting[p]; ok && !w.StartsAt.Before(s.StartsAt) {
+	if w, ok := j.waiting[p]; ok && !w.StartsAt.Before(s.StartsAt) && !j.forgotten(w) {
 		delete(j.waiting, p)
 		j.resolve(w)
 	}
@@ -246,6 +246,10 @@ func (j *Joiner) enter(owner incident.Resource, p string, s incident.Signal) {
 
 // hold a fingerprint's first state.
 func (j *Joiner) hold(t *trouble, p string, s incident.Signal) {
+	if a := j.alerts[p]; a != nil && a.trouble == t { // before t's group was reopened
+		a.set(s)
+		return
+	}
 	a := &alert{print: p, trouble: t}
 	limit := whole
 	if j.kept >= plenty {
@@ -343,6 +347,9 @@ func (j *Joiner) resolve(s incident.Signal) {
 		j.quiet = append(j.quiet, hush{due: j.now.Add(j.Settle), since: j.now, group: g})
 	}
 }
+
+// forgotten is a resolution whose firing has not come in time.
+func (j *Joiner) forgotten(s incident.Signal) bool { return j.now.Sub(s.AcceptedAt) > j.Settle }
 
 // touch marks what has to be told.
 func (j *Joiner) touch(t *trouble) {

@@ -13,7 +13,7 @@ func (j *Joiner) Restore(list []incident.Incident) {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b incident.Incident) int { return a.Onset.Compare(b.Onset) })
 	for _, i := range list {
-		j.told[i.ID] = memo{revision: i.Revision, state: i.State, content: content(i)}
+		j.told[i.ID] = memo{revision: i.Revision, state: i.State, at: i.AsOf, content: content(i)}
 		if i.State != incident.Provisional {
 			j.restore(i)
 		}

@@ -41,10 +41,11 @@ type trouble struct {
 	container string   // that they agree on
 	several   bool     // containers
 
-	best    *link // to its cause; see cause
-	judged  bool  // best is up to date
-	because *link // in its group: why it belongs there, nil for the root
-	dirty   bool  // pending, and it changed since it was told
+	best    *link            // to its cause; see cause
+	judged  bool             // best is up to date
+	because *link            // in its group: why it belongs there, nil for the root
+	former  *incident.Member // what the joiner before us told of it
+	dirty   bool             // pending, and it changed since it was told
 }
 
 // alert is the latest state of one fingerprint.

@@ -69,6 +69,7 @@ type Incident struct {
 	Linked   []string  `json:"linked,omitempty"`   // IDs of incidents that hang together with it and were sealed apart
 	Reopened int       `json:"reopened,omitempty"` // how often it healed and broke out again
 	Window   string    `json:"window,omitempty"`   // the maintenance that it began in: nothing acts on it
+	Unlisted int       `json:"unlisted,omitempty"` // members beyond what one message can carry
 	AsOf     time.Time `json:"asOf,omitzero"`      // all that was accepted before is in this revision
 }
 
