@@ -241,7 +241,7 @@ func (j *Joiner) reopen(g *group) {
 		j.leave(id, g)
 		if j.active[id] == nil {
 			t.over = false
-			j.active[id] = t
+			j.connect(t, t.signals()...)
 		}
 	}
 	j.stir(g)

@@ -271,13 +271,13 @@ func (j *Joiner) openTrouble(owner incident.Resource, s incident.Signal) *troubl
 		t.rollout = incident.Rollout{Revision: s.Labels["revision"], At: s.StartsAt}
 	}
 	t.began(s.StartsAt)
-	j.active[whoIs(owner)] = t
 	j.queue = append(j.queue, t)
 	j.connect(t, s)
 	return t
 }
 
-func (j *Joiner) connect(t *trouble, s incident.Signal) {
+// connect t with the others that are in trouble.
+func (j *Joiner) connect(t *trouble, signals ...incident.Signal) {
 	for _, n := range j.Graph.Near(t.owner) {
 		other := j.active[whoIs(n.Resource)]
 		if other == nil || other == t {
@@ -289,11 +289,7 @@ func (j *Joiner) connect(t *trouble, s incident.Signal) {
 		}
 		tie(l)
 	}
-	j.tieByName(t, s)
-}
-
-// tieByName ties t to what has the same change or the same trace.
-func (j *Joiner) tieByName(t *trouble, signals ...incident.Signal) {
+	j.active[whoIs(t.owner)] = t
 	if r := short(t.rollout.Revision); r != "" {
 		tieTo(j.changes, r, t, &link{})
 	}

@@ -56,10 +56,7 @@ func (j *Joiner) restore(i incident.Incident) {
 		return
 	}
 	for _, t := range g.troubles {
-		j.active[whoIs(t.owner)] = t
-		for _, a := range t.texts {
-			j.tieByName(t, *a.signal)
-		}
+		j.connect(t, t.signals()...)
 	}
 	if g.troubled == 0 {
 		j.quiet = append(j.quiet, hush{due: i.AsOf.Add(j.Settle), since: i.AsOf, group: g})

@@ -20,3 +20,11 @@ type Member struct {
 	Score     float64   `json:"score"`           // the sum of its terms
 	Terms     []Term    `json:"terms,omitempty"`
 }
+
+// OfRoot is what the signals of the root say; where no members are known, what all signals do.
+func (i Incident) OfRoot() Member {
+	if len(i.Members) > 0 {
+		return i.Members[0]
+	}
+	return Member{Resource: i.Root, Alerts: i.Alerts(), Container: i.Container(), Signals: len(i.Signals), Onset: i.Onset}
+}

@@ -18,6 +18,21 @@ func (g *Graph) Apply(c incident.GraphChange) error {
 	return g.apply("/delete", *c.Delete, g.deleteNode, g.deleteEdge)
 }
 
+// Check reports what Apply would refuse, and changes nothing.
+func (g *Graph) Check(c incident.GraphChange) error {
+	item, at := c.Upsert, "/upsert"
+	if (c.Upsert == nil) == (c.Delete == nil) {
+		return g.Apply(c)
+	}
+	if c.Delete != nil {
+		item, at = c.Delete, "/delete"
+	}
+	return g.apply(at, *item, func(n incident.Node) error {
+		_, err := dependencies(n.DependsOn, n.Cluster)
+		return err
+	}, func(incident.Resource, incident.Resource, uint8) {})
+}
+
 func (g *Graph) apply(at string, i incident.GraphItem, node func(incident.Node) error, edge func(a, b incident.Resource, kind uint8)) error {
 	switch {
 	case (i.Node == nil) == (i.Edge == nil):
