@@ -117,6 +117,9 @@ func (j *Joiner) Finish() []Revision {
 		j.until(end)
 	}
 	j.seen = later(j.seen, end.Add(j.Lateness))
+	every := j.Tell
+	defer func() { j.Tell = every }()
+	j.Tell = 0 // there is no later
 	return j.tell()
 }
 

@@ -212,3 +212,17 @@ func TestRevisionIsTold(t *testing.T) {
 		t.Errorf("%+v", last.Members[0])
 	}
 }
+
+func TestFinishTellsWhatWasPutOff(t *testing.T) {
+	t.Parallel()
+	j := NewJoiner(JoinerOptions{Graph: line("web", "db"), Settle: settle, Tell: time.Hour})
+	j.Add(on("Oom", "db", 0, 1))
+	out := j.Advance(at(20))
+	j.Add(on("Slow", "web", 20, 21))
+	if more := j.Advance(at(40)); strings.Contains(said(more), "web") {
+		t.Errorf("told at once: %s", said(more))
+	}
+	if got := said(append(out, j.Finish()...)); got != "db sealed: shop/db(1) shop/web(1)" {
+		t.Errorf("got %s", got)
+	}
+}
