@@ -37,6 +37,10 @@
 // what is running, and closes what somebody ended by hand. advise words the likely cause, by heuristics or a model, and
 // recalls how incidents like it ended.
 //
+// Beside this way stands replay: it feeds correlate's Joiner and topology's Graph from a file. The Joiner makes one incident
+// of workloads whose troubles come from each other, over namespaces and clusters: correlate/rules.go says when. Live, each
+// partition still makes one incident of each workload.
+//
 // health answers /debug/healthz, /livez, /readyz and /metrics beside all of this. The nouns are in incident; who is
 // wired to whom is in cmd/cortexops/serve.go.
 package pipeline

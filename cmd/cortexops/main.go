@@ -25,7 +25,8 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root := &cobra.Command{Use: "cortexops", Short: "Telemetry in, remediation pull requests out", SilenceUsage: true, SilenceErrors: true}
 	root.PersistentFlags().String("config", "cortexops.yaml", "the configuration file; manifests/cortexops.yaml is a commented one")
-	root.AddCommand(serveCommand(), workCommand(), retryCommand(), migrateCommand(), ledgerCommand(), backupCommand(), restoreCommand(), renderChartCommand())
+	root.AddCommand(serveCommand(), workCommand(), retryCommand(), replayCommand(), migrateCommand(), ledgerCommand(), backupCommand(),
+		restoreCommand(), renderChartCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -1,6 +1,9 @@
 // Package correlate turns Signals into Incidents: one for each workload that is in trouble. The engine is pure: it has no
 // clock, no I/O, and within an incident's settle window its result does not depend on the order of arrival. Run feeds it
 // from the bus and lets a signal go only after the incident revision that contains it is stored.
+//
+// Dedupe and Joiner are the two stages that make one incident of a cascade, over all partitions: Dedupe is each
+// partition's, the one Joiner alone asks the graph and seals. They are as pure, and replay feeds them.
 package correlate
 
 import (

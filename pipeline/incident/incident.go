@@ -61,6 +61,16 @@ type Incident struct {
 	Blast    BlastRadius `json:"blast"`
 	Onset    time.Time   `json:"onset"` // the earliest StartsAt of the signals it was sealed with
 	SealedAt time.Time   `json:"sealedAt,omitzero"`
+	HealedAt time.Time   `json:"healedAt,omitzero"` // when its last signal was resolved
+
+	Members  []Member  `json:"members,omitempty"`  // the root first, then as they began
+	Score    float64   `json:"score,omitempty"`    // of the member that belongs to it least, 1 for one alone
+	Graph    string    `json:"graph,omitempty"`    // digest of the topology that it was judged by
+	Linked   []string  `json:"linked,omitempty"`   // IDs of incidents that hang together with it and were sealed apart
+	Reopened int       `json:"reopened,omitempty"` // how often it healed and broke out again
+	Window   string    `json:"window,omitempty"`   // the maintenance that it began in: nothing acts on it
+	Unlisted int       `json:"unlisted,omitempty"` // members beyond what one message can carry
+	AsOf     time.Time `json:"asOf,omitzero"`      // all that was accepted before is in this revision
 }
 
 // ID of the incident on root whose earliest signal began at onset: 12 hex digits.
@@ -93,8 +103,13 @@ func (i Incident) Container() string {
 
 // BlastRadius is who is hit.
 type BlastRadius struct {
-	Pods     int      `json:"pods"`
-	Services []string `json:"services,omitempty"` // names, in the root's namespace, sorted
+	Pods       int      `json:"pods"`                 // of the root itself
+	Services   []string `json:"services,omitempty"`   // that lead to these, sorted; with the namespace where it is not the root's
+	Dependents int      `json:"dependents,omitempty"` // workloads that depend on the root, over any distance
+	Workloads  []string `json:"workloads,omitempty"`  // the first 20 of these, sorted
+	Tiers      []string `json:"tiers,omitempty"`      // that the root and its dependents are labelled with, sorted
+	Owners     []string `json:"owners,omitempty"`     // people, likewise
+	AtLeast    bool     `json:"atLeast,omitempty"`    // there are more, beyond what was looked at
 }
 
 // Advisory is the likely cause and what it rests on. Advice only: it never acts.

@@ -44,7 +44,7 @@ type alert struct {
 // decodeAlertmanager reads every alert or none: a group with one bad alert is a sender to be fixed, not to be guessed at.
 func decodeAlertmanager(body []byte, cluster string, at time.Time) ([]incident.Signal, error) {
 	var group alertGroup
-	if err := unmarshal("", body, &group); err != nil {
+	if err := Unmarshal("", body, &group); err != nil {
 		return nil, err
 	}
 	if !isObject(body) {
@@ -73,7 +73,7 @@ func decodeAlertmanager(body []byte, cluster string, at time.Time) ([]incident.S
 
 func decodeAlert(pointer string, raw []byte) (incident.Signal, error) {
 	var a alert
-	if err := unmarshal(pointer, raw, &a); err != nil {
+	if err := Unmarshal(pointer, raw, &a); err != nil {
 		return incident.Signal{}, err
 	}
 	status := incident.Status(a.Status)

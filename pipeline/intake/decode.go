@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// unmarshal is json.Unmarshal with errors that name the place.
-func unmarshal(pointer string, data []byte, v any) error {
+// Unmarshal is json.Unmarshal with errors that name the place: *Invalid.
+func Unmarshal(pointer string, data []byte, v any) error {
 	err := json.Unmarshal(data, v)
 	if err == nil {
 		return nil

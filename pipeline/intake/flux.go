@@ -30,7 +30,7 @@ func flux(o Options) source {
 // decodeFlux returns nil for an event that says neither that its object fails nor that it recovered.
 func decodeFlux(body []byte, cluster string, at time.Time) (*incident.Signal, error) {
 	var e event.Event
-	if err := unmarshal("", body, &e); err != nil {
+	if err := Unmarshal("", body, &e); err != nil {
 		return nil, err
 	}
 	if err := fluxComplete(e); err != nil {

@@ -79,7 +79,7 @@ func decodeForge(event string, body []byte, repository string) (*incident.Action
 		return nil, nil
 	}
 	var e pullEvent
-	if err := unmarshal("", body, &e); err != nil {
+	if err := Unmarshal("", body, &e); err != nil {
 		return nil, err
 	}
 	if e.PullRequest == nil {
@@ -132,7 +132,7 @@ type commentEvent struct {
 // decodeComment takes commands only, and those of strangers not at all. Who may answer what is judged later.
 func decodeComment(body []byte, repository string) (*incident.Action, error) {
 	var e commentEvent
-	if err := unmarshal("", body, &e); err != nil {
+	if err := Unmarshal("", body, &e); err != nil {
 		return nil, err
 	}
 	switch {

@@ -107,11 +107,11 @@ func decodeSlack(body []byte, repository string, users map[string]string) (*inci
 	var kind struct {
 		Type string `json:"type"`
 	}
-	if err := unmarshal("", payload, &kind); err != nil || kind.Type != "block_actions" {
+	if err := Unmarshal("", payload, &kind); err != nil || kind.Type != "block_actions" {
 		return nil, err
 	}
 	var in interaction
-	if err := unmarshal("", payload, &in); err != nil {
+	if err := Unmarshal("", payload, &in); err != nil {
 		return nil, err
 	}
 	for i, clicked := range in.Actions {
@@ -153,7 +153,7 @@ func seen(pointer, value string, a *incident.Action) error {
 	if len(value) > slackValue || !isObject([]byte(value)) {
 		return &Invalid{Pointer: pointer, Why: "must be a JSON object of at most " + strconv.Itoa(slackValue) + " bytes"}
 	}
-	if err := unmarshal(pointer, []byte(value), &b); err != nil {
+	if err := Unmarshal(pointer, []byte(value), &b); err != nil {
 		return err
 	}
 	key := incident.Key{Incident: b.Incident, Attempt: b.Attempt}

@@ -23,11 +23,11 @@ type Planner struct {
 // Propose makes the proposal for inc on the files of baseSHA, or returns *incident.NoPlan. began is when the remediation
 // began: the one time that a stamp may write.
 func (p *Planner) Propose(key incident.Key, began time.Time, inc incident.Incident, advisory incident.Advisory, baseSHA string, files locate.Files) (incident.Proposal, error) {
-	book, why := playbooks.Match(p.Playbooks, facts(inc))
+	book, why := playbooks.Match(p.Playbooks, Facts(inc))
 	if book == nil {
 		return incident.Proposal{}, &incident.NoPlan{Why: "no playbook fits: " + join(why)}
 	}
-	bound, err := playbooks.Bind(*book, playbooks.Binding{Namespace: inc.Root.Namespace, Name: inc.Root.Name, Container: inc.Container()})
+	bound, err := playbooks.Bind(*book, playbooks.Binding{Namespace: inc.Root.Namespace, Name: inc.Root.Name, Container: inc.OfRoot().Container})
 	if err != nil {
 		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but: %v", book.Name, err)}
 	}
@@ -54,8 +54,11 @@ func (p *Planner) Propose(key incident.Key, began time.Time, inc incident.Incide
 	return out, err
 }
 
-func facts(inc incident.Incident) playbooks.Facts {
-	return playbooks.Facts{Alerts: inc.Alerts(), Signals: len(inc.Signals), Container: inc.Container(),
+// Facts is what playbooks are matched by: the root, and what its own signals say. What its victims' say is no reason to
+// change it.
+func Facts(inc incident.Incident) playbooks.Facts {
+	own := inc.OfRoot()
+	return playbooks.Facts{Alerts: own.Alerts, Signals: own.Signals, Container: own.Container,
 		Root: playbooks.Root{Kind: inc.Root.Kind, Group: inc.Root.Group, Namespace: inc.Root.Namespace, Name: inc.Root.Name}}
 }
 

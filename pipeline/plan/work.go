@@ -129,6 +129,7 @@ func summary(p *playbooks.Playbook, b playbooks.Bound) incident.Playbook {
 }
 
 func explanation(inc incident.Incident, e incident.Edit) playbooks.Explanation {
-	return playbooks.Explanation{Container: inc.Container(), Namespace: inc.Root.Namespace, Name: inc.Root.Name, Count: len(inc.Signals),
-		Alerts: inc.Alerts(), From: e.From, To: e.To}
+	own := inc.OfRoot()
+	return playbooks.Explanation{Container: own.Container, Namespace: inc.Root.Namespace, Name: inc.Root.Name, Count: own.Signals,
+		Alerts: own.Alerts, From: e.From, To: e.To}
 }

@@ -1,249 +1,235 @@
 package topology
 
 import (
-	"context"
 	"fmt"
-	"regexp"
-	"slices"
-	"strings"
-
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// byController indexes objects by what controls them: namespace/Kind/name.
-const byController = "controller"
+// none is no node and no edge.
+const none = int32(-1)
 
-func (t *Topology) newScope(source func(kind string) cache.ListerWatcher) (*scope, error) {
-	informer := func(kind string, object runtime.Object) (cache.SharedIndexInformer, error) {
-		i := cache.NewSharedIndexInformer(source(kind), object, 0, cache.Indexers{
-			cache.NamespaceIndex: cache.MetaNamespaceIndexFunc,
-			byController:         controllerIndex,
-		})
-		if err := i.SetTransform(slim); err != nil {
-			return nil, err
-		}
-		if err := i.SetWatchErrorHandlerWithContext(func(ctx context.Context, _ *cache.Reflector, err error) {
-			t.report(ctx, kind, err)
-		}); err != nil {
-			return nil, err
-		}
-		_, err := i.AddEventHandler(cache.ResourceEventHandlerFuncs{DeleteFunc: t.remember})
-		return i, err
-	}
-	s := &scope{}
-	var err error
-	for _, k := range []struct {
-		kind   string
-		object runtime.Object
-		into   *cache.SharedIndexInformer
-	}{
-		{"pods", &corev1.Pod{}, &s.pods}, {"replicasets", &appsv1.ReplicaSet{}, &s.replicaSets},
-		{"deployments", &appsv1.Deployment{}, &s.deployments}, {"services", &corev1.Service{}, &s.services},
-	} {
-		if *k.into, err = informer(k.kind, k.object); err != nil {
-			return nil, fmt.Errorf("prepare the watch of %s: %w", k.kind, err)
-		}
-	}
-	return s, nil
+// kind is what the names of many nodes have in common.
+type kind struct{ cluster, group, kind, namespace string }
+
+// key finds a node. A version is no part of it: one object is served under several.
+type key struct {
+	kind int32
+	name string
 }
 
-// slim keeps the few fields that this room reads: a cluster has many pods and they are large.
-func slim(o any) (any, error) {
-	meta := func(m metav1.ObjectMeta) metav1.ObjectMeta {
-		return metav1.ObjectMeta{Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion,
-			Labels: m.Labels, OwnerReferences: m.OwnerReferences}
-	}
-	switch v := o.(type) {
-	case *corev1.Pod:
-		return &corev1.Pod{ObjectMeta: meta(v.ObjectMeta), Status: corev1.PodStatus{Phase: v.Status.Phase}}, nil
-	case *appsv1.ReplicaSet:
-		return &appsv1.ReplicaSet{ObjectMeta: meta(v.ObjectMeta)}, nil
-	case *appsv1.Deployment:
-		d := &appsv1.Deployment{ObjectMeta: meta(v.ObjectMeta)}
-		d.Spec.Template.Labels = v.Spec.Template.Labels
-		return d, nil
-	case *corev1.Service:
-		return &corev1.Service{ObjectMeta: meta(v.ObjectMeta), Spec: corev1.ServiceSpec{Selector: v.Spec.Selector}}, nil
-	}
-	return o, nil
+// node and edge hold no pointers but the name's: a graph of a large cluster must not keep the collector busy.
+type node struct {
+	name                  string
+	kind                  int32
+	version               int32 // of texts, as the next three
+	tier, owner, revision int32
+	out, in               int32 // the first edge from and to it
+	outs, ins             int32 // how many
+	top                   int32 // the end of its chain of owners, often itself
+	face                  int32 // of a top; none where it was not needed yet
+	changed               int64 // unix nanoseconds, 0: not known
+	known                 bool  // else an edge named it, and nothing else is known
+	seen                  uint32
 }
 
-func controllerIndex(o any) ([]string, error) {
-	m, ok := o.(metav1.Object)
+type edge struct {
+	from, to         int32
+	prevOut, nextOut int32 // in the list of from
+	prevIn, nextIn   int32 // in the list of to
+	kind             uint8
+}
+
+// Graph is the resources and how they hang together. Its zero value is of no use: see NewGraph. It is not safe for
+// concurrent use.
+type Graph struct {
+	kinds     []kind
+	kindOf    map[kind]int32
+	texts     []string
+	textOf    map[string]int32
+	nodes     []node
+	ids       map[key]int32
+	freeNodes []int32
+	edges     []edge
+	freeEdges []int32
+	faces     []face
+	freeFaces []int32
+	sum       sum
+	gone      *departed
+	walks     uint32 // counts them, to tell what this one has seen
+	now, next []int32
+}
+
+// NewGraph makes an empty one.
+func NewGraph() *Graph {
+	return &Graph{kindOf: map[kind]int32{}, textOf: map[string]int32{"": 0}, texts: []string{""}, ids: map[key]int32{}, gone: newDeparted(remembered)}
+}
+
+// Len is how many nodes are known, and how many edges there are.
+func (g *Graph) Len() (nodes, edges int) {
+	for i := range g.nodes {
+		if g.nodes[i].known {
+			nodes++
+		}
+	}
+	return nodes, len(g.edges) - len(g.freeEdges)
+}
+
+func (g *Graph) text(s string) int32 {
+	id, ok := g.textOf[s]
 	if !ok {
-		return nil, nil
+		id = int32(len(g.texts))
+		g.texts, g.textOf[s] = append(g.texts, s), id
 	}
-	if c := metav1.GetControllerOf(m); c != nil {
-		return []string{m.GetNamespace() + "/" + c.Kind + "/" + c.Name}, nil
-	}
-	return nil, nil
+	return id
 }
 
-// remember what controlled a deleted object: its alerts outlive it.
-func (t *Topology) remember(o any) {
-	if unknown, ok := o.(cache.DeletedFinalStateUnknown); ok {
-		o = unknown.Obj
+// find is none where r is not known.
+func (g *Graph) find(r incident.Resource) int32 {
+	k, ok := g.kindOf[kind{r.Cluster, r.Group, r.Kind, r.Namespace}]
+	if !ok {
+		return none
 	}
-	switch v := o.(type) {
-	case *corev1.Pod:
-		t.gone.put("Pod/"+v.Namespace+"/"+v.Name, metav1.GetControllerOf(v))
-	case *appsv1.ReplicaSet:
-		t.gone.put("ReplicaSet/"+v.Namespace+"/"+v.Name, metav1.GetControllerOf(v))
+	if id, ok := g.ids[key{k, r.Name}]; ok {
+		return id
 	}
+	return none
 }
 
-func (t *Topology) scope(namespace string) *scope {
-	if s := t.scopes[namespace]; s != nil {
-		return s
+// place finds the node or makes an unknown one.
+func (g *Graph) place(r incident.Resource) int32 {
+	k := kind{r.Cluster, r.Group, r.Kind, r.Namespace}
+	of, ok := g.kindOf[k]
+	if !ok {
+		of = int32(len(g.kinds))
+		g.kinds, g.kindOf[k] = append(g.kinds, k), of
 	}
-	return t.scopes[metav1.NamespaceAll]
+	if id, ok := g.ids[key{of, r.Name}]; ok {
+		return id
+	}
+	n := node{name: r.Name, kind: of, version: g.text(r.Version), out: none, in: none, face: none}
+	id := int32(len(g.nodes))
+	if last := len(g.freeNodes) - 1; last >= 0 {
+		id = g.freeNodes[last]
+		g.freeNodes = g.freeNodes[:last]
+		g.nodes[id] = n
+	} else {
+		g.nodes = append(g.nodes, n)
+	}
+	g.ids[key{of, r.Name}] = id
+	g.nodes[id].top = id
+	g.count(id, 1)
+	return id
 }
 
-// Owner is the workload that runs r: the Deployment of a pod or ReplicaSet, the StatefulSet, DaemonSet or Job of a pod,
-// and the Deployment itself or a pod that nothing controls. Pods and ReplicaSets that are gone are still known for a
-// while. It is false for what is not known.
-func (t *Topology) Owner(r incident.Resource) (incident.Resource, bool) {
-	s := t.scope(r.Namespace)
-	if r.Cluster != t.cluster || s == nil {
-		return incident.Resource{}, false
+func (g *Graph) resource(id int32) incident.Resource {
+	n := &g.nodes[id]
+	k := g.kinds[n.kind]
+	return incident.Resource{Cluster: k.cluster, Group: k.group, Version: g.texts[n.version], Kind: k.kind, Namespace: k.namespace, Name: n.name}
+}
+
+// drop frees a node that nothing is known of and no edge names.
+func (g *Graph) drop(id int32) {
+	n := &g.nodes[id]
+	if n.known || n.outs+n.ins > 0 {
+		return
 	}
+	delete(g.ids, key{n.kind, n.name})
+	g.unface(id)
+	*n = node{out: none, in: none, face: none, seen: n.seen}
+	g.freeNodes = append(g.freeNodes, id)
+}
+
+// link is the edge, or none. It looks at the end that has fewer.
+func (g *Graph) link(a, b int32, kind uint8) int32 {
+	if g.nodes[a].outs <= g.nodes[b].ins {
+		for e := g.nodes[a].out; e != none; e = g.edges[e].nextOut {
+			if g.edges[e].to == b && g.edges[e].kind == kind {
+				return e
+			}
+		}
+		return none
+	}
+	for e := g.nodes[b].in; e != none; e = g.edges[e].nextIn {
+		if g.edges[e].from == a && g.edges[e].kind == kind {
+			return e
+		}
+	}
+	return none
+}
+
+func (g *Graph) connect(a, b int32, kind uint8) {
 	switch {
-	case r.Kind == "Pod" && r.Group == "":
-		return t.ownerOfPod(s, r)
-	case r.Kind == "ReplicaSet" && r.Group == "apps":
-		return t.ownerOfReplicaSet(s, r)
-	case r.Kind == "Deployment" && r.Group == "apps":
-		_, ok, _ := s.deployments.GetStore().GetByKey(r.Namespace + "/" + r.Name)
-		if ok {
-			return t.deployment(r.Namespace, r.Name), true
-		}
+	case g.link(a, b, kind) != none:
+	case kind == ownedBy:
+		g.move(a, func() { g.attach(a, b, kind) })
+	default:
+		g.attach(a, b, kind)
+		g.join(a, b, kind, 1)
 	}
-	return incident.Resource{}, false
 }
 
-func (t *Topology) ownerOfPod(s *scope, r incident.Resource) (incident.Resource, bool) {
-	c, known := controller(t, s.pods, r)
-	if !known {
-		return t.guess(s, r)
+func (g *Graph) attach(a, b int32, kind uint8) {
+	e := edge{from: a, to: b, kind: kind, prevOut: none, nextOut: g.nodes[a].out, prevIn: none, nextIn: g.nodes[b].in}
+	id := int32(len(g.edges))
+	if last := len(g.freeEdges) - 1; last >= 0 {
+		id = g.freeEdges[last]
+		g.freeEdges = g.freeEdges[:last]
+		g.edges[id] = e
+	} else {
+		g.edges = append(g.edges, e)
 	}
-	if c == nil {
-		r.Version = "v1"
-		return r, true
+	if e.nextOut != none {
+		g.edges[e.nextOut].prevOut = id
 	}
-	gv, err := schema.ParseGroupVersion(c.APIVersion)
-	if err != nil {
-		return incident.Resource{}, false
+	if e.nextIn != none {
+		g.edges[e.nextIn].prevIn = id
 	}
-	up := incident.Resource{Cluster: t.cluster, Group: gv.Group, Version: gv.Version, Kind: c.Kind, Namespace: r.Namespace, Name: c.Name}
-	if up.Kind == "ReplicaSet" && up.Group == "apps" {
-		top, ok := t.ownerOfReplicaSet(s, up)
-		if !ok { // the pod says so, though we have not seen the ReplicaSet
-			return up, true
-		}
-		return top, ok
-	}
-	return up, true
+	g.nodes[a].out, g.nodes[b].in = id, id
+	g.nodes[a].outs++
+	g.nodes[b].ins++
+	g.sum.add(g.digestOfEdge(id))
 }
 
-// generated is the name of a ReplicaSet, and the end that was made up for its pod.
-var generated = regexp.MustCompile(`^(.+)-([bcdfghjklmnpqrstvwxz2456789]{5})$`)
-
-// guess the Deployment of a pod that was gone before we looked. What may be another controller's, such as a number at the
-// end, which a StatefulSet's pod has, is not guessed at.
-func (t *Topology) guess(s *scope, r incident.Resource) (incident.Resource, bool) {
-	m := generated.FindStringSubmatch(r.Name)
-	if m == nil || strings.Trim(m[2], "0123456789") == "" {
-		return incident.Resource{}, false
+func (g *Graph) cut(id int32) {
+	e := g.edges[id]
+	if e.kind == ownedBy {
+		g.move(e.from, func() { g.detach(id) })
+	} else {
+		g.join(e.from, e.to, e.kind, -1)
+		g.detach(id)
 	}
-	top, ok := t.ownerOfReplicaSet(s, incident.Resource{Cluster: t.cluster, Group: "apps", Version: "v1", Kind: "ReplicaSet", Namespace: r.Namespace, Name: m[1]})
-	if !ok || top.Kind != "Deployment" {
-		return incident.Resource{}, false
+	g.drop(e.from)
+	if e.to != e.from {
+		g.drop(e.to)
 	}
-	return top, true
 }
 
-func (t *Topology) ownerOfReplicaSet(s *scope, r incident.Resource) (incident.Resource, bool) {
-	c, known := controller(t, s.replicaSets, r)
-	switch {
-	case !known:
-		return incident.Resource{}, false
-	case c == nil || c.Kind != "Deployment":
-		r.Version = "v1"
-		return r, true
+func (g *Graph) detach(id int32) {
+	g.sum.sub(g.digestOfEdge(id))
+	e := g.edges[id]
+	if e.prevOut == none {
+		g.nodes[e.from].out = e.nextOut
+	} else {
+		g.edges[e.prevOut].nextOut = e.nextOut
 	}
-	return t.deployment(r.Namespace, c.Name), true
+	if e.nextOut != none {
+		g.edges[e.nextOut].prevOut = e.prevOut
+	}
+	if e.prevIn == none {
+		g.nodes[e.to].in = e.nextIn
+	} else {
+		g.edges[e.prevIn].nextIn = e.nextIn
+	}
+	if e.nextIn != none {
+		g.edges[e.nextIn].prevIn = e.prevIn
+	}
+	g.nodes[e.from].outs--
+	g.nodes[e.to].ins--
+	g.freeEdges = append(g.freeEdges, id)
 }
 
-// controller of r, nil when it has none; known is false when r is neither there nor remembered.
-func controller(t *Topology, in cache.SharedIndexInformer, r incident.Resource) (c *metav1.OwnerReference, known bool) {
-	if o, ok, err := in.GetStore().GetByKey(r.Namespace + "/" + r.Name); ok && err == nil {
-		if m, ok := o.(metav1.Object); ok {
-			return metav1.GetControllerOf(m), true
-		}
-	}
-	return t.gone.get(r.Kind + "/" + r.Namespace + "/" + r.Name)
-}
+// ChangeError says what is wrong with a record, by its JSON pointer.
+type ChangeError struct{ Pointer, Why string }
 
-func (t *Topology) deployment(namespace, name string) incident.Resource {
-	return incident.Resource{Cluster: t.cluster, Group: "apps", Version: "v1", Kind: "Deployment", Namespace: namespace, Name: name}
-}
-
-// Blast is who is hit when r fails: its pods that have not finished, and the services that send traffic to such pods.
-func (t *Topology) Blast(r incident.Resource) incident.BlastRadius {
-	s := t.scope(r.Namespace)
-	if r.Cluster != t.cluster || s == nil || r.Name == "" {
-		return incident.BlastRadius{}
-	}
-	var hit incident.BlastRadius
-	var targets []labels.Set
-	for _, p := range t.pods(s, r) {
-		if p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
-			hit.Pods++
-			targets = append(targets, p.Labels)
-		}
-	}
-	if o, ok, err := s.deployments.GetStore().GetByKey(r.Namespace + "/" + r.Name); ok && err == nil && r.Kind == "Deployment" {
-		targets = append(targets, o.(*appsv1.Deployment).Spec.Template.Labels) // also when no pod is left
-	}
-	inNamespace, _ := s.services.GetIndexer().ByIndex(cache.NamespaceIndex, r.Namespace)
-	for _, o := range inNamespace {
-		svc := o.(*corev1.Service)
-		selects := labels.SelectorFromSet(svc.Spec.Selector)
-		if len(svc.Spec.Selector) > 0 && slices.ContainsFunc(targets, func(l labels.Set) bool { return selects.Matches(l) }) {
-			hit.Services = append(hit.Services, svc.Name)
-		}
-	}
-	slices.Sort(hit.Services)
-	return hit
-}
-
-// pods that r runs, by way of its ReplicaSets if it is a Deployment.
-func (t *Topology) pods(s *scope, r incident.Resource) []*corev1.Pod {
-	controllers := []string{r.Namespace + "/" + r.Kind + "/" + r.Name}
-	if r.Kind == "Deployment" {
-		sets, _ := s.replicaSets.GetIndexer().ByIndex(byController, controllers[0])
-		controllers = nil
-		for _, o := range sets {
-			controllers = append(controllers, r.Namespace+"/ReplicaSet/"+o.(*appsv1.ReplicaSet).Name)
-		}
-	}
-	var pods []*corev1.Pod
-	if o, ok, err := s.pods.GetStore().GetByKey(r.Namespace + "/" + r.Name); ok && err == nil && r.Kind == "Pod" {
-		pods = append(pods, o.(*corev1.Pod))
-	}
-	for _, c := range controllers {
-		of, _ := s.pods.GetIndexer().ByIndex(byController, c)
-		for _, o := range of {
-			pods = append(pods, o.(*corev1.Pod))
-		}
-	}
-	return pods
-}
+func (e *ChangeError) Error() string { return fmt.Sprintf("%s: %s", e.Pointer, e.Why) }

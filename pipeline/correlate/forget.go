@@ -1,0 +1,51 @@
+package correlate
+
+import (
+	"time"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// forget, once a second, what healed a horizon ago, and the resolutions whose firing did not come.
+func (j *Joiner) forget() {
+	if j.now.Sub(j.swept) < time.Second {
+		return
+	}
+	j.swept = j.now
+	for len(j.healed) > 0 && j.now.Sub(j.healed[0].healedAt) > horizon {
+		g := j.healed[0]
+		j.healed = j.healed[1:]
+		for _, t := range g.troubles {
+			j.leave(whoIs(t.owner), g)
+			for _, a := range t.alerts {
+				if j.alerts[a.print] == a {
+					delete(j.alerts, a.print)
+				}
+			}
+			j.kept -= len(t.texts)
+		}
+		if id := whoIs(g.root.owner); j.onsets[id].Equal(g.onset) {
+			delete(j.onsets, id)
+		}
+		delete(j.told, g.id)
+	}
+	for p, s := range j.waiting {
+		if j.forgotten(s) {
+			delete(j.waiting, p)
+		}
+	}
+	for id, m := range j.told {
+		if m.state == incident.Provisional && j.seen.Sub(m.at) > horizon {
+			delete(j.told, id)
+		}
+	}
+	clean := func(known map[string]*trouble) {
+		for name, t := range known {
+			if t.over {
+				delete(known, name)
+			}
+		}
+	}
+	clean(j.changes)
+	clean(j.traced)
+}

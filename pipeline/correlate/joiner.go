@@ -1,0 +1,291 @@
+package correlate
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Graph is what the joiner asks about how things hang together. It answers from memory and for the moment: changes reach it
+// by Apply, in order with the signals.
+type Graph interface {
+	Owner(r incident.Resource) (incident.Resource, bool)
+	Near(r incident.Resource) []incident.Neighbour
+	Rollout(r incident.Resource) incident.Rollout
+	Blast(r incident.Resource) incident.BlastRadius
+	Digest() string
+}
+
+// Window is a time in which people work on something: what breaks then is told, and nothing acts on it.
+type Window struct {
+	Cluster, Namespace string // "" is every one
+	From, To           time.Time
+	Reason             string
+}
+
+// JoinerOptions of NewJoiner. Every time is of acceptance.
+type JoinerOptions struct {
+	Graph    Graph
+	Apply    func(incident.GraphChange) error // nil: the graph does not change
+	Settle   time.Duration                    // from a workload's first signal to its sealing, and how long a heal must hold; default 10 s
+	Lateness time.Duration                    // how much later than others a signal may come and change nothing; default 2 s
+	Reopen   time.Duration                    // after a heal, in which the same incident breaks out again; default 10 min
+	Tell     time.Duration                    // between two revisions of one state; 0: every change is told
+	Windows  []Window
+	Announce bool // tell of a workload's first signal before it is in order
+}
+
+// Joiner makes incidents of all signals of all partitions. It has no clock and no I/O. What came within Lateness is worked
+// off in the order of acceptance, whatever order it came in; so the sealed incidents do not depend on it. Not safe for
+// concurrent use.
+type Joiner struct {
+	JoinerOptions
+	tail    tail
+	now     time.Time // of what is worked off
+	seen    time.Time
+	alerts  map[string]*alert // by fingerprint
+	active  map[who]*trouble  // pending, or in an open group
+	past    map[who][]*group  // healed, in this order
+	waiting map[string]incident.Signal
+	queue   []*trouble // pending ones by the time of their first signal, and others
+	quiet   []hush     // by due
+	healed  []*group   // by HealedAt
+	onsets  map[who]time.Time
+	changes map[string]*trouble // a live one by revision
+	traced  map[string]*trouble // a live one by trace
+	kept    int                 // signals with text
+	dirty   []*trouble          // pending, and changed since they were told
+	stirred []*group            // likewise
+	told    map[string]memo     // by incident ID
+	hinted  map[who]bool        // announced, and still in the tail
+	out     []Revision
+	swept   time.Time // see forget
+
+	Late    int // signals that came after their time had been worked off
+	Refused int // changes of the graph that could not be applied
+}
+
+// hush is when a group that has no firing signal any more has healed, unless it fires again.
+type hush struct {
+	due   time.Time
+	since time.Time
+	group *group
+}
+
+// NewJoiner makes one that has seen nothing.
+func NewJoiner(o JoinerOptions) *Joiner {
+	o.Settle, o.Lateness, o.Reopen = cmp.Or(o.Settle, 10*time.Second), cmp.Or(o.Lateness, 2*time.Second), cmp.Or(o.Reopen, 10*time.Minute)
+	return &Joiner{JoinerOptions: o, alerts: map[string]*alert{}, active: map[who]*trouble{}, past: map[who][]*group{},
+		waiting: map[string]incident.Signal{}, onsets: map[who]time.Time{}, changes: map[string]*trouble{}, traced: map[string]*trouble{},
+		told: map[string]memo{}, hinted: map[who]bool{}}
+}
+
+// Add takes a signal in, in any order. Its effect is told by Advance.
+func (j *Joiner) Add(s incident.Signal) {
+	if s.AcceptedAt.Before(j.now) {
+		j.Late++
+	}
+	j.tail.put(&event{at: s.AcceptedAt, id: s.ID, signal: &s})
+	if j.Announce {
+		j.hint(s)
+	}
+}
+
+// Change takes a change of the graph in.
+func (j *Joiner) Change(c incident.GraphChange) {
+	j.tail.put(&event{at: c.At, id: changeID(c), change: &c})
+}
+
+// Advance works off what is in order. Seen is a time up to which everything that was accepted has been added, but for what
+// is late by no more than Lateness: of several partitions, that of the one furthest behind.
+func (j *Joiner) Advance(seen time.Time) []Revision {
+	j.seen = later(j.seen, seen)
+	j.until(j.seen.Add(-j.Lateness))
+	return j.tell()
+}
+
+// Finish works off everything, as if nothing more were to come.
+func (j *Joiner) Finish() []Revision {
+	end := j.now
+	for _, e := range j.tail {
+		end = later(end, e.at)
+	}
+	for _, d := range []time.Duration{0, 2 * j.Settle} {
+		end = end.Add(d + 1)
+		j.until(end)
+	}
+	j.seen = later(j.seen, end.Add(j.Lateness))
+	every := j.Tell
+	defer func() { j.Tell = every }()
+	j.Tell = 0 // there is no later
+	return j.tell()
+}
+
+// until works off what was accepted before w and what is due by then, in the order of time. What is due at a time goes
+// before what was accepted at it.
+func (j *Joiner) until(w time.Time) {
+	for {
+		var at time.Time
+		var act func()
+		if due, ok := j.nextSeal(); ok && !due.After(w) {
+			at, act = due, j.seal
+		}
+		if len(j.quiet) > 0 && !j.quiet[0].due.After(w) && (act == nil || j.quiet[0].due.Before(at)) {
+			at, act = j.quiet[0].due, j.hushed
+		}
+		if len(j.tail) > 0 && j.tail[0].at.Before(w) && (act == nil || j.tail[0].at.Before(at)) {
+			at, act = j.tail[0].at, j.next
+		}
+		if act == nil {
+			break
+		}
+		j.now = later(j.now, at)
+		act()
+	}
+	j.now = later(j.now, w)
+	j.forget()
+}
+
+// nextSeal is when the oldest pending trouble is sealed.
+func (j *Joiner) nextSeal() (time.Time, bool) {
+	for len(j.queue) > 0 && j.queue[0].group != nil {
+		j.queue[0] = nil
+		j.queue = j.queue[1:]
+	}
+	if len(j.queue) == 0 {
+		return time.Time{}, false
+	}
+	return j.queue[0].first.Add(j.Settle), true
+}
+
+// next works one event off.
+func (j *Joiner) next() {
+	e := j.tail.take()
+	switch {
+	case e.change != nil:
+		if j.Apply == nil || j.Apply(*e.change) != nil {
+			j.Refused++
+		}
+	case e.signal.Status == incident.Resolved:
+		j.resolve(*e.signal)
+	default:
+		j.fire(*e.signal)
+	}
+}
+
+// subject is the owner of what the signal is about, what it is about where no owner is known, and nothing where nothing is
+// named: such signals are kept together, for a person to look at.
+func (j *Joiner) subject(s incident.Signal) incident.Resource {
+	if s.Subject.IsZero() {
+		return incident.Resource{}
+	}
+	if owner, ok := j.Graph.Owner(s.Subject); ok {
+		return owner
+	}
+	return s.Subject
+}
+
+// fire takes a firing in.
+func (j *Joiner) fire(s incident.Signal) {
+	p := fingerprint(s)
+	if a := j.alerts[p]; a != nil {
+		t := a.trouble
+		if !t.over {
+			j.fireAgain(a, s)
+			return
+		}
+		if !s.StartsAt.After(a.starts) || !j.now.After(t.group.healedAt) {
+			return // a late word about what has healed
+		}
+		j.enter(t.owner, p, s) // as it was then: the topology may have moved on
+		return
+	}
+	j.enter(j.subject(s), p, s)
+}
+
+func (j *Joiner) fireAgain(a *alert, s incident.Signal) {
+	t := a.trouble
+	if t.group == nil && t.began(s.StartsAt) {
+		j.touch(t)
+	}
+	if a.outranked(s) {
+		a.set(s)
+		j.touch(t)
+	}
+}
+
+// enter puts a firing that is new into the trouble of its owner.
+func (j *Joiner) enter(owner incident.Resource, p string, s incident.Signal) {
+	id := whoIs(owner)
+	delete(j.hinted, id)
+	t := j.active[id]
+	if t == nil {
+		if list := j.past[id]; len(list) > 0 {
+			i := slices.IndexFunc(list, func(g *group) bool { return !s.AcceptedAt.After(g.healedAt) })
+			if i >= 0 {
+				return // it was in that one already: we read what was read before
+			}
+			if last := list[len(list)-1]; !j.now.After(last.healedAt.Add(j.Reopen)) {
+				j.reopen(last)
+				t = j.active[id]
+			}
+		}
+	}
+	if t == nil {
+		t = j.openTrouble(owner, s)
+	}
+	j.hold(t, p, s)
+	if t.group == nil {
+		t.began(s.StartsAt)
+	}
+	j.touch(t)
+	if w, ok := j.waiting[p]; ok && !w.StartsAt.Before(s.StartsAt) && !j.forgotten(w) {
+		delete(j.waiting, p)
+		j.resolve(w)
+	}
+}
+
+// resolve takes a resolution in. One without a firing waits for it: the second of two webhooks may be accepted first.
+func (j *Joiner) resolve(s incident.Signal) {
+	p := fingerprint(s)
+	a := j.alerts[p]
+	over := a == nil || a.trouble.over || a.trouble.group != nil && !a.firing
+	switch {
+	case over && (a == nil || s.StartsAt.After(a.starts)):
+		if w, ok := j.waiting[p]; !ok || preferred(s, w) {
+			j.waiting[p] = s
+		}
+		return
+	case a.trouble.over || !a.outranked(s):
+		return
+	}
+	a.set(s)
+	j.touch(a.trouble)
+	if g := a.trouble.group; g != nil && g.troubled == 0 {
+		g.since = j.now
+		j.quiet = append(j.quiet, hush{due: j.now.Add(j.Settle), since: j.now, group: g})
+	}
+}
+
+// forgotten is a resolution whose firing has not come in time.
+func (j *Joiner) forgotten(s incident.Signal) bool { return j.now.Sub(s.AcceptedAt) > j.Settle }
+
+// touch marks what has to be told.
+func (j *Joiner) touch(t *trouble) {
+	switch {
+	case t.group != nil:
+		j.stir(t.group)
+	case !t.dirty:
+		t.dirty = true
+		j.dirty = append(j.dirty, t)
+	}
+}
+
+func (j *Joiner) stir(g *group) {
+	if !g.dirty {
+		g.dirty = true
+		j.stirred = append(j.stirred, g)
+	}
+}

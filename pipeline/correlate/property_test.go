@@ -1,0 +1,203 @@
+package correlate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// names of apps over two namespaces and two clusters.
+var names = []string{"web", "api", "data/db", "eu/data/db", "eu/shop/cart"}
+
+// outbreak draws some signals over half a minute, a graph between the workloads, and what was rolled out.
+func outbreak(t *rapid.T) ([]incident.Signal, *chart) {
+	g := line("x", "y")
+	for _, from := range names {
+		for _, to := range names {
+			if from != to && rapid.IntRange(0, 5).Draw(t, "edge") == 0 {
+				g.and(from, to)
+			}
+		}
+		if rapid.IntRange(0, 2).Draw(t, "rollout") == 0 {
+			g.changed(from, rapid.SampledFrom([]string{"9f3c1d2", "77e0b41"}).Draw(t, "revision"), -60)
+		}
+	}
+	var list []incident.Signal
+	for range rapid.IntRange(1, 25).Draw(t, "signals") {
+		accepted := float64(rapid.IntRange(0, 300).Draw(t, "accepted")) / 10
+		starts := accepted - float64(rapid.IntRange(0, 40).Draw(t, "before"))/10
+		s := on(rapid.SampledFrom([]string{"Oom", "Slow"}).Draw(t, "alert"), rapid.SampledFrom(names).Draw(t, "on"), float64(int(starts)), accepted)
+		if rapid.IntRange(0, 3).Draw(t, "resolved") == 0 {
+			s = end(s, float64(int(accepted)), accepted)
+		}
+		list = append(list, s)
+	}
+	return list, g
+}
+
+// late permutes: each may come up to Lateness later than it was accepted.
+func late(t *rapid.T, list []incident.Signal, j *Joiner) []incident.Signal {
+	type late struct {
+		incident.Signal
+		comes time.Time
+	}
+	var all []late
+	for _, s := range list {
+		all = append(all, late{s, s.AcceptedAt.Add(time.Duration(rapid.IntRange(0, int(j.Lateness.Milliseconds())-1).Draw(t, "late")) * time.Millisecond)})
+	}
+	slices.SortStableFunc(all, func(a, b late) int { return a.comes.Compare(b.comes) })
+	out := make([]incident.Signal, len(all))
+	for i, l := range all {
+		out[i] = l.Signal
+	}
+	return out
+}
+
+func reference(list []incident.Signal, g *chart) string {
+	j := joiner(g)
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b incident.Signal) int { return a.AcceptedAt.Compare(b.AcceptedAt) })
+	var out []Revision
+	for _, s := range list {
+		j.Add(s)
+		out = append(out, j.Advance(s.AcceptedAt)...)
+	}
+	return final(append(out, j.Finish()...))
+}
+
+func same(t *rapid.T, list []incident.Signal, got, want string) {
+	t.Helper()
+	if got == want {
+		return
+	}
+	var b strings.Builder
+	for _, s := range list {
+		fmt.Fprintf(&b, "  %s %s on %s starts %v accepted %v\n", s.Name, s.Status, s.Subject, s.StartsAt.Sub(t0), s.AcceptedAt.Sub(t0))
+	}
+	t.Fatalf("signals\n%sgot\n%s\nwant\n%s", b.String(), got, want)
+}
+
+func TestOrderAndDuplicatesDoNotMatter(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		list, g := outbreak(t)
+		want := reference(list, g)
+		j := joiner(g)
+		var out []Revision
+		seen := t0
+		for _, s := range late(t, list, j) {
+			for range rapid.IntRange(1, 2).Draw(t, "times") {
+				j.Add(s)
+			}
+			if again := list[rapid.IntRange(0, len(list)-1).Draw(t, "again")]; again.AcceptedAt.Before(s.AcceptedAt) {
+				again.AcceptedAt = s.AcceptedAt.Add(time.Millisecond) // told again by its source
+				j.Add(again)
+			}
+			seen = later(seen, s.AcceptedAt)
+			if rapid.Bool().Draw(t, "advance") {
+				out = append(out, j.Advance(seen)...)
+			}
+		}
+		same(t, list, final(append(out, j.Finish()...)), want)
+	})
+}
+
+// TestReplicasDoNotMatter splits the signals over partitions, each of which is read at its own speed, by a stage of its own
+// that may be restarted.
+func TestReplicasDoNotMatter(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		list, g := outbreak(t)
+		want := reference(list, g)
+		j := joiner(g)
+		parts := make([][]incident.Signal, rapid.IntRange(1, 8).Draw(t, "replicas"))
+		for _, s := range late(t, list, j) {
+			p := rapid.IntRange(0, len(parts)-1).Draw(t, "partition")
+			parts[p] = append(parts[p], s)
+		}
+		stages, seen := make([]*Dedupe, len(parts)), make([]time.Time, len(parts))
+		for p := range parts {
+			stages[p] = NewDedupe()
+		}
+		var out []Revision
+		for {
+			var left []int
+			for p := range parts {
+				if len(parts[p]) > 0 {
+					left = append(left, p)
+				}
+			}
+			if len(left) == 0 {
+				break
+			}
+			p := rapid.SampledFrom(left).Draw(t, "next")
+			s := parts[p][0]
+			parts[p] = parts[p][1:]
+			if rapid.IntRange(0, 9).Draw(t, "restart") == 0 {
+				stages[p] = NewDedupe()
+			}
+			if stages[p].New(s) {
+				j.Add(s)
+			}
+			if stages[p].New(s) {
+				t.Fatal("the same word went on twice")
+			}
+			seen[p] = later(seen[p], s.AcceptedAt)
+			behind := slices.MinFunc(left, func(a, b int) int { return seen[a].Compare(seen[b]) })
+			out = append(out, j.Advance(seen[behind])...)
+		}
+		same(t, list, final(append(out, j.Finish()...)), want)
+	})
+}
+
+// TestRestartsDoNotMatter kills the joiner: the next one knows what was told, and reads all again.
+func TestRestartsDoNotMatter(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		list, g := outbreak(t)
+		want := reference(list, g)
+		j := joiner(g)
+		stored := map[string]incident.Incident{}
+		store := func(list []Revision) {
+			for _, r := range list {
+				if old, ok := stored[r.ID]; ok && r.Revision != old.Revision+1 {
+					t.Fatalf("revision %d of %s follows %d", r.Revision, r.ID, old.Revision)
+				}
+				stored[r.ID] = r.Incident
+			}
+		}
+		arriving := late(t, list, j)
+		seen := t0
+		for n, s := range arriving {
+			j.Add(s)
+			seen = later(seen, s.AcceptedAt)
+			out := j.Advance(seen)
+			if rapid.IntRange(0, 4).Draw(t, "restart") == 0 {
+				store(out[:rapid.IntRange(0, len(out)).Draw(t, "stored")]) // the rest was not published
+				j = joiner(g)
+				var last []incident.Incident
+				for _, i := range stored {
+					last = append(last, i)
+				}
+				j.Restore(last)
+				for _, s := range arriving[:n+1] {
+					j.Add(s)
+				}
+				out = j.Advance(seen)
+			}
+			store(out)
+		}
+		store(j.Finish())
+		var all []Revision
+		for _, i := range stored {
+			all = append(all, Revision{Incident: i})
+		}
+		same(t, list, final(all), want)
+	})
+}

@@ -1,0 +1,64 @@
+package correlate
+
+import (
+	"slices"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Restore takes up, into an empty joiner, from the last revision of every incident that the joiner before us has told. Then
+// add again every signal since a horizon ago: what is pending is not restored but made anew, and what was told already is
+// not told again.
+func (j *Joiner) Restore(list []incident.Incident) {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b incident.Incident) int { return a.Onset.Compare(b.Onset) })
+	for _, i := range list {
+		j.told[i.ID] = memo{revision: i.Revision, state: i.State, at: i.AsOf, content: content(i)}
+		if i.State != incident.Provisional {
+			j.restore(i)
+		}
+	}
+	slices.SortStableFunc(j.healed, func(a, b *group) int { return a.healedAt.Compare(b.healedAt) })
+	slices.SortStableFunc(j.quiet, func(a, b hush) int { return a.due.Compare(b.due) })
+}
+
+func (j *Joiner) restore(i incident.Incident) {
+	g := &group{id: i.ID, state: i.State, onset: i.Onset, sealedAt: i.SealedAt, healedAt: i.HealedAt, reopened: i.Reopened, linked: slices.Clone(i.Linked),
+		window: i.Window, graph: i.Graph, blast: i.Blast, asked: true, asOf: i.AsOf}
+	members := i.Members
+	if len(members) == 0 {
+		members = []incident.Member{{Resource: i.Root, Onset: i.Onset, Score: 1}}
+	}
+	of := map[who]*trouble{}
+	for _, m := range members {
+		t := &trouble{owner: m.Resource, onset: m.Onset, names: slices.Clone(m.Alerts), container: m.Container, rollout: j.Graph.Rollout(m.Resource), group: g, former: &m}
+		of[whoIs(m.Resource)] = t
+		g.troubles = append(g.troubles, t)
+	}
+	g.root = g.troubles[0]
+	for _, s := range i.Signals {
+		t := of[whoIs(j.subject(s))]
+		if t == nil {
+			t = g.root
+		}
+		j.hold(t, fingerprint(s), s)
+	}
+	j.onsets[whoIs(i.Root)] = later(j.onsets[whoIs(i.Root)], i.Onset)
+	if i.State == incident.Healed {
+		if g.healedAt.IsZero() { // of a version that did not say when
+			g.healedAt = g.troubles[0].last
+		}
+		for _, t := range g.troubles {
+			t.over = true
+			j.past[whoIs(t.owner)] = append(j.past[whoIs(t.owner)], g)
+		}
+		j.healed = append(j.healed, g)
+		return
+	}
+	for _, t := range g.troubles {
+		j.connect(t, t.signals()...)
+	}
+	if g.troubled == 0 {
+		j.quiet = append(j.quiet, hush{due: i.AsOf.Add(j.Settle), since: i.AsOf, group: g})
+	}
+}

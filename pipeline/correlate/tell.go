@@ -1,0 +1,214 @@
+package correlate
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// membersBudget of one revision, in bytes of JSON: with budget, that of its signals, it fits a message of NATS's default size.
+const membersBudget = 384 << 10
+
+// memo is what was last told under an ID.
+type memo struct {
+	revision int
+	state    incident.State
+	at       time.Time
+	content  string // digest, of what was told by the joiner before us
+}
+
+// tell returns a revision of every incident that changed, ordered by root and onset.
+func (j *Joiner) tell() []Revision {
+	out := j.out
+	j.out = nil
+	stirred := j.stirred
+	j.stirred = nil
+	for _, g := range stirred {
+		g.dirty = false
+		if m := j.told[g.id]; m.state == g.state && j.seen.Sub(m.at) < j.Tell || j.now.Before(g.asOf) {
+			j.stir(g) // later
+			continue
+		}
+		if r, news := j.revision(j.incident(g)); news {
+			out = append(out, r)
+		}
+	}
+	dirty := j.dirty
+	j.dirty = nil
+	seen := map[*trouble]bool{}
+	for _, t := range dirty {
+		t.dirty = false
+		if t.group != nil || seen[t] {
+			continue
+		}
+		got := gather(t)
+		for _, other := range got.troubles {
+			seen[other] = true
+		}
+		i := j.provisional(got)
+		if m := j.told[i.ID]; m.state == incident.Provisional && j.seen.Sub(m.at) < j.Tell {
+			j.touch(t) // later
+			continue
+		}
+		j.fill(&i, got.troubles)
+		if r, news := j.revision(i); news {
+			out = append(out, r)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Revision) int {
+		return cmp.Or(cmp.Compare(a.Root.Key(), b.Root.Key()), a.Onset.Compare(b.Onset), cmp.Compare(a.Revision, b.Revision))
+	})
+	return out
+}
+
+// hint tells of a firing on a workload of which nothing is known yet, before it is in order.
+func (j *Joiner) hint(s incident.Signal) {
+	if s.Status != incident.Firing || j.alerts[fingerprint(s)] != nil {
+		return
+	}
+	owner := j.subject(s)
+	id := whoIs(owner)
+	if j.active[id] != nil || j.hinted[id] || len(j.past[id]) > 0 {
+		return
+	}
+	j.hinted[id] = true
+	i := incident.Incident{ID: incident.ID(owner, s.StartsAt), State: incident.Provisional, Root: owner, Signals: []incident.Signal{s}, Onset: s.StartsAt,
+		Blast: j.Graph.Blast(owner), AsOf: j.now}
+	if j.told[i.ID].revision > 0 {
+		return
+	}
+	if r, news := j.revision(i); news {
+		j.out = append(j.out, r)
+	}
+}
+
+// revision numbers i, unless the joiner before us has told just that.
+func (j *Joiner) revision(i incident.Incident) (Revision, bool) {
+	m := j.told[i.ID]
+	if m.content != "" && m.content == content(i) {
+		m.at = j.seen
+		j.told[i.ID] = m
+		return Revision{}, false
+	}
+	i.Revision = m.revision + 1
+	j.told[i.ID] = memo{revision: i.Revision, state: i.State, at: j.seen}
+	return Revision{Incident: i, From: m.state}, true
+}
+
+// content is a digest of what an incident says.
+func content(i incident.Incident) string {
+	i.Revision, i.AsOf = 0, time.Time{}
+	b, err := json.Marshal(i)
+	if err != nil {
+		return ""
+	}
+	return incident.Digest(string(b))
+}
+
+func (j *Joiner) provisional(got gathered) incident.Incident {
+	root := got.root()
+	onset := j.begun(root, got.onset())
+	for _, t := range got.troubles {
+		t.because = got.why(t, root)
+	}
+	i := slices.Index(got.troubles, root)
+	got.troubles[0], got.troubles[i] = got.troubles[i], got.troubles[0]
+	return incident.Incident{ID: incident.ID(root.owner, onset), State: incident.Provisional, Root: root.owner, Onset: onset,
+		Blast: j.Graph.Blast(root.owner), AsOf: j.now}
+}
+
+func (j *Joiner) incident(g *group) incident.Incident {
+	if !g.asked {
+		g.asked, g.blast = true, j.Graph.Blast(g.root.owner)
+	}
+	i := incident.Incident{ID: g.id, State: g.state, Root: g.root.owner, Onset: g.onset, SealedAt: g.sealedAt, HealedAt: g.healedAt,
+		Blast: g.blast, Graph: g.graph, Linked: slices.Clone(g.linked), Reopened: g.reopened, Window: g.window, AsOf: j.now}
+	j.fill(&i, g.troubles)
+	return i
+}
+
+// fill in the members, of which the root is the first, and their signals.
+func (j *Joiner) fill(i *incident.Incident, troubles []*trouble) {
+	slices.SortFunc(troubles[1:], sooner)
+	i.Score = 1
+	left := membersBudget
+	for n, t := range troubles {
+		m := t.member()
+		if n > 0 {
+			i.Score = min(i.Score, m.Score)
+		}
+		b, err := json.Marshal(m)
+		if left -= len(b) + 1; err != nil || left < 0 {
+			i.Unlisted = len(troubles) - n
+			break
+		}
+		i.Members = append(i.Members, m)
+	}
+	i.Signals, i.Folded = evidence(troubles)
+}
+
+// evidence is signals of a few of each workload and more of the root's, then of the others as far as there is room, and how
+// many more there are.
+func evidence(troubles []*trouble) (list []incident.Signal, folded int) {
+	byTime := func(a, b *alert) int { return cmp.Or(a.starts.Compare(b.starts), cmp.Compare(a.id, b.id)) }
+	var rest []*alert
+	left := budget
+	take := func(from []*alert) {
+		for _, a := range from {
+			if left < 0 {
+				return
+			}
+			if left -= size(*a.signal); left >= 0 {
+				list = append(list, *a.signal)
+			}
+		}
+	}
+	few := whole
+	for _, t := range troubles {
+		folded += max(len(t.alerts), t.before())
+		texts := slices.SortedFunc(slices.Values(t.texts), byTime)
+		take(texts[:min(few, len(texts))])
+		rest = append(rest, texts[min(few, len(texts)):]...)
+		few = 2
+	}
+	slices.SortFunc(rest, byTime)
+	take(rest)
+	slices.SortFunc(list, func(a, b incident.Signal) int { return cmp.Or(a.StartsAt.Compare(b.StartsAt), cmp.Compare(a.ID, b.ID)) })
+	return list, folded - len(list)
+}
+
+// before is how many signals the joiner before us has counted.
+func (t *trouble) before() int {
+	if t.former == nil {
+		return 0
+	}
+	return t.former.Signals
+}
+
+func (t *trouble) member() incident.Member {
+	m := incident.Member{Resource: t.owner, Alerts: slices.Clone(t.names), Container: t.container, Signals: max(len(t.alerts), t.before()), Firing: t.firing, Onset: t.onset}
+	l := t.because
+	switch {
+	case t.former != nil:
+		m.Cause, m.Score, m.Terms = t.former.Cause, t.former.Score, t.former.Terms
+		return m
+	case l == nil:
+		m.Score, m.Terms = 1, t.asRoot()
+		return m
+	}
+	other := l.cause
+	if other == t {
+		other = l.effect
+	}
+	m.Cause = other.owner.String()
+	sum := 0
+	l.terms(func(w int, why func() string) {
+		sum += w
+		m.Terms = append(m.Terms, incident.Term{Weight: weight(w), Why: why()})
+	})
+	m.Score = min(weight(sum), 1)
+	return m
+}

@@ -1,0 +1,174 @@
+package correlate
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+const (
+	whole  = 100    // signals of one workload that are kept with their text
+	scarce = 2      // likewise, once
+	plenty = 20_000 // are kept in all
+)
+
+// who identifies a workload: a Resource without its version.
+type who = incident.Resource
+
+func whoIs(r incident.Resource) who {
+	r.Version = ""
+	return r
+}
+
+// trouble is the signals of one workload, folded. It is pending until it is sealed in a group.
+type trouble struct {
+	owner   incident.Resource
+	alerts  []*alert
+	texts   []*alert // those that are kept with their text
+	firing  int
+	onset   time.Time // the earliest StartsAt of a firing
+	first   time.Time // when the first was accepted
+	last    time.Time // the latest acceptance
+	rollout incident.Rollout
+	links   []*link
+	group   *group // nil while pending
+	over    bool   // its group has healed: nothing new is linked to it
+
+	names     []string // of the alerts that fired, sorted
+	container string   // that they agree on
+	several   bool     // containers
+
+	best    *link            // to its cause; see cause
+	judged  bool             // best is up to date
+	because *link            // in its group: why it belongs there, nil for the root
+	former  *incident.Member // what the joiner before us told of it
+	dirty   bool             // pending, and it changed since it was told
+}
+
+// alert is the latest state of one fingerprint.
+type alert struct {
+	print   string
+	id      string
+	firing  bool
+	starts  time.Time
+	ends    time.Time
+	trouble *trouble
+	signal  *incident.Signal // nil: only counted
+}
+
+func (a *alert) outranked(s incident.Signal) bool {
+	rank := func(firing bool) int {
+		if firing {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(s.StartsAt.Compare(a.starts), cmp.Compare(rank(s.Status == incident.Firing), rank(a.firing)), s.EndsAt.Compare(a.ends), cmp.Compare(s.ID, a.id)) > 0
+}
+
+// set the state, and keep the text where it was kept.
+func (a *alert) set(s incident.Signal) {
+	t := a.trouble
+	before := t.firing > 0
+	if a.firing {
+		t.firing--
+	}
+	a.id, a.firing, a.starts, a.ends = s.ID, s.Status == incident.Firing, s.StartsAt, s.EndsAt
+	if a.firing {
+		t.firing++
+		t.learn(s)
+	}
+	if a.signal != nil {
+		a.signal = &s
+	}
+	t.last = later(t.last, s.AcceptedAt)
+	if after := t.firing > 0; t.group != nil && after != before {
+		if after {
+			t.group.troubled++
+		} else {
+			t.group.troubled--
+		}
+	}
+}
+
+// signals whose text is kept.
+func (t *trouble) signals() []incident.Signal {
+	list := make([]incident.Signal, len(t.texts))
+	for i, a := range t.texts {
+		list[i] = *a.signal
+	}
+	return list
+}
+
+// learn the name and the container of a firing.
+func (t *trouble) learn(s incident.Signal) {
+	if at, there := slices.BinarySearch(t.names, s.Name); !there {
+		t.names = slices.Insert(t.names, at, s.Name)
+	}
+	switch {
+	case s.Container == "" || t.several || s.Container == t.container:
+	case t.container == "":
+		t.container = s.Container
+	default:
+		t.several, t.container = true, ""
+	}
+}
+
+// began takes an onset in, and reports whether it is earlier than what was known.
+func (t *trouble) began(at time.Time) bool {
+	if !t.onset.IsZero() && !at.Before(t.onset) {
+		return false
+	}
+	t.onset = at
+	t.judged = false
+	for _, l := range t.links {
+		l.effect.judged = false
+	}
+	return true
+}
+
+// cause is the link to the best cause, nil where there is none.
+func (t *trouble) cause() *link {
+	if t.judged {
+		return t.best
+	}
+	t.links = slices.DeleteFunc(t.links, func(l *link) bool { return l.cause.over || l.effect.over })
+	t.judged, t.best = true, nil
+	best := 0
+	for _, l := range t.links {
+		if !l.directed || l.effect != t {
+			continue
+		}
+		score := l.score()
+		if score >= enough && (t.best == nil || score > best || score == best && sooner(l.cause, t.best.cause) < 0) {
+			t.best, best = l, score
+		}
+	}
+	return t.best
+}
+
+func sooner(a, b *trouble) int {
+	return cmp.Or(a.onset.Compare(b.onset), strings.Compare(a.owner.Key(), b.owner.Key()))
+}
+
+// joined calls join with every trouble that t belongs together with, and why.
+func (t *trouble) joined(join func(other *trouble, l *link)) {
+	if l := t.cause(); l != nil {
+		join(l.cause, l)
+	}
+	for _, l := range t.links {
+		switch {
+		case !l.directed && l.score() >= enough:
+			other := l.cause
+			if other == t {
+				other = l.effect
+			}
+			join(other, l)
+		case l.directed && l.cause == t && l.effect.cause() == l:
+			join(l.effect, l)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package intake
+
+import (
+	"time"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// Alertmanager reads the body of an Alertmanager webhook, version 4, that was accepted at a time, or returns *Invalid. The
+// cluster is that of alerts without a label cluster.
+func Alertmanager(body []byte, cluster string, at time.Time) ([]incident.Signal, error) {
+	list, err := decodeAlertmanager(body, cluster, at)
+	for i := range list {
+		if own := list[i].Labels["cluster"]; own != "" && !list[i].Subject.IsZero() {
+			list[i].Subject.Cluster = own
+		}
+	}
+	return list, err
+}
+
+// Recorded reads a Signal that was recorded, or written by hand: what an alert's labels say need not be said again. What is
+// wrong is an *Invalid with a pointer below that of the signal.
+func Recorded(raw []byte, pointer, cluster string, at time.Time) (incident.Signal, error) {
+	var s incident.Signal
+	bad := func(field, why string) (incident.Signal, error) {
+		return incident.Signal{}, &Invalid{Pointer: pointer + field, Why: why}
+	}
+	if err := Unmarshal(pointer, raw, &s); err != nil {
+		return s, err
+	}
+	if !isObject(raw) {
+		return bad("", "must be an object")
+	}
+	fill(&s, cluster, at)
+	switch {
+	case s.Name == "":
+		return bad("/name", "is required, or a label alertname")
+	case len(s.Name) > maxID:
+		return bad("/name", "is too long")
+	case len(s.Fingerprint) > maxID:
+		return bad("/fingerprint", "is too long")
+	case s.Status != incident.Firing && s.Status != incident.Resolved:
+		return bad("/status", "must be firing or resolved")
+	case !sane(s.StartsAt):
+		return bad("/startsAt", "must lie between 1970 and 9999")
+	case !s.EndsAt.IsZero() && !sane(s.EndsAt):
+		return bad("/endsAt", "must lie between 1970 and 9999")
+	case !s.Subject.IsZero() && (s.Subject.Kind == "" || s.Subject.Name == ""):
+		return bad("/subject", "needs a kind and a name")
+	}
+	if s.ID == "" {
+		s.ID = incident.SignalID(s.Source, s.Fingerprint, s.Status, s.StartsAt, s.EndsAt)
+	}
+	return s, nil
+}
+
+func fill(s *incident.Signal, cluster string, at time.Time) {
+	or := func(field *string, value string) {
+		if *field == "" {
+			*field = value
+		}
+	}
+	or(&s.Source, "recorded")
+	or((*string)(&s.Status), string(incident.Firing))
+	or(&s.Name, s.Labels["alertname"])
+	or(&s.Severity, s.Labels["severity"])
+	or(&s.Container, s.Labels["container"])
+	if s.Subject.IsZero() {
+		s.Subject = subject(s.Labels)
+	}
+	if !s.Subject.IsZero() {
+		or(&s.Subject.Cluster, s.Labels["cluster"])
+		or(&s.Subject.Cluster, cluster)
+	}
+	if s.Fingerprint == "" {
+		if s.Fingerprint = labelsDigest(s.Labels); len(s.Labels) == 0 {
+			s.Fingerprint = incident.Digest(s.Name, s.Subject.Key(), s.Container)[:16]
+		}
+	}
+	if s.StartsAt.IsZero() {
+		s.StartsAt = at
+	}
+	s.AcceptedAt = at
+}
