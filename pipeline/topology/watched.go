@@ -153,13 +153,13 @@ func (t *Topology) ownerOfPod(s *scope, r incident.Resource) (incident.Resource,
 	return up, true
 }
 
-// generated is the name of a ReplicaSet, and the end that was made up for its pod.
-var generated = regexp.MustCompile(`^(.+)-([bcdfghjklmnpqrstvwxz2456789]{5})$`)
+// podName is the name of a ReplicaSet, and the end that was made up for its pod.
+var podName = regexp.MustCompile(`^(.+)-([bcdfghjklmnpqrstvwxz2456789]{5})$`)
 
 // guess the Deployment of a pod that was gone before we looked. What may be another controller's, such as a number at the
 // end, which a StatefulSet's pod has, is not guessed at.
 func (t *Topology) guess(s *scope, r incident.Resource) (incident.Resource, bool) {
-	m := generated.FindStringSubmatch(r.Name)
+	m := podName.FindStringSubmatch(r.Name)
 	if m == nil || strings.Trim(m[2], "0123456789") == "" {
 		return incident.Resource{}, false
 	}
