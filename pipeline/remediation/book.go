@@ -112,6 +112,7 @@ func classify(err error) error {
 		refused      *forge.Refused
 		notClean     *repo.NotClean
 		moved        *repo.Moved
+		notOurs      *repo.NotOurs
 	)
 	if err == nil {
 		return nil
@@ -133,6 +134,8 @@ func classify(err error) error {
 		kind = "NotClean"
 	case errors.As(err, &moved):
 		kind = "Moved"
+	case errors.As(err, &notOurs):
+		kind = "NotOurs"
 	default:
 		return err
 	}
