@@ -9,7 +9,9 @@ import (
 )
 
 // author of what we commit, and its committer.
-func (c *Config) author() repo.Author { return repo.Author{Name: c.Git.AuthorName, Email: c.Git.AuthorEmail} }
+func (c *Config) author() repo.Author {
+	return repo.Author{Name: c.Git.AuthorName, Email: c.Git.AuthorEmail}
+}
 
 // signer signs commits as the configuration says; nil: none is signed.
 func (c *Config) signer() (repo.Signer, error) {
