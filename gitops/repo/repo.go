@@ -24,6 +24,7 @@ import (
 const (
 	cacheSize   = 16 * cache.MiByte
 	largeObject = 1 << 20 // bytes; a bigger object is streamed, not cached
+	openPacks   = 16      // else a pack is opened and closed for each object of it
 	netTimeout  = 5 * time.Minute
 )
 
@@ -106,7 +107,8 @@ func (r *Repo) make(ctx context.Context) error {
 }
 
 func storage(dir string) *filesystem.Storage {
-	return filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(cacheSize), filesystem.Options{LargeObjectThreshold: largeObject})
+	return filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(cacheSize),
+		filesystem.Options{LargeObjectThreshold: largeObject, MaxOpenDescriptors: openPacks})
 }
 
 // open opens a mirror and looks whether it is whole and of this remote.
