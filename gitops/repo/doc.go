@@ -2,6 +2,9 @@
 // only the blobs and trees that are new, and its SHA is a function of what it says; a push is a compare-and-swap of one
 // branch that sends only those objects.
 //
+// Revert undoes any commit of anybody three ways, Suspects and FieldHistory ask what changed before something broke, and
+// Touched whether a base that moved matters. What commits changed is kept, so that asking again costs next to nothing.
+//
 // It never drops a commit that somebody else made, never merges branches, and never writes to the remote but by Push and
 // Note. It is safe for concurrent use: go-git is not, so that one call at a time gets through.
 package repo
