@@ -49,8 +49,8 @@ check: ## Formatting, vet and the linters, the dependency rule among them
 	bin/promtool test rules manifests/prometheus/rules_test.yaml
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run ./...
 
-bench: ## Run the benchmarks (BENCH=regexp picks some)
-	GOFLAGS="$(YOURS)" go test -run '^$$' -bench '$(BENCH)' -benchmem ./gitops/edit ./gitops/locate ./gitops/repo ./pipeline/correlate ./policies
+bench: ## Compare with the tools that people have, into out/bench.jsonl (BENCH=gitops), or run Go benchmarks (BENCH=regexp)
+	@GOFLAGS="$(YOURS)" go run ./cmd/bench '$(BENCH)'
 
 backup: ## Back up the ledger, Temporal's databases and the memory (DEST=folder, CONFIG=cortexops.yaml)
 	go run ./cmd/cortexops backup "$(or $(DEST),$(error say where to: make backup DEST=folder))" --config "$(or $(CONFIG),cortexops.yaml)"

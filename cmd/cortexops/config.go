@@ -59,6 +59,13 @@ type Config struct {
 		Directory   string `yaml:"directory"`
 		AuthorName  string `yaml:"authorName"`
 		AuthorEmail string `yaml:"authorEmail"`
+		// Signing of commits; none is signed where it is empty.
+		Signing struct {
+			// Format is ssh or openpgp.
+			Format string `yaml:"format"`
+			// KeyFile holds the private key, without a passphrase. Empty: CORTEXOPS_GIT_SIGNING_KEY does.
+			KeyFile string `yaml:"keyFile"`
+		} `yaml:"signing"`
 	} `yaml:"git"`
 	// Overlays are the kustomizations in the repository that this cluster runs.
 	Overlays []string `yaml:"overlays"`
@@ -117,6 +124,7 @@ type secrets struct {
 	slackToken, slackSigningSecret                 string        // required where slack.channel is set
 	llmKey                                         string        // optional: a local model may want none
 	qdrantKey                                      string        // optional, as well
+	signingKey                                     string        // where commits are signed and git.signing.keyFile is empty
 }
 
 func defaults() Config {
@@ -239,6 +247,7 @@ func (c *Config) readSecrets(getenv func(string) string, r roles) error {
 			required["CORTEXOPS_SLACK_TOKEN"] = &c.secrets.slackToken
 		}
 		optional["CORTEXOPS_LLM_KEY"], optional["CORTEXOPS_QDRANT_API_KEY"] = &c.secrets.llmKey, &c.secrets.qdrantKey
+		optional["CORTEXOPS_GIT_SIGNING_KEY"] = &c.secrets.signingKey
 	}
 	var missing []error
 	for _, name := range slices.Sorted(maps.Keys(optional)) {

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/ssh"
 )
 
 func TestTheCommentedConfigurationLoads(t *testing.T) {
@@ -122,6 +127,62 @@ func TestTheLedgerIsInOnePlace(t *testing.T) {
 		at, err := conf.ledger(func(name string) string { return map[string]string{"CORTEXOPS_LEDGER_URL": c.url}[name] })
 		if at != c.at || (err == nil) != (c.wrong == "") || err != nil && (!strings.Contains(err.Error(), c.wrong) || strings.Contains(err.Error(), "s3cret")) {
 			t.Errorf("%s: %q %v", name, at, err)
+		}
+	}
+}
+
+// A key to sign with is asked for, found in one place, and used; without a format nothing is signed.
+func TestSigning(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := string(pem.EncodeToMemory(block))
+	if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		format, keyFile string
+		env             map[string]string
+		signs           bool
+		says            string
+	}{
+		"nothing":                  {},
+		"a file":                   {format: "ssh", keyFile: file, signs: true},
+		"the environment":          {format: "ssh", env: map[string]string{"CORTEXOPS_GIT_SIGNING_KEY": key}, signs: true},
+		"a file that it names":     {format: "ssh", env: map[string]string{"CORTEXOPS_GIT_SIGNING_KEY_FILE": file}, signs: true},
+		"both":                     {format: "ssh", keyFile: file, env: map[string]string{"CORTEXOPS_GIT_SIGNING_KEY": key}, says: "twice"},
+		"no format":                {keyFile: file, says: "git.signing.format"},
+		"no format, environment":   {env: map[string]string{"CORTEXOPS_GIT_SIGNING_KEY": key}, says: "git.signing.format"},
+		"no key":                   {format: "openpgp", says: "CORTEXOPS_GIT_SIGNING_KEY"},
+		"no such file":             {format: "ssh", keyFile: file + "x", says: "git.signing.keyFile"},
+		"of another format":        {format: "openpgp", keyFile: file, says: "git.signing: "},
+		"a format nobody knows":    {format: "x509", keyFile: file, says: "x509"},
+		"a key nobody understands": {format: "ssh", env: map[string]string{"CORTEXOPS_GIT_SIGNING_KEY": "s3cret"}, says: "no private SSH key"},
+	} {
+		var cfg Config
+		cfg.Git.Signing.Format, cfg.Git.Signing.KeyFile = c.format, c.keyFile
+		getenv := func(name string) string {
+			if name == "CORTEXOPS_FORGE_TOKEN" {
+				return "x"
+			}
+			return c.env[name]
+		}
+		if err := cfg.readSecrets(getenv, roles{work: true}); err != nil {
+			t.Fatal(err)
+		}
+		signer, err := cfg.signer()
+		if (signer != nil) != c.signs || (err == nil) != (c.says == "") {
+			t.Errorf("%s: %v, %v", name, signer, err)
+		}
+		if err != nil && (!strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "s3cret")) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

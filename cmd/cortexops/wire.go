@@ -77,7 +77,12 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 	if err != nil {
 		return o, err
 	}
-	o.repo, err = repo.Open(ctx, repo.Options{URL: c.Git.URL, Dir: c.Git.Directory, User: "x-access-token", Token: c.secrets.forgeToken})
+	signer, err := c.signer()
+	if err != nil {
+		return o, err
+	}
+	o.repo, err = repo.Open(ctx, repo.Options{URL: c.Git.URL, Dir: c.Git.Directory, User: "x-access-token", Token: c.secrets.forgeToken,
+		Author: c.author(), Signer: signer})
 	if err != nil {
 		return o, err
 	}
@@ -175,7 +180,7 @@ func kubernetes(kubeconfig string) (*rest.Config, error) {
 func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities {
 	writer := writeup.Writer{}
 	where := remediation.Repository{Name: c.Forge.Owner + "/" + c.Forge.Repo, Base: c.Forge.Base,
-		Author: repo.Author{Name: c.Git.AuthorName, Email: c.Git.AuthorEmail}}
+		Author: c.author()}
 	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays}
 	return remediation.Activities{
 		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: planner.Propose, Advise: o.advise},

@@ -20,6 +20,8 @@ type CommitSpec struct {
 	Message string
 	Author  Author // and committer
 	When    time.Time
+	// Executable says of files whether they may be run. A file that is not in it keeps its mode, and a new one may not.
+	Executable map[string]bool
 }
 
 // Commit makes the commit in the mirror and returns its SHA: the same spec gives the same SHA. Nothing is sent. A file
@@ -41,7 +43,7 @@ func (r *Repo) Commit(ctx context.Context, spec CommitSpec) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read the tree of %s: %w", spec.Parent, err)
 	}
-	tree, err := r.writeTree(base, "", spec.Files)
+	tree, err := r.writeTree(base, "", spec.contents())
 	if err != nil {
 		return "", fmt.Errorf("commit: %w", err)
 	}
@@ -69,12 +71,36 @@ func (c CommitSpec) check() error {
 	return nil
 }
 
+// contents is what is put at one path of a tree: nil data nothing, mode 0 the mode of what is there.
+type contents struct {
+	data []byte
+	mode filemode.FileMode
+}
+
+func (c CommitSpec) contents() map[string]contents {
+	out := map[string]contents{}
+	for p, data := range c.Files {
+		put := contents{data: data}
+		if run, ok := c.Executable[p]; ok {
+			put.mode = filemode.Regular
+			if run {
+				put.mode = filemode.Executable
+			}
+		}
+		out[p] = put
+	}
+	return out
+}
+
 func isDotGit(name string) bool { return strings.EqualFold(name, ".git") }
 
 func (r *Repo) writeCommit(tree plumbing.Hash, parents []plumbing.Hash, message string, by Author, when time.Time) (string, error) {
 	who := object.Signature{Name: by.Name, Email: by.Email, When: when.UTC().Truncate(time.Second)}
 	c := &object.Commit{Author: who, Committer: who, TreeHash: tree, ParentHashes: parents,
 		Message: strings.TrimRight(message, "\n") + "\n"}
+	if err := r.sign(c); err != nil {
+		return "", fmt.Errorf("sign the commit: %w", err)
+	}
 	h, err := r.write(c)
 	if err != nil {
 		return "", fmt.Errorf("write the commit: %w", err)
@@ -84,7 +110,7 @@ func (r *Repo) writeCommit(tree plumbing.Hash, parents []plumbing.Hash, message 
 
 // writeTree writes base with files changed, and returns the new tree's hash; the zero hash if nothing is left in it.
 // Only the trees on the way to the files are written.
-func (r *Repo) writeTree(base *object.Tree, dir string, files map[string][]byte) (plumbing.Hash, error) {
+func (r *Repo) writeTree(base *object.Tree, dir string, files map[string]contents) (plumbing.Hash, error) {
 	here, below := split(files)
 	var entries []object.TreeEntry
 	if base != nil {
@@ -93,22 +119,22 @@ func (r *Repo) writeTree(base *object.Tree, dir string, files map[string][]byte)
 	at := func(name string) int {
 		return slices.IndexFunc(entries, func(e object.TreeEntry) bool { return e.Name == name })
 	}
-	for name, data := range here {
+	for name, c := range here {
 		i := at(name)
 		if i >= 0 && !isFile(entries[i].Mode) {
 			return plumbing.ZeroHash, fmt.Errorf("%s%s is a folder, a link or a submodule", dir, name)
 		}
-		if data == nil {
+		if c.data == nil {
 			if i >= 0 {
 				entries = slices.Delete(entries, i, i+1)
 			}
 			continue
 		}
-		h, err := r.writeBlob(data)
+		h, err := r.writeBlob(c.data)
 		if err != nil {
 			return plumbing.ZeroHash, err
 		}
-		entries = put(entries, i, object.TreeEntry{Name: name, Mode: filemode.Regular, Hash: h})
+		entries = put(entries, i, object.TreeEntry{Name: name, Mode: c.mode, Hash: h})
 	}
 	for name, files := range below {
 		i := at(name)
@@ -147,28 +173,34 @@ func sortName(e object.TreeEntry) string {
 	return e.Name
 }
 
-// put replaces the entry at i and keeps its mode, or appends where i is -1.
+// put replaces the entry at i, or appends where i is -1. Mode 0 keeps the mode.
 func put(entries []object.TreeEntry, i int, e object.TreeEntry) []object.TreeEntry {
+	switch {
+	case e.Mode == 0 && i < 0:
+		e.Mode = filemode.Regular
+	case e.Mode == 0:
+		e.Mode = entries[i].Mode
+	}
 	if i < 0 {
 		return append(entries, e)
 	}
-	entries[i].Hash = e.Hash
+	entries[i] = e
 	return entries
 }
 
 // split parts the files by their first path element: those that are in this folder, and those below it.
-func split(files map[string][]byte) (here map[string][]byte, below map[string]map[string][]byte) {
-	here, below = map[string][]byte{}, map[string]map[string][]byte{}
-	for p, data := range files {
+func split(files map[string]contents) (here map[string]contents, below map[string]map[string]contents) {
+	here, below = map[string]contents{}, map[string]map[string]contents{}
+	for p, c := range files {
 		first, rest, found := strings.Cut(p, "/")
 		if !found {
-			here[first] = data
+			here[first] = c
 			continue
 		}
 		if below[first] == nil {
-			below[first] = map[string][]byte{}
+			below[first] = map[string]contents{}
 		}
-		below[first][rest] = data
+		below[first][rest] = c
 	}
 	return here, below
 }

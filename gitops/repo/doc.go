@@ -2,8 +2,11 @@
 // only the blobs and trees that are new, and its SHA is a function of what it says; a push is a compare-and-swap of one
 // branch that sends only those objects.
 //
-// It never forces a branch, never merges, and never writes to the remote but by Push and Note. It is safe for
-// concurrent use: go-git is not, so that one call at a time gets through.
+// Revert undoes any commit of anybody three ways, Suspects and FieldHistory ask what changed before something broke, and
+// Touched whether a base that moved matters. What commits changed is kept, so that asking again costs next to nothing.
+//
+// It never drops a commit that somebody else made, never merges branches, and never writes to the remote but by Push and
+// Note. It is safe for concurrent use: go-git is not, so that one call at a time gets through.
 package repo
 
 import (
@@ -52,6 +55,30 @@ type NotClean struct{ Paths []string }
 
 func (e *NotClean) Error() string {
 	return "changed since the commit, so that its revert is not clean: " + strings.Join(e.Paths, ", ")
+}
+
+// Conflict means that a commit cannot be undone: files that it touched were changed since in the same places.
+type Conflict struct {
+	Commit string
+	Paths  []Clash // at least one, sorted
+}
+
+// Clash is one file of a Conflict.
+type Clash struct{ Path, Why string }
+
+func (e *Conflict) Error() string {
+	var said []string
+	for _, c := range e.Paths {
+		said = append(said, c.Path+": "+c.Why)
+	}
+	return fmt.Sprintf("commit %s cannot be undone: %s", e.Commit, strings.Join(said, "; "))
+}
+
+// NotOurs means that a push would drop a commit of somebody else from the branch.
+type NotOurs struct{ Branch, SHA, By string }
+
+func (e *NotOurs) Error() string {
+	return fmt.Sprintf("branch %s has commit %s by %s, which the push would drop", e.Branch, e.SHA, e.By)
 }
 
 // Author of a commit.

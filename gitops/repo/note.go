@@ -71,7 +71,7 @@ func (r *Repo) note(ctx context.Context, sha, text string) error {
 	if had != "" {
 		text = strings.TrimRight(had, "\n") + noteSeparator + text
 	}
-	h, err := r.writeTree(tree, "", map[string][]byte{path: []byte(text + "\n")})
+	h, err := r.writeTree(tree, "", map[string]contents{path: {data: []byte(text + "\n")}})
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,8 @@ import (
 const maxCommits = 100
 
 // Push moves the branch from old to new, if it is at old; old "" creates it. A branch that is at new already is a
-// success. Where it is elsewhere, *Moved says where.
+// success. Where it is elsewhere, *Moved says where. New need not come after old, as that of a rebased proposal does not;
+// but where another than the committer of new made a commit that would be dropped, it is refused: *NotOurs.
 func (r *Repo) Push(ctx context.Context, branch, old, new string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -36,6 +37,11 @@ func (r *Repo) Push(ctx context.Context, branch, old, new string) error {
 	c, err := r.commit(new)
 	if err != nil {
 		return fmt.Errorf("push %s: %w", branch, err)
+	}
+	if old != "" {
+		if err := r.dropsOthers(branch, old, c); err != nil {
+			return fmt.Errorf("push %s: %w", branch, err)
+		}
 	}
 	if err := r.push(ctx, ref, plumbing.NewHash(old), c); err != nil {
 		return fmt.Errorf("push %s: %w", branch, err)

@@ -24,7 +24,7 @@ type remote struct {
 	t         *testing.T
 	dir, home string // the bare repository, and an empty folder
 	url       string
-	commits   int          // of people
+	seconds   int          // since people began; each commit takes one
 	sent      atomic.Int64 // bytes of the last push
 	drop      atomic.Bool  // lose the answer of the next push
 }
@@ -62,6 +62,8 @@ func newRemote(t *testing.T) *remote {
 	return r
 }
 
+const began = 1_770_000_000 // Unix time
+
 // run runs git with no configuration but its own.
 func (r *remote) run(dir, stdin string, args ...string) string {
 	r.t.Helper()
@@ -84,11 +86,20 @@ func (r *remote) git(args ...string) string {
 // commit adds a commit of a person to the branch, straight into the bare repository; "" removes a file.
 func (r *remote) commit(branch, message string, files map[string]string) string {
 	r.t.Helper()
-	r.commits++
+	return r.merge(branch, "", message, files)
+}
+
+// merge is commit with a second parent. The files are what the merge changes, as its first parent sees it.
+func (r *remote) merge(branch, other, message string, files map[string]string) string {
+	r.t.Helper()
+	r.seconds++
 	var in strings.Builder
-	fmt.Fprintf(&in, "commit refs/heads/%s\ncommitter dana <dana@example.com> %d +0200\ndata %d\n%s\n", branch, 1_770_000_000+r.commits, len(message)+1, message)
+	fmt.Fprintf(&in, "commit refs/heads/%s\ncommitter dana <dana@example.com> %d +0200\ndata %d\n%s\n", branch, began+r.seconds, len(message)+1, message)
 	if slices.Contains(r.branches(), branch) {
 		fmt.Fprintf(&in, "from refs/heads/%s^0\n", branch)
+	}
+	if other != "" {
+		fmt.Fprintf(&in, "merge %s^0\n", other)
 	}
 	for p, s := range files {
 		mode := "100644"

@@ -24,6 +24,7 @@ import (
 const (
 	cacheSize   = 16 * cache.MiByte
 	largeObject = 1 << 20 // bytes; a bigger object is streamed, not cached
+	openPacks   = 16      // else a pack is opened and closed for each object of it
 	netTimeout  = 5 * time.Minute
 )
 
@@ -34,6 +35,7 @@ type Options struct {
 	User   string        // of basic authentication; GitHub takes any name with a token
 	Token  func() string // asked for each operation: it may be renewed; nil: none is needed
 	Author Author        // of notes; by default CortexOps
+	Signer Signer        // of every commit; nil: none is signed
 }
 
 // Repo is one repository.
@@ -42,6 +44,9 @@ type Repo struct {
 	mu     sync.Mutex // go-git is not safe for concurrent use, reads included
 	git    *git.Repository
 	remote *git.Remote
+	// What is known of commits and of blobs never changes.
+	steps   map[plumbing.Hash]*step
+	answers map[asked]answer
 }
 
 // Open opens the mirror, or makes it and fetches everything.
@@ -52,7 +57,7 @@ func Open(ctx context.Context, o Options) (*Repo, error) {
 	if o.Author == (Author{}) {
 		o.Author = Author{"CortexOps", "cortexops@localhost"}
 	}
-	r := &Repo{opts: o}
+	r := &Repo{opts: o, steps: map[plumbing.Hash]*step{}, answers: map[asked]answer{}}
 	if err := r.open(o.Dir); err == nil {
 		return r, nil
 	}
@@ -102,7 +107,8 @@ func (r *Repo) make(ctx context.Context) error {
 }
 
 func storage(dir string) *filesystem.Storage {
-	return filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(cacheSize), filesystem.Options{LargeObjectThreshold: largeObject})
+	return filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(cacheSize),
+		filesystem.Options{LargeObjectThreshold: largeObject, MaxOpenDescriptors: openPacks})
 }
 
 // open opens a mirror and looks whether it is whole and of this remote.

@@ -16,31 +16,9 @@ import (
 func (r *Repo) RevertFiles(ctx context.Context, commit, head string) (map[string][]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	c, err := r.commit(commit)
+	_, touched, now, err := r.touchedBy(ctx, commit, head)
 	if err != nil {
 		return nil, fmt.Errorf("revert: %w", err)
-	}
-	if len(c.ParentHashes) == 0 {
-		return nil, fmt.Errorf("revert %s: it has no parent", commit)
-	}
-	ours, err := c.Tree()
-	if err != nil {
-		return nil, fmt.Errorf("revert %s: %w", commit, err)
-	}
-	before, err := r.treeOf(c.ParentHashes[0].String())
-	if err != nil {
-		return nil, fmt.Errorf("revert %s: %w", commit, err)
-	}
-	now, err := r.treeOf(head)
-	if err != nil {
-		return nil, fmt.Errorf("revert %s: %w", commit, err)
-	}
-	touched := map[string]touch{}
-	if err := r.changes(touched, "", before, ours); err != nil {
-		return nil, fmt.Errorf("revert %s: %w", commit, err)
 	}
 	out := map[string][]byte{}
 	var dirty []string
@@ -80,9 +58,8 @@ type touch struct{ before, after object.TreeEntry }
 
 // revertable: only contents are put back, of files.
 func (t touch) revertable() bool {
-	file := func(e object.TreeEntry) bool { return e.Hash.IsZero() || isFile(e.Mode) }
 	sameMode := t.before.Hash.IsZero() || t.after.Hash.IsZero() || t.before.Mode == t.after.Mode
-	return file(t.before) && file(t.after) && sameMode
+	return isFileOrNothing(t.before) && isFileOrNothing(t.after) && sameMode
 }
 
 // changes collects the files that differ. It looks only into folders that do.

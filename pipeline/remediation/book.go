@@ -113,6 +113,7 @@ func classify(err error) error {
 		refused      *forge.Refused
 		notClean     *repo.NotClean
 		moved        *repo.Moved
+		notOurs      *repo.NotOurs
 	)
 	if err == nil {
 		return nil
@@ -136,6 +137,8 @@ func classify(err error) error {
 		kind = "NotClean"
 	case errors.As(err, &moved):
 		kind = "Moved"
+	case errors.As(err, &notOurs):
+		kind = "NotOurs"
 	default:
 		return err
 	}
