@@ -50,7 +50,7 @@ func (m *Merger) Merge(ctx context.Context, in MergeInput) (sha string, err erro
 		return "", err
 	}
 	if seen.State != "approved" && seen.State != "merged" {
-		return "", temporal.NewNonRetryableApplicationError(seen.Why, typeWithdrawn, nil)
+		return "", temporal.NewNonRetryableApplicationError(seen.Why, typeWithdrawn, nil, seen)
 	}
 	err = m.Forge.Status(ctx, in.Change.HeadSHA, checkApproval, "success", "approved by "+strings.Join(in.By, ", "), in.Change.URL)
 	if err != nil {

@@ -183,15 +183,18 @@ func (f *flow) wait(ctx workflow.Context, actions workflow.ReceiveChannel, deadl
 	left := min(max(deadline.Sub(workflow.Now(ctx))+time.Second, time.Second), lookAgain)
 	workflow.NewSelector(ctx).
 		AddFuture(workflow.NewTimerWithOptions(timerCtx, left, workflow.TimerOptions{Summary: "approval deadline"}), func(workflow.Future) {}).
-		AddReceive(actions, func(c workflow.ReceiveChannel, _ bool) {
-			for a := (incident.Action{}); c.ReceiveAsync(&a); a = (incident.Action{}) {
-				again := slices.ContainsFunc(f.clicks, func(c incident.Action) bool { return c.Delivery == a.Delivery })
-				if a.Via == incident.ViaSlack && !again { // the forge tells of all others when it is asked
-					f.clicks = append(f.clicks, a)
-				}
-			}
-		}).
+		AddReceive(actions, func(c workflow.ReceiveChannel, _ bool) { f.hear(c) }).
 		Select(ctx)
+}
+
+// hear takes what has come in.
+func (f *flow) hear(actions workflow.ReceiveChannel) {
+	for a := (incident.Action{}); actions.ReceiveAsync(&a); a = (incident.Action{}) {
+		again := slices.ContainsFunc(f.clicks, func(c incident.Action) bool { return c.Delivery == a.Delivery })
+		if a.Via == incident.ViaSlack && !again { // the forge tells of all others when it is asked
+			f.clicks = append(f.clicks, a)
+		}
+	}
 }
 
 func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
@@ -200,7 +203,7 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 		if end, err := f.gate(ctx, incident.GateApply, "policy-merge", nil); err != nil || end != nil {
 			return end, err
 		}
-		err := f.do(ctx, slow, "Merge", MergeInput{Message: f.announced.Message, Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by,
+		err := f.do(ctx, slow, "Merge", &MergeInput{Message: f.announced.Message, Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by,
 			Judged: f.judged}, &f.merge)
 		if err != nil {
 			return nil, err
@@ -248,12 +251,18 @@ func (f *flow) failed(err error) incident.Outcome {
 	if f.merge != "" || f.phase == incident.Merging || f.phase == incident.ApprovalPending { // git has changed, or may have
 		phase = incident.Escalated
 	}
+	var end *over
+	if errors.As(err, &end) {
+		return end.Outcome
+	}
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) {
 		if app.Type() == typeRefused { // a rule of the forge: the pull request stays open for people
 			phase = incident.Escalated
 		}
 		if app.Type() == typeWithdrawn {
+			var seen Judgement
+			f.shut = app.HasDetails() && app.Details(&seen) == nil && seen.Shut
 			return incident.Outcome{Phase: incident.Rejected, Reason: app.Message()}
 		}
 		return incident.Outcome{Phase: phase, Reason: fmt.Sprintf("%s: %s: %s", f.phase, app.Type(), app.Message())}

@@ -3,6 +3,7 @@ package remediation
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -42,7 +43,32 @@ func (f *flow) do(ctx workflow.Context, options workflow.ActivityOptions, activi
 			return errors.Join(stop, err)
 		}
 		since = workflow.Now(ctx)
+		if err := f.anew(ctx, activity, in); err != nil {
+			return err
+		}
 	}
+}
+
+// over is an ending that came up in the middle of a step.
+type over struct{ incident.Outcome }
+
+func (o *over) Error() string { return o.Reason }
+
+// anew asks again what was asked before a hold: it may have taken a day, and by now policy or a person may say no.
+func (f *flow) anew(ctx workflow.Context, activity string, in any) error {
+	if !slices.Contains([]string{"Merge", "Apply", "MergeRevert"}, activity) ||
+		workflow.GetVersion(ctx, "anew-after-hold", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return nil
+	}
+	if merge, ok := in.(*MergeInput); ok {
+		f.hear(workflow.GetSignalChannel(ctx, ActionSignal))
+		merge.Judged.Clicks = f.clicks
+	}
+	end, err := f.gate(ctx, incident.GateApply, fmt.Sprintf("policy-after-hold-%d", f.holds), nil)
+	if err == nil && end != nil {
+		err = &over{*end}
+	}
+	return err
 }
 
 // held tells people what is missing and waits for their word; again is false when nobody came.

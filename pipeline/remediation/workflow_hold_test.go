@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -55,6 +56,49 @@ func TestAMissingPermissionIsWaitedFor(t *testing.T) {
 				t.Errorf("%+v after %d merges and %d holds, want %s, %d, %d", got, w.count("Merge"), w.count("Hold"), c.want, c.merges, c.holds)
 			}
 		})
+	}
+}
+
+// TestNothingIsTakenForGrantedAfterAHold: the permission may come a day later, and by then policy or a person has said no.
+func TestNothingIsTakenForGrantedAfterAHold(t *testing.T) {
+	t.Parallel()
+	reject := incident.Action{Kind: incident.Reject, Actor: "kim", Via: incident.ViaSlack, Delivery: "slack-1"}
+	for name, c := range map[string]struct {
+		activity string
+		change   func(*world)
+		want     incident.Phase
+		never    string // after the hold
+		shut     bool
+	}{
+		"a click before the merge": {"Merge", func(w *world) {
+			w.later = func(env *testsuite.TestWorkflowEnvironment) {
+				env.RegisterDelayedCallback(func() { env.SignalWorkflow(ActionSignal, reject) }, time.Hour)
+				signalAfter(2 * time.Hour)(env)
+			}
+		}, incident.Rejected, "Apply", true},
+		"a freeze before the merge": {"Merge", func(w *world) { w.later = freezeThenRetry(w) }, incident.Denied, "Merge", false},
+		"a freeze before the apply": {"Apply", func(w *world) { w.later = freezeThenRetry(w) }, incident.Escalated, "Apply", false},
+		"a freeze before the revert": {"MergeRevert", func(w *world) {
+			w.verdict.Result, w.later = incident.Fail, freezeThenRetry(w)
+		}, incident.Escalated, "MergeRevert", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := happy()
+			w.fails = map[string]error{c.activity: missing(false)}
+			c.change(w)
+			got := w.play(t)
+			if got.Phase != c.want || w.count("Hold") != 1 || slices.Contains(w.calls[slices.Index(w.calls, "Hold"):], c.never) || w.ending.Shut != c.shut {
+				t.Errorf("%+v after %v, want %s", got, w.calls, c.want)
+			}
+		})
+	}
+}
+
+func freezeThenRetry(w *world) func(*testsuite.TestWorkflowEnvironment) {
+	return func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(func() { w.gates[incident.GateApply] = incident.Decision{Reasons: []string{"a freeze"}} }, time.Hour)
+		signalAfter(2 * time.Hour)(env)
 	}
 }
 

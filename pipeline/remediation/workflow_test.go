@@ -33,6 +33,7 @@ type world struct {
 	answer    func(n int, in AskInput) Said            // to the question of silence
 	later     func(*testsuite.TestWorkflowEnvironment) // what happens while it runs
 	rehearse  error
+	fails     map[string]error // the first try of Merge, Apply or MergeRevert
 
 	calls  []string
 	ending Ending
@@ -68,7 +69,16 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		},
 		"Judge":  func(in JudgeInput) (Judgement, error) { judged++; return w.judge(judged, in), nil },
 		"Expire": func(JudgeInput) error { return nil },
-		"Merge": func(MergeInput) (string, error) {
+		"Merge": func(in MergeInput) (string, error) {
+			for _, a := range in.Judged.Clicks {
+				if a.Kind == incident.Reject {
+					seen := Judgement{State: "rejected", Why: a.Actor + " rejected it", Shut: true}
+					return "", temporal.NewNonRetryableApplicationError(seen.Why, typeWithdrawn, nil, seen)
+				}
+			}
+			if err := w.first("Merge"); err != nil {
+				return "", err
+			}
 			if w.merges != nil {
 				return "m", w.merges(w.count("Merge"))
 			}
@@ -84,7 +94,7 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		},
 		"Announce": func(AnnounceInput) (Announced, error) { return w.announced, nil },
 		"Rehearse": func(ApplyInput) error { return w.rehearse },
-		"Apply":    func(ApplyInput) error { return nil },
+		"Apply":    func(ApplyInput) error { return w.first("Apply") },
 		"Wait": func(in ApplyInput) (Rollout, error) {
 			if in.Revert {
 				return Rollout{}, nil
@@ -93,7 +103,7 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		},
 		"Verify":        func(VerifyInput) (incident.Verdict, error) { return w.verdict, nil },
 		"ProposeRevert": func(RevertInput) (incident.Change, error) { return incident.Change{Number: 8}, nil },
-		"MergeRevert":   func(RevertMergeInput) (string, error) { return "r", nil },
+		"MergeRevert":   func(RevertMergeInput) (string, error) { return "r", w.first("MergeRevert") },
 		"Close":         func(in Ending) error { w.ending = in; return nil },
 	} {
 		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
@@ -114,6 +124,14 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		t.Fatalf("the ending told to the world, %+v, is not the outcome %+v", w.ending.Outcome, out)
 	}
 	return out
+}
+
+// first is how the first try of an activity fails.
+func (w *world) first(name string) error {
+	if w.count(name) > 1 {
+		return nil
+	}
+	return w.fails[name]
 }
 
 func (w *world) count(name string) int {
