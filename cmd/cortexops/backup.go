@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +28,7 @@ func backupCommand() *cobra.Command {
 				if err := os.MkdirAll(args[0], 0o700); err != nil {
 					return fmt.Errorf("make the folder of the backup: %w", err)
 				}
-				to := filepath.Join(args[0], p.name+"-"+time.Now().UTC().Format("20060102T150405Z")+p.ending)
+				to := filepath.Join(args[0], p.name+"-"+time.Now().UTC().Format(dated)+p.ending)
 				if err := p.save(ctx, to+".part"); err != nil {
 					_ = os.Remove(to + ".part") // the first error is the one to show
 					return fmt.Errorf("back up %s: %w", p.name, err)
@@ -48,11 +47,10 @@ func restoreCommand() *cobra.Command {
 		Short: "Put back the newest of each that cortexops backup wrote, with CortexOps and Temporal stopped; then run ledger verify and ledger reconcile",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return eachPlace(cmd, func(ctx context.Context, p place) error {
-				files, err := filepath.Glob(filepath.Join(args[0], p.name+"-[0-9]*"+p.ending))
-				if err != nil || len(files) == 0 {
-					return errors.Join(err, fmt.Errorf("%s has no %s-DATE%s", args[0], p.name, p.ending))
+				from, err := p.newest(args[0])
+				if err != nil {
+					return err
 				}
-				from := slices.Max(files)
 				if err := p.load(ctx, from); err != nil {
 					return fmt.Errorf("restore %s: %w", from, err)
 				}
@@ -67,6 +65,40 @@ type place struct {
 	name, ending string
 	save, load   func(ctx context.Context, file string) error
 }
+
+// newest of its files in the folder. Of those alone: the files of a database x-2 begin with x-2 too.
+func (p place) newest(folder string) (string, error) {
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		return "", err
+	}
+	found := ""
+	for _, f := range files { // in the order of their names
+		date, ours := strings.CutPrefix(f.Name(), p.name+"-")
+		date, ends := strings.CutSuffix(date, p.ending)
+		if _, err := time.Parse(dated, date); ours && ends && err == nil {
+			found = filepath.Join(folder, f.Name())
+		}
+	}
+	if found == "" {
+		return "", fmt.Errorf("%s has no %s-DATE%s", folder, p.name, p.ending)
+	}
+	return found, nil
+}
+
+// apart refuses places whose files would have the same names: one backup would replace the other's, and be restored into both.
+func apart(all []place) error {
+	seen := map[string]bool{}
+	for _, p := range all {
+		if seen[p.name+p.ending] {
+			return fmt.Errorf("two databases are called %s, on different servers or named twice: back each up into a folder of its own", p.name)
+		}
+		seen[p.name+p.ending] = true
+	}
+	return nil
+}
+
+const dated = "20060102T150405Z"
 
 // eachPlace goes on where one fails. Temporal comes before the ledger: one that knows more than the workflows is what a crash
 // leaves too, and they find their way from there.
@@ -96,6 +128,9 @@ func eachPlace(cmd *cobra.Command, f func(ctx context.Context, p place) error) e
 		}
 		defer snapshots.Close()
 		all = append(all, place{"qdrant-" + memory.Collection, ".snapshot", snapshots.Save, snapshots.Load})
+	}
+	if err := apart(all); err != nil {
+		return err
 	}
 	var errs []error
 	for _, p := range all {

@@ -21,6 +21,34 @@ import (
 	"github.com/cortexops/cortexops/pipeline/ledger"
 )
 
+// TestNoBackupIsTakenForAnothers: what is restored replaces all that is there.
+func TestNoBackupIsTakenForAnothers(t *testing.T) {
+	t.Parallel()
+	var all []place
+	for _, at := range []string{"postgres://a:x@one/postgres", "postgres://a:x@two/postgres"} {
+		p, err := database(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if err := apart(all); err == nil || !strings.Contains(err.Error(), "two databases are called postgres") {
+		t.Errorf("two servers' databases of one name: %v", err)
+	}
+	if err := apart(append(all[:1], place{name: "memory", ending: ".db"})); err != nil {
+		t.Error(err)
+	}
+	folder := t.TempDir()
+	for _, name := range []string{"x-20260101T000000Z.dump", "x-20260102T000000Z.dump", "x-3-20260103T000000Z.dump", "x-20260104T000000Z.dump.part"} {
+		if err := os.WriteFile(filepath.Join(folder, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := (place{name: "x", ending: ".dump"}).newest(folder); filepath.Base(got) != "x-20260102T000000Z.dump" {
+		t.Errorf("%s %v would be restored into x", got, err)
+	}
+}
+
 var restored = incident.Key{Incident: "0123456789ab", Attempt: 1}
 
 // TestRestoreTheLedger from a backup that was taken before a merge: the chain is whole, and what the restore lost is named.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,9 @@ type Repo struct {
 func Open(ctx context.Context, o Options) (*Repo, error) {
 	if o.URL == "" || o.Dir == "" {
 		return nil, errors.New("open a repository: its URL and a folder for its mirror are needed")
+	}
+	if u, err := url.Parse(o.URL); strings.HasPrefix(o.URL, "http") && (err != nil || u.User != nil) { // errors name the URL, and people read them
+		return nil, errors.New("open a repository: its URL cannot be read, or holds a user or a password: write it as https://HOST/PATH, the token is given apart")
 	}
 	if o.Author == (Author{}) {
 		o.Author = Author{"CortexOps", "cortexops@localhost"}

@@ -165,6 +165,17 @@ func TestUnauthorized(t *testing.T) {
 	}
 }
 
+// TestAURLWithASecretIsRefused before it is quoted: what we are not allowed is told on pull requests.
+func TestAURLWithASecretIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"https://x:ghp_secret@127.0.0.1:1/a/b.git", "https://ghp_secret@127.0.0.1:1/a/b.git", "https://x:ghp_sec%ret@127.0.0.1:1/a/b.git"} {
+		_, err := Open(ctx, Options{URL: at, Dir: filepath.Join(t.TempDir(), "mirror")})
+		if err == nil || strings.Contains(err.Error(), "ghp_sec") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestCommitIsAFunctionOfItsSpec(t *testing.T) {
 	t.Parallel()
 	r, g, first := seeded(t)

@@ -79,6 +79,14 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 }
 
 func dial(ctx context.Context, o Options) (*nats.Conn, error) {
+	for _, s := range strings.Split(o.URL, ",") {
+		if s = strings.TrimSpace(s); !strings.Contains(s, "://") {
+			s = "nats://" + s // as the client does
+		}
+		if _, err := url.Parse(s); err != nil { // which quotes it, password and all
+			return nil, errors.New("one of the URLs of NATS cannot be read: write nats://HOST:PORT or nats://USER:PASSWORD@HOST:PORT, with %XX for all but letters and digits of the password")
+		}
+	}
 	nc, err := nats.Connect(o.URL,
 		nats.Name("cortexops"), nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond),
 		// Nothing is buffered while the server is away: a buffered publish could not be answered for.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -285,6 +286,18 @@ func TestAnIncidentIsSentOnceAndItsOldRevisionsGo(t *testing.T) {
 	for want := 6; want <= revisionsKept+5; want++ {
 		if r := next(t, got); r != want {
 			t.Fatalf("got revision %d, want %d", r, want)
+		}
+	}
+}
+
+// TestAWrongURLIsNotQuoted needs no server: a password with a % in it is what makes it wrong.
+func TestAWrongURLIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"nats://user:hunter%2@127.0.0.1:1", "user:hunter%2@127.0.0.1:1", "nats://127.0.0.1:1,nats://user:hunter%2@127.0.0.1:1",
+		"nats://user:hunter2@127.0.0.1:1", "127.0.0.1:1"} {
+		_, err := Connect(t.Context(), Options{URL: at})
+		if err == nil || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("%v", err)
 		}
 	}
 }

@@ -86,6 +86,12 @@ func (e *Engine) fire(s incident.Signal) Outcome {
 		}
 	}
 	r, outcome := e.open[key], Attached
+	if r != nil && r.over(p, s) {
+		r.last = later(r.last, s.AcceptedAt) // it is remembered from now on
+		e.close(r)
+		e.touch(r)
+		r = nil
+	}
 	if r == nil {
 		r, outcome = &record{root: root, key: key, state: incident.Provisional, members: map[string]member{}}, Opened
 		if old := e.past[key]; len(old) > 0 {

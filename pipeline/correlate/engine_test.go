@@ -120,6 +120,13 @@ func TestLifecycle(t *testing.T) {
 			{nil, 11, "checkout sealed r2 [Oomcheckout-1*]"},
 			{[]incident.Signal{a, fire("Oom", "checkout-1", 0, 30)}, 30, ""},
 		},
+		"an end that was never told": {
+			{[]incident.Signal{a}, 11, "checkout sealed r1 [Oomcheckout-1*]"},
+			{[]incident.Signal{fire("Oom", "checkout-1", 600, 601)}, 601, "checkout sealed r2 [Oomcheckout-1*]"}, // it comes and goes
+			{[]incident.Signal{fire("Oom", "checkout-1", 9000, 9001)}, 9001, "checkout resolved r3 [Oomcheckout-1*], checkout provisional r1 [Oomcheckout-1*]"},
+			{[]incident.Signal{fire("Oom", "checkout-1", 600, 9002), end(fire("Oom", "checkout-1", 600, 0), 5000, 9003)}, 9003, ""}, // late
+			{nil, 9011, "checkout sealed r2 [Oomcheckout-1*]"},
+		},
 		"no workload is named": {
 			{[]incident.Signal{fire("Watchdog", "", 0, 1), fire("Other", "", 1, 2)}, 20, " sealed r1 [Watchdog* Other*]"},
 		},

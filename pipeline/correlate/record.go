@@ -78,6 +78,15 @@ func (r *record) resolved() bool {
 	return true
 }
 
+// over reports whether s, which would be one more episode, began when the incident was over although nobody has told its end:
+// Alertmanager tells that once, and it is lost where nobody read SIGNALS for as long as that keeps it. Else the root would be
+// in that incident for ever, and never be remediated again. Flux tells each failure with a time of its own, so its times say
+// nothing of episodes.
+func (r *record) over(p string, s incident.Signal) bool {
+	m, held := r.members[p]
+	return held && r.state == incident.Sealed && m.Status == incident.Firing && s.Source == "alertmanager" && s.StartsAt.Sub(r.last) > horizon
+}
+
 // begun is the onset, but after that of the incident before: two incidents of one root never share an ID.
 func (r *record) begun() time.Time {
 	if !r.onset.After(r.after) {

@@ -48,6 +48,7 @@ func Run(ctx context.Context, e *Engine, bus Bus, o RunOptions) error {
 		}
 	}
 	e.Restore(known)
+	d.batch = d.now() // the backlog is still to come: taking up may have lasted longer than idle
 	d.log.InfoContext(ctx, "correlating", "incidents", len(known))
 	ctx, cancel := context.WithCancel(ctx)
 	var ticking sync.WaitGroup
