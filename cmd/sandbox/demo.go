@@ -25,10 +25,15 @@ func demoCommand() *cobra.Command {
 			auto = auto || !terminal(os.Stdin)
 			return tell(c.Context(), dir, c.OutOrStdout(), func(ctx context.Context, s *supervisor.Supervisor) error {
 				err := demo.Tell(ctx, s.Stack(), &demo.Teller{Out: c.OutOrStdout(), Auto: auto})
-				if err == nil && !auto {
+				switch {
+				case err != nil:
+					return err
+				case auto:
+					fmt.Fprintln(c.OutOrStdout(), "\nThe stack is stopped now. To look at what it left: bin/sandbox up --keep --dir", dir)
+				default:
 					stay(ctx, c.OutOrStdout())
 				}
-				return err
+				return nil
 			})
 		},
 	}

@@ -77,7 +77,8 @@ func whatToTry(out io.Writer, s *stack.Stack) {
 		{"the cluster", "kubectl --kubeconfig " + s.Kube.AdminKubeconfig + " get pods -A"},
 		{"the repository", fmt.Sprintf("git clone http://x-access-token:%s@%s/%s/%s.git", s.Forge.Users["dana"], s.Forge.URL[len("http://"):], s.Forge.Owner, s.Forge.Repo)},
 		{"an incident", "set memory: 256Mi in overlays/production/checkout-memory.yaml there, commit, push, and watch the pull requests"},
-		{"a fault", "bin/sandbox stop|pause|resume|restart nats --dir " + s.Dir},
+		{"a fault", "bin/sandbox stop|pause|resume|restart nats --dir " + s.Dir + " (what the forge cannot tell while NATS is away is read from it within five minutes)"},
+		{"the ledger", "bin/cortexops ledger show INCIDENT, or ledger verify, --config " + s.Dir + "/cortexops/config.yaml"},
 		{"logs", s.Dir + "/logs"},
 	} {
 		fmt.Fprintf(out, "  %-15s %s\n", line[0], line[1])
