@@ -17,6 +17,17 @@ func Add(file string, src []byte, sel Selector, p Path, value string) ([]byte, e
 	return add(file, src, sel, p, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value, Style: yaml.DoubleQuotedStyle})
 }
 
+// AddPlain is Add for numbers and booleans: the value is not put in quotes, and must not be read as text.
+func AddPlain(file string, src []byte, sel Selector, p Path, value string) ([]byte, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(value), &doc); err != nil || len(doc.Content) != 1 || !slices.Contains(bare, doc.Content[0].Tag) || doc.Content[0].Value != value {
+		return nil, &Refusal{File: file, Why: fmt.Sprintf("%q is no number and no boolean", value)}
+	}
+	return add(file, src, sel, p, scalarNode(doc.Content[0].Tag, value))
+}
+
+var bare = []string{"!!int", "!!float", "!!bool"}
+
 func add(file string, src []byte, sel Selector, p Path, v *yaml.Node) ([]byte, error) {
 	c, err := read(file, src)
 	if err != nil {
@@ -78,6 +89,21 @@ func (c *content) deepest(sel Selector, p Path) (spot, Path, error) {
 // nothing reports whether n is a value that was left out: `key:` and no more.
 func nothing(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && n.Tag == "!!null" && n.Value == "" && n.Anchor == "" && n.Style&yaml.TaggedStyle == 0
+}
+
+// place is a text and where it goes.
+type place struct {
+	offset int
+	text   string
+}
+
+// lastLine of a node, as far as the parser tells.
+func lastLine(n *yaml.Node) int {
+	line := n.Line
+	for _, c := range n.Content {
+		line = max(line, lastLine(c))
+	}
+	return line
 }
 
 // ending is how the lines of src end.

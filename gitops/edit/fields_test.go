@@ -39,15 +39,25 @@ func TestFields(t *testing.T) {
 		"one more variable": {"\n spec:\n   template:\n     spec:\n       containers:\n       - name: app\n         env:\n         - name: A\n           value: x\n         # the last\n+        - name: B\n+          value: \"1\"\n         image: i\n",
 			func(src []byte) ([]byte, error) { return SetEnv("a.yaml", src, checkout, mustPath(t, app), "B", "1") }},
 		"one more variable in flow": {"\n-spec: {template: {spec: {containers: [{name: app, env: [{name: A, value: x}]}]}}}\n+spec: {template: {spec: {containers: [{name: app, env: [{name: A, value: x}, {name: B, value: on.1}]}]}}}\n",
-			func(src []byte) ([]byte, error) { return SetEnv("a.yaml", src, checkout, mustPath(t, app), "B", "on.1") }},
+			func(src []byte) ([]byte, error) {
+				return SetEnv("a.yaml", src, checkout, mustPath(t, app), "B", "on.1")
+			}},
 		"the first variable": {"\n spec:\n   template:\n     spec:\n       containers:\n       - name: app\n         image: i\n+        env:\n+        - name: B\n+          value: on.1\n       - name: other\n",
-			func(src []byte) ([]byte, error) { return SetEnv("a.yaml", src, checkout, mustPath(t, app), "B", "on.1") }},
+			func(src []byte) ([]byte, error) {
+				return SetEnv("a.yaml", src, checkout, mustPath(t, app), "B", "on.1")
+			}},
 		"the first variable of an empty list": {"\n spec:\n   template:\n     spec:\n       containers:\n         - name: app\n-          env: []\n+          env: [{name: B, value: on.1}]\n",
-			func(src []byte) ([]byte, error) { return SetEnv("a.yaml", src, checkout, mustPath(t, app), "B", "on.1") }},
+			func(src []byte) ([]byte, error) {
+				return SetEnv("a.yaml", src, checkout, mustPath(t, app), "B", "on.1")
+			}},
 		"the first variable of nothing": {"\n spec:\n   template:\n     spec:\n       containers:\n         - name: app\n           env:\n+            - name: B\n+              value: on.1\n           image: i\n",
-			func(src []byte) ([]byte, error) { return SetEnv("a.yaml", src, checkout, mustPath(t, app), "B", "on.1") }},
+			func(src []byte) ([]byte, error) {
+				return SetEnv("a.yaml", src, checkout, mustPath(t, app), "B", "on.1")
+			}},
 		"a variable without a value": {"\n spec:\n   template:\n     spec:\n       containers:\n       - name: app\n         env:\n         - name: B\n+          value: on.1\n",
-			func(src []byte) ([]byte, error) { return SetEnv("a.yaml", src, checkout, mustPath(t, app), "B", "on.1") }},
+			func(src []byte) ([]byte, error) {
+				return SetEnv("a.yaml", src, checkout, mustPath(t, app), "B", "on.1")
+			}},
 		"null": {"\n spec:\n-  replicas:\n+  replicas: 3\n   paused: false\n",
 			func(src []byte) ([]byte, error) { return Replicas("a.yaml", src, checkout, 3) }},
 		"into an empty mapping": {"\n-spec: {}\n+spec: {replicas: 3}\n",

@@ -28,17 +28,9 @@ func Find(file string, src []byte, sel Selector, p Path) (Position, error) {
 
 // scalar follows p and returns the node with its position.
 func scalar(file string, src []byte, docs []*yaml.Node, sel Selector, p Path) (Position, *yaml.Node, error) {
-	n, err := find(file, docs, sel)
+	n, err := follow(file, docs, sel, p)
 	if err != nil {
 		return Position{}, nil, err
-	}
-	for i, s := range p {
-		if why := shared(n); why != "" {
-			return Position{}, nil, refuse(file, n, why)
-		}
-		if n, err = step(file, n, s); err != nil {
-			return Position{}, nil, fmt.Errorf("%s of %s: %w", p[:i+1], sel, err)
-		}
 	}
 	if why := uneditable(n); why != "" {
 		return Position{}, nil, refuse(file, n, why)
@@ -49,6 +41,23 @@ func scalar(file string, src []byte, docs []*yaml.Node, sel Selector, p Path) (P
 		return Position{}, nil, refuse(file, n, "the value runs over several lines")
 	}
 	return Position{file, n.Line, n.Column, start, end, n.Value}, n, nil
+}
+
+// follow is the node that p leads to.
+func follow(file string, docs []*yaml.Node, sel Selector, p Path) (*yaml.Node, error) {
+	n, err := find(file, docs, sel)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range p {
+		if why := shared(n); why != "" {
+			return nil, refuse(file, n, why)
+		}
+		if n, err = step(file, n, s); err != nil {
+			return nil, fmt.Errorf("%s of %s: %w", p[:i+1], sel, err)
+		}
+	}
+	return n, nil
 }
 
 func shared(n *yaml.Node) string {

@@ -221,11 +221,3 @@ func scalarTail(n *yaml.Node) bool {
 	}
 	return n.Kind == yaml.ScalarNode
 }
-
-func lastLine(n *yaml.Node) int {
-	line := n.Line
-	for _, c := range n.Content {
-		line = max(line, lastLine(c))
-	}
-	return line
-}

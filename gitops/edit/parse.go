@@ -14,7 +14,7 @@ import (
 )
 
 // Selector names an object within a file. An empty Namespace matches any, and an object without one matches any too,
-// because overlays set it.
+// because overlays set it. The zero Selector is the one document of a file that holds no object, whatever it is.
 type Selector struct{ Group, Kind, Namespace, Name string }
 
 func (s Selector) String() string {
@@ -146,6 +146,9 @@ func appendObjects(out []object, n *yaml.Node) []object {
 // find is the one object that sel names.
 func find(file string, docs []*yaml.Node, sel Selector) (*yaml.Node, error) {
 	var found *yaml.Node
+	if sel == (Selector{}) {
+		return only(file, docs)
+	}
 	for _, o := range objects(docs) {
 		if o.Group != sel.Group || o.Kind != sel.Kind || o.Name != sel.Name ||
 			sel.Namespace != "" && o.Namespace != "" && o.Namespace != sel.Namespace {
@@ -158,6 +161,24 @@ func find(file string, docs []*yaml.Node, sel Selector) (*yaml.Node, error) {
 	}
 	if found == nil {
 		return nil, fmt.Errorf("%s has no %s: %w", file, sel, ErrNotFound)
+	}
+	return found, nil
+}
+
+// only is the root of the one document that is not empty.
+func only(file string, docs []*yaml.Node) (*yaml.Node, error) {
+	var found *yaml.Node
+	for _, d := range docs {
+		if len(d.Content) == 0 || d.Content[0].Tag == "!!null" {
+			continue
+		}
+		if found != nil {
+			return nil, fmt.Errorf("%s has several documents: %w", file, ErrAmbiguous)
+		}
+		found = d.Content[0]
+	}
+	if found == nil {
+		return nil, fmt.Errorf("%s is empty: %w", file, ErrNotFound)
 	}
 	return found, nil
 }

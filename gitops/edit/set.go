@@ -112,10 +112,11 @@ type comparison struct {
 	target *yaml.Node
 	value  string
 	tag    string
+	moved  bool // nodes may stand in other lines than before
 }
 
 func (c *comparison) equal(a, b *yaml.Node) bool {
-	if a.Kind != b.Kind || a.Line != b.Line || a.Anchor != b.Anchor || len(a.Content) != len(b.Content) ||
+	if a.Kind != b.Kind || a.Line != b.Line && !c.moved || a.Anchor != b.Anchor || len(a.Content) != len(b.Content) ||
 		a.HeadComment != b.HeadComment || a.LineComment != b.LineComment || a.FootComment != b.FootComment {
 		return false
 	}

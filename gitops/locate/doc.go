@@ -1,12 +1,21 @@
-// Package locate answers which line of which file sets one field of one rendered object, and proves it: the scalar is
-// changed in memory, the overlay is rendered again, and the change must land in that field and nowhere else.
+// Package locate answers which line of which file sets one field of one live object, where an edit of it goes, and
+// proves both: the value is changed in memory, everything is rendered again, and the change must land in that field and
+// nowhere else.
 //
-// Rendering is kustomize over a snapshot held in memory. It never reaches the network, runs no program and reads no
-// disk: whatever would is refused before kustomize sees it. Every refusal is a *Refusal with a Reason.
+// A unit is what is deployed as a whole: a kustomization, or a folder or file of plain manifests. Rendering is over a
+// snapshot held in memory. It never reaches the network, runs no program and reads no disk: whatever would is refused
+// before kustomize sees it. Every refusal is a *Refusal with a Reason.
 package locate
 
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+)
+
 // Files is a snapshot of a repository. Paths are relative to its root, with slashes, and clean. ReadFile fails with
-// fs.ErrNotExist where there is no such file. List gives every file's path below dir.
+// fs.ErrNotExist where there is no such file. List gives every file's path below dir; "." is the root.
 type Files interface {
 	ReadFile(path string) ([]byte, error)
 	List(dir string) ([]string, error)
@@ -16,15 +25,16 @@ type Files interface {
 type Reason string
 
 const (
-	NotFound    Reason = "notFound"    // no overlay renders the object, or it does not have the field
+	NotFound    Reason = "notFound"    // nothing renders the object, or it does not have the field
 	Ambiguous   Reason = "ambiguous"   // more than one place answers
-	Generated   Reason = "generated"   // the value is made by a transformer, a JSON patch or an inline patch
+	Generated   Reason = "generated"   // the value is made of something that is no scalar in a file
 	Encrypted   Reason = "encrypted"   // the file is encrypted: any edit breaks it
-	Uneditable  Reason = "uneditable"  // an alias, a template, a block scalar, …
+	Uneditable  Reason = "uneditable"  // an alias, a template, a folded text, …
 	Shared      Reason = "shared"      // an edit there changes more than the field
+	Outside     Reason = "outside"     // an edit there is not in the paths that are allowed
 	Unproven    Reason = "unproven"    // the edit does not render to what was asked for
 	Remote      Reason = "remote"      // a kustomization reads from outside the repository
-	Unsupported Reason = "unsupported" // a kustomization needs a plugin, a Helm chart or a schema of its own
+	Unsupported Reason = "unsupported" // a kustomization needs a plugin, a Helm chart or a schema of its own, or is too large
 	Invalid     Reason = "invalid"     // the files do not render
 )
 
@@ -38,3 +48,66 @@ type Refusal struct {
 func (e *Refusal) Error() string { return e.Why }
 
 func (e *Refusal) Unwrap() error { return e.Err }
+
+// FromFS makes Files of a file system, as os.Root.FS() is, which does not lead out of its folder. Hidden folders and
+// symbolic links are not looked into.
+func FromFS(fsys fs.FS) Files { return folder{fsys} }
+
+type folder struct{ fs fs.FS }
+
+func (f folder) ReadFile(name string) ([]byte, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
+	}
+	info, err := fs.Stat(f.fs, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
+	}
+	return fs.ReadFile(f.fs, name)
+}
+
+func (f folder) List(dir string) ([]string, error) {
+	var out []string
+	err := fs.WalkDir(f.fs, dir, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && p == dir:
+			return nil
+		case err != nil:
+			return err
+		case d.IsDir() && p != "." && strings.HasPrefix(path.Base(p), "."):
+			return fs.SkipDir
+		case d.Type().IsRegular():
+			out = append(out, p)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// With is files with some of them changed or added.
+func With(files Files, changed map[string][]byte) Files { return overlaid{files, changed} }
+
+type overlaid struct {
+	Files
+	changed map[string][]byte
+}
+
+func (o overlaid) ReadFile(path string) ([]byte, error) {
+	if data, ok := o.changed[path]; ok {
+		return data, nil
+	}
+	return o.Files.ReadFile(path)
+}
+
+func (o overlaid) List(dir string) ([]string, error) {
+	out, err := o.Files.List(dir)
+	for p := range o.changed {
+		if dir == "." || strings.HasPrefix(p, dir+"/") {
+			out = append(out, p)
+		}
+	}
+	return unique(out), err
+}

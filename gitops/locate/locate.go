@@ -8,95 +8,140 @@ import (
 	"github.com/cortexops/cortexops/gitops/edit"
 )
 
-// Found is the place that sets the field.
-type Found struct {
-	Overlay      string
-	File         string
-	Line, Column int
-	Value        string
-	Selector     edit.Selector // the object as the file names it: what edit.Set is to be asked for
-	Chain        []string      // the proof, for people
-	Absent       bool          // nothing sets it yet, and edit.Add is what adds it there
+// Query is a question: which field of which object.
+type Query struct {
+	// Overlays are the units that are deployed, by path: folders with a kustomization, folders or files of plain manifests.
+	// None: every kustomization and every manifest of the repository.
+	Overlays []string
+	Object   edit.Selector
+	Field    edit.Path
+	// Paths are the folders and files that an edit may touch. None: all.
+	Paths []string
+	// Base edits where the value comes from, even where other units get it from there too.
+	Base bool
 }
 
-// Locate finds the place. The overlays are all that may render the object; it must be rendered by exactly one.
-func Locate(files Files, overlays []string, sel edit.Selector, p edit.Path) (Found, error) {
-	hit, err := seek(files, overlays, sel, p)
+// Found is a place that sets the field, or is to set it.
+type Found struct {
+	Overlay      string // the unit that renders the object
+	File         string
+	Line, Column int
+	Value        string   // that the field has; "" where nothing sets it yet
+	Chain        []string // the proof, for people
+	New          bool     // nothing sets the field there yet: writing adds it
+
+	write func(files Files, value string) (map[string][]byte, error)
+}
+
+// Write gives the field the value, in that place, and returns the whole contents of the files that this changes or
+// makes, by path. The files are those that the place was found in, or later ones. A value that cannot be written there
+// is an *edit.Refusal or a *Refusal.
+func (f Found) Write(files Files, value string) (map[string][]byte, error) {
+	return f.write(files, value)
+}
+
+// Locate finds the place where the value of the field comes from.
+func Locate(files Files, q Query) (Found, error) {
+	hit, err := seek(files, q)
 	if err != nil {
 		return Found{}, err
 	}
-	return hit.run(files)
+	found, err := hit.run()
+	if err != nil {
+		return Found{}, err
+	}
+	return found, q.allows(found.File)
 }
 
-// seek finds the overlay that renders the object.
-func seek(files Files, overlays []string, sel edit.Selector, p edit.Path) (*search, error) {
-	var hit *search
-	for _, overlay := range overlays {
-		s, err := collect(files, overlay)
-		if err != nil {
-			return nil, err
-		}
-		objects, err := s.render(overlay)
-		if err != nil {
-			return nil, err
-		}
-		for i, o := range objects {
-			if !o.is(sel) {
-				continue
-			}
-			if hit != nil {
-				return nil, &Refusal{Reason: Ambiguous, Why: fmt.Sprintf("%s is rendered by %s and by %s", sel, hit.overlay, overlay)}
-			}
-			hit = &search{sources: s, overlay: overlay, objects: objects, target: i, sel: sel, path: p}
-		}
+// Current is the value that the field is rendered with. It is not there where nothing sets it.
+func Current(files Files, q Query) (value string, there bool, err error) {
+	s, err := seek(files, q)
+	if err != nil {
+		return "", false, err
 	}
-	if hit == nil {
-		return nil, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s is rendered by none of %s", sel, strings.Join(overlays, ", "))}
-	}
-	return hit, nil
+	there, err = s.prepare()
+	return s.ask.value, there, err
 }
 
-// search looks for the place within the files of one overlay.
+// allows refuses an edit outside the allowed paths.
+func (q Query) allows(files ...string) error {
+	for _, f := range files {
+		ok := len(q.Paths) == 0
+		for _, p := range q.Paths {
+			p = strings.TrimSuffix(p, "/")
+			ok = ok || p == "." || f == p || strings.HasPrefix(f, p+"/")
+		}
+		if !ok {
+			return &Refusal{Reason: Outside, Why: fmt.Sprintf("%s is not in the paths that may be edited: %s", f, list(q.Paths))}
+		}
+	}
+	return nil
+}
+
+// search looks for the place within the files of one unit.
 type search struct {
-	*sources
-	overlay string
+	unit    unit
+	files   Files
+	q       Query
 	objects []Object
 	target  int // index of the object
-	sel     edit.Selector
-	path    edit.Path
-	value   string // as rendered
+	ask     ask
+	was     any // the field as rendered
 	chain   []string
 	blocked error // a place that may set it, and cannot be edited
 }
 
-func (s *search) run(files Files) (Found, error) {
+// prepare looks the field up in the rendering.
+func (s *search) prepare() (there bool, err error) {
 	doc, err := s.objects[s.target].decoded()
+	if err != nil {
+		return false, err
+	}
+	s.ask = ask{sel: s.q.Object, path: byName(s.q.Field, doc)}
+	if s.was, there = s.q.Field.Get(doc); there {
+		s.ask.value = edit.Text(s.was)
+		s.say("%s renders %s with %s: %s", s.unit.name(), s.objects[s.target], s.q.Field, s.ask.value)
+		return true, nil
+	}
+	s.say("%s renders %s without %s", s.unit.name(), s.objects[s.target], s.q.Field)
+	return false, nil
+}
+
+// byName describes list elements by their name, where each has one: files may have them in another order.
+func byName(p edit.Path, doc any) edit.Path {
+	out := make(edit.Path, 0, len(p))
+	for i, step := range p {
+		if step.Key == "" && step.By == "" {
+			if item, ok := p[:i+1].Get(doc); ok {
+				m, _ := item.(map[string]any)
+				name, _ := m["name"].(string)
+				named := edit.Step{By: "name", Value: name}
+				if _, ok := append(p[:i:i], named).Get(doc); ok && name != "" {
+					step = named
+				}
+			}
+		}
+		out = append(out, step)
+	}
+	return out
+}
+
+func (s *search) run() (Found, error) {
+	there, err := s.prepare()
 	if err != nil {
 		return Found{}, err
 	}
-	v, ok := s.path.Get(doc)
-	if !ok {
-		return Found{}, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s renders %s without %s", s.overlay, s.sel, s.path)}
+	if !there {
+		return Found{}, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s renders %s without %s", s.unit.name(), s.q.Object, s.q.Field)}
 	}
-	s.value = edit.Text(v)
-	s.say("%s renders %s with %s: %s", s.overlay, s.objects[s.target], s.path, s.value)
-	for _, f := range s.list {
-		if !f.manifest {
-			continue
-		}
-		named, err := edit.Objects(f.path, f.data)
-		if err != nil {
-			s.block(err)
-			continue
-		}
-		for _, o := range named {
-			if !s.mayBe(f, o) {
-				continue
-			}
-			found, ok, err := s.try(files, f, o)
-			if ok || err != nil {
-				return found, err
-			}
+	switch s.was.(type) {
+	case map[string]any, []any, nil:
+		return Found{}, &Refusal{Reason: Uneditable, Why: fmt.Sprintf("%s of %s is not a single value", s.q.Field, s.q.Object)}
+	}
+	for _, c := range s.unit.candidates(s.ask) {
+		found, ok, err := s.try(c)
+		if ok || err != nil {
+			return found, err
 		}
 	}
 	return Found{}, s.refusal()
@@ -112,54 +157,44 @@ func (s *search) block(err error) {
 	}
 }
 
-// mayBe reports whether o, in the file f, may become the object that is asked for.
-func (s *search) mayBe(f source, o edit.Selector) bool {
-	if o.Group != s.sel.Group || o.Kind != s.sel.Kind {
-		return false
-	}
-	return o.Name == s.sel.Name || f.patch || s.renamed && o.Name != "" && strings.Contains(s.sel.Name, o.Name)
-}
-
-// try changes the scalar that o sets, if it sets one, and sees where that lands.
-func (s *search) try(files Files, f source, o edit.Selector) (Found, bool, error) {
-	pos, err := edit.Find(f.path, f.data, o, s.path)
-	if errors.Is(err, edit.ErrNotFound) {
+// try changes the scalar of the candidate, and sees where that lands.
+func (s *search) try(c candidate) (Found, bool, error) {
+	if c.err != nil {
+		s.block(c.err)
 		return Found{}, false, nil
 	}
+	at := fmt.Sprintf("%s:%d:%d", c.file, c.pos.Line, c.pos.Column)
+	if c.what != "" {
+		at += " (" + c.what + ")"
+	}
+	if c.value != s.ask.value {
+		s.say("%s says %s, which is overridden", at, c.value)
+		return Found{}, false, nil
+	}
+	changed, err := c.write(s.files, c.mark)
 	if err != nil {
 		s.block(err)
 		return Found{}, false, nil
 	}
-	at := fmt.Sprintf("%s:%d:%d", pos.File, pos.Line, pos.Column)
-	if pos.Value != s.value {
-		s.say("%s says %s, which is overridden", at, pos.Value)
+	objects, err := rendered(open(With(s.files, changed), s.unit.name()))
+	if err != nil {
+		s.block(fmt.Errorf("%s: with %s there, %w", at, c.mark, err))
 		return Found{}, false, nil
 	}
-	mark := sentinel(s.path, pos.Value)
-	changed, err := edit.Set(f.path, f.data, o, s.path, mark)
+	diff, err := compare(s.objects, objects, s.target)
 	if err != nil {
-		s.block(err)
-		return Found{}, false, nil
-	}
-	objects, err := Render(with(files, f.path, changed), s.overlay)
-	if err != nil {
-		s.block(fmt.Errorf("%s: with %s there, %w", at, mark, err))
-		return Found{}, false, nil
-	}
-	diff, err := compare(s.objects, objects)
-	if err != nil {
-		return Found{}, false, err
+		return Found{}, false, fmt.Errorf("%s: %w", at, err)
 	}
 	switch {
-	case !diff.touches(s.target, s.path, mark):
-		s.say("%s says %s too, and does not reach the rendering", at, pos.Value)
+	case !diff.touches(s.target, s.q.Field, c.mark):
+		s.say("%s says %s too, and does not reach the rendering", at, c.value)
 		return Found{}, false, nil
 	case len(diff.changes) > 1:
-		return Found{}, false, &Refusal{Reason: Shared, Why: fmt.Sprintf("%s sets more than %s of %s: also %s", at, s.path, s.sel, diff.other(s.target, s.path))}
+		return Found{}, false, &Refusal{Reason: Shared, Why: fmt.Sprintf("%s sets more than %s of %s: also %s", at, s.q.Field, s.q.Object, diff.other(s.target, s.q.Field))}
 	}
 	s.say("%s sets it", at)
 	s.say("proof: another value there changes this field of the rendering, and no other of its %d objects", len(s.objects))
-	return Found{Overlay: s.overlay, File: pos.File, Line: pos.Line, Column: pos.Column, Value: pos.Value, Selector: o, Chain: s.chain}, true, nil
+	return Found{Overlay: s.unit.name(), File: c.file, Line: c.pos.Line, Column: c.pos.Column, Value: s.ask.value, Chain: s.chain, write: c.write}, true, nil
 }
 
 // refusal says why no place was found.
@@ -176,8 +211,8 @@ func (s *search) refusal() error {
 	case s.blocked != nil:
 		return &Refusal{Reason: Uneditable, Why: s.blocked.Error(), Err: s.blocked}
 	}
-	return &Refusal{Reason: Generated, Why: fmt.Sprintf("no file of %s sets %s of %s to %s: an inline or JSON patch, images:, replicas: or a replacement does",
-		s.overlay, s.path, s.sel, s.value)}
+	return &Refusal{Reason: Generated, Why: fmt.Sprintf("no scalar in the files of %s sets %s of %s to %s: something makes it of other values",
+		s.unit.name(), s.q.Field, s.q.Object, s.ask.value)}
 }
 
 // sentinel is another value of the same type. An image keeps its name, so that an images: entry that overrides the tag
@@ -188,26 +223,19 @@ func sentinel(p edit.Path, value string) string {
 		return "false"
 	case value == "false":
 		return "true"
-	case strings.Trim(value, "0123456789") == "", strings.Trim(value, "0123456789.") == "" && strings.Count(value, ".") == 1:
+	case value == "" || isNumber(value):
 		return value + "7"
-	case p[len(p)-1].Key == "image" && !strings.Contains(value[strings.LastIndex(value, "/")+1:], ":"):
+	case isImage(p) && !strings.Contains(value[strings.LastIndex(value, "/")+1:], ":"):
 		return value + ":cortexops"
 	}
 	return value + "-cortexops"
 }
 
-// with is files with one of them changed.
-func with(files Files, path string, data []byte) Files { return changed{files, path, data} }
-
-type changed struct {
-	Files
-	path string
-	data []byte
+// isNumber tells whether the value is an integer or a decimal without a sign.
+func isNumber(value string) bool {
+	return value != "" && strings.Trim(value, "0123456789.") == "" && strings.Count(value, ".") <= 1 && value != "."
 }
 
-func (c changed) ReadFile(path string) ([]byte, error) {
-	if path == c.path {
-		return c.data, nil
-	}
-	return c.Files.ReadFile(path)
-}
+func isImage(p edit.Path) bool { return len(p) > 0 && p[len(p)-1].Key == "image" }
+
+func list(s []string) string { return strings.Join(s, ", ") }

@@ -23,7 +23,7 @@ func (m memory) ReadFile(path string) ([]byte, error) {
 func (m memory) List(dir string) ([]string, error) {
 	var out []string
 	for p := range m {
-		if strings.HasPrefix(p, dir+"/") {
+		if dir == "." || strings.HasPrefix(p, dir+"/") {
 			out = append(out, p)
 		}
 	}
@@ -112,6 +112,7 @@ spec: {replicas: 4}
 }
 
 var (
+	inlined  = "namespace: shop\nresources: [../../base]\n"
 	both     = []string{staging, production}
 	checkout = edit.Selector{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "checkout"}
 	cart     = edit.Selector{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "cart"}
@@ -154,6 +155,15 @@ func TestLocate(t *testing.T) {
 		{"a patch that says the same as the base", memory{
 			production + "/checkout-memory.yaml": strings.Replace(shop[production+"/checkout-memory.yaml"], "512Mi", "256Mi", 1),
 		}, checkout, memoryPath, production + "/checkout-memory.yaml:12:21 256Mi"},
+		{"an inline patch", memory{production + "/kustomization.yaml": inlined + "patches:\n- patch: |\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: checkout}\n    spec: {replicas: 9}\n"},
+			checkout, "spec.replicas", production + "/kustomization.yaml:8:22 9"},
+		{"a replicas entry", memory{production + "/kustomization.yaml": inlined + "replicas: [{name: checkout, count: 2}]\n"}, checkout, "spec.replicas", production + "/kustomization.yaml:3:36 2"},
+		{"an images entry", memory{production + "/kustomization.yaml": inlined + "images: [{name: shop/checkout, newTag: 1.5.0}]\n"},
+			checkout, "spec.template.spec.containers[name=app].image", production + "/kustomization.yaml:3:40 shop/checkout:1.5.0"},
+		{"an images entry with the same tag", memory{production + "/kustomization.yaml": inlined + "images: [{name: shop/checkout, newTag: 1.4.0}]\n"},
+			checkout, "spec.template.spec.containers[name=app].image", production + "/kustomization.yaml:3:40 shop/checkout:1.4.0"},
+		{"a JSON patch", memory{production + "/kustomization.yaml": inlined + "patches:\n- path: p.yaml\n  target: {kind: Deployment, name: checkout}\n",
+			production + "/p.yaml": "- {op: replace, path: /spec/replicas, value: 5}\n"}, checkout, "spec.replicas", production + "/p.yaml:1:46 5"},
 		{"a component", memory{
 			production + "/kustomization.yaml": "namespace: shop\nresources: [../../base]\ncomponents: [../../components/big]\n",
 			"components/big/kustomization.yml": "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\npatches:\n- path: patch.yaml\n",
@@ -164,32 +174,38 @@ func TestLocate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			files := shop.but(tt.files)
-			got, err := Locate(files, both, tt.sel, fieldPath(t, tt.path))
+			got, err := Locate(files, Query{Overlays: both, Object: tt.sel, Field: fieldPath(t, tt.path)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			pos := edit.Position{File: got.File, Line: got.Line, Column: got.Column}
-			if s := render(pos) + " " + got.Value; s != tt.want {
+			if s := written(pos) + " " + got.Value; s != tt.want {
 				t.Errorf("got %s\n%s", s, strings.Join(got.Chain, "\n"))
 			}
 			if len(got.Chain) < 3 {
 				t.Errorf("the chain proves nothing: %q", got.Chain)
 			}
-			data, _ := files.ReadFile(got.File)
-			if _, err := edit.Set(got.File, data, got.Selector, fieldPath(t, tt.path), "7"); err != nil {
-				t.Errorf("the selector does not lead there again: %v", err)
+			if out, err := got.Write(files, other(got.Value)); err != nil || len(out) != 1 || string(out[got.File]) == files[got.File] {
+				t.Errorf("nothing is written there: %v", err)
 			}
 		})
 	}
 }
 
-func render(p edit.Position) string {
+// other is another value of the same kind.
+func other(value string) string {
+	if name, _, ok := strings.Cut(value, ":"); ok {
+		return name + ":7"
+	}
+	return "7"
+}
+
+func written(p edit.Position) string {
 	return strings.TrimSuffix((&edit.Refusal{File: p.File, Line: p.Line, Column: p.Column}).Error(), ": ")
 }
 
 func TestLocateRefuses(t *testing.T) {
 	t.Parallel()
-	inline := "namespace: shop\nresources: [../../base]\n"
 	tests := []struct {
 		name     string
 		files    memory
@@ -202,24 +218,15 @@ func TestLocateRefuses(t *testing.T) {
 		{"no such object", nil, both, edit.Selector{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "search"}, "spec.replicas", NotFound, "none of"},
 		{"no such field", nil, both, checkout, "spec.paused", NotFound, "without spec.paused"},
 		{"two overlays", nil, append(both, "overlays/again"), checkout, memoryPath, Ambiguous, "overlays/again"},
-		{"an inline patch", memory{production + "/kustomization.yaml": inline + "patches:\n- patch: |\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: checkout}\n    spec: {replicas: 9}\n"},
-			both, checkout, "spec.replicas", Generated, "inline"},
-		{"a replicas entry", memory{production + "/kustomization.yaml": inline + "replicas: [{name: checkout, count: 2}]\n"}, both, checkout, "spec.replicas", Generated, "replicas:"},
-		{"an images entry", memory{production + "/kustomization.yaml": inline + "images: [{name: shop/checkout, newTag: 1.5.0}]\n"},
-			both, checkout, "spec.template.spec.containers[name=app].image", Generated, "images:"},
-		{"an images entry with the same tag", memory{production + "/kustomization.yaml": inline + "images: [{name: shop/checkout, newTag: 1.4.0}]\n"},
-			both, checkout, "spec.template.spec.containers[name=app].image", Generated, "images:"},
-		{"a JSON patch", memory{production + "/kustomization.yaml": inline + "patches:\n- path: p.yaml\n  target: {kind: Deployment, name: checkout}\n",
-			production + "/p.yaml": "- {op: replace, path: /spec/replicas, value: 5}\n"}, both, checkout, "spec.replicas", Generated, "JSON patch"},
 		{"an alias", memory{"base/checkout.yaml": strings.NewReplacer("256Mi", "&m 256Mi", "500m", "*m").Replace(shop["base/checkout.yaml"]),
-			production + "/kustomization.yaml": inline}, both, checkout, memoryPath, Uneditable, "anchor"},
-		{"a value that feeds another", memory{production + "/kustomization.yaml": inline + `replacements:
+			production + "/kustomization.yaml": inlined}, both, checkout, memoryPath, Uneditable, "anchor"},
+		{"a value that feeds another", memory{production + "/kustomization.yaml": inlined + `replacements:
 - source: {kind: Deployment, name: checkout, fieldPath: spec.replicas}
   targets:
   - select: {kind: Deployment, name: cart}
     fieldPaths: [spec.replicas]
 `}, both, checkout, "spec.replicas", Shared, "Deployment shop/cart"},
-		{"encrypted", memory{production + "/kustomization.yaml": inline,
+		{"encrypted", memory{production + "/kustomization.yaml": inlined,
 			"base/checkout.yaml": strings.Replace(shop["base/checkout.yaml"], "500m", "ENC[AES256_GCM,data:x]", 1)},
 			both, checkout, memoryPath, Encrypted, "SOPS"},
 	}
@@ -227,13 +234,13 @@ func TestLocateRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			files := shop.but(tt.files).but(memory{"overlays/again/kustomization.yaml": "resources: [../production]\n"})
-			_, err := Locate(files, tt.overlays, tt.sel, fieldPath(t, tt.path))
-			refused(t, err, tt.want, tt.why)
+			_, err := Locate(files, Query{Overlays: tt.overlays, Object: tt.sel, Field: fieldPath(t, tt.path)})
+			isRefused(t, err, tt.want, tt.why)
 		})
 	}
 }
 
-func refused(t *testing.T, err error, want Reason, why string) {
+func isRefused(t *testing.T, err error, want Reason, why string) {
 	t.Helper()
 	var r *Refusal
 	if !errors.As(err, &r) || r.Reason != want || !strings.Contains(err.Error(), why) {

@@ -3,78 +3,141 @@ package locate
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/cortexops/cortexops/gitops/edit"
 )
 
-// Place is Locate, and where nothing sets the field yet, the first file in which adding it with this value changes this
-// one field of this one rendering, and what no other overlay renders.
-func Place(files Files, overlays []string, sel edit.Selector, p edit.Path, value string) (Found, error) {
-	hit, err := seek(files, overlays, sel, p)
+// Place finds where an edit goes that gives the field the value, and has proven it with that value: it changes this one
+// field of this one rendering, and nothing that another unit renders. That is where the value comes from, if only this
+// unit has it from there; else a patch of this unit, one that is there or a new one. A field that nothing sets is added to
+// the first file that this can be proven of.
+func Place(files Files, q Query, value string) (Found, error) {
+	s, err := seek(files, q)
 	if err != nil {
 		return Found{}, err
 	}
-	doc, err := hit.objects[hit.target].decoded()
+	there, err := s.prepare()
 	if err != nil {
 		return Found{}, err
 	}
-	if _, there := p.Get(doc); there {
-		return hit.run(files)
+	if !there {
+		return s.add(value)
 	}
-	hit.say("%s renders %s without %s", hit.overlay, hit.objects[hit.target], p)
-	others := slices.DeleteFunc(slices.Clone(overlays), func(o string) bool { return o == hit.overlay })
-	for _, f := range hit.list {
-		if !f.manifest {
-			continue
+	said := s.chain
+	found, err := s.run()
+	if err == nil {
+		if s.ask.value == value {
+			return found, q.allows(found.File)
 		}
-		named, err := edit.Objects(f.path, f.data)
-		if err != nil {
-			hit.block(err)
-			continue
+		if err = s.proves(found, value); err == nil {
+			return found, nil
 		}
-		for _, o := range named {
-			if !hit.mayBe(f, o) {
-				continue
-			}
-			found, ok, err := hit.add(files, others, f, o, value)
-			if ok || err != nil {
-				return found, err
-			}
-		}
-	}
-	if hit.blocked != nil {
-		return Found{}, hit.refusal()
-	}
-	return Found{}, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s renders %s without %s, and no file of it names the object with something around the field",
-		hit.overlay, hit.sel, hit.path)}
-}
-
-// add adds the field to o and sees what that changes.
-func (s *search) add(files Files, others []string, f source, o edit.Selector, value string) (Found, bool, error) {
-	changed, err := edit.Add(f.path, f.data, o, s.path, value)
-	if errors.Is(err, edit.ErrNotFound) {
-		return Found{}, false, nil
-	}
-	if err != nil {
-		s.block(err)
-		return Found{}, false, nil
-	}
-	pos, err := edit.Find(f.path, changed, o, s.path)
-	if err != nil {
-		return Found{}, false, err
 	}
 	var refusal *Refusal
-	err = Prove(files, with(files, f.path, changed), s.overlay, others, s.sel, s.path, value)
-	if errors.As(err, &refusal) {
-		s.say("%s:%d is not the place: %s", f.path, pos.Line, refusal.Why)
-		s.block(refusal)
-		return Found{}, false, nil
+	if !errors.As(err, &refusal) || refusal.Reason == Encrypted || refusal.Reason == NotFound {
+		return Found{}, err
 	}
+	s.chain = append(said, s.chain[len(said):]...)
+	s.say("not there: %s", refusal.Why)
+	if own, ok := s.override(value); ok {
+		return own, nil
+	}
+	return Found{}, err
+}
+
+// proves holds the edit at the place to what was asked.
+func (s *search) proves(f Found, value string) error {
+	changed, err := f.write(s.files, value)
 	if err != nil {
-		return Found{}, false, err
+		return err
 	}
-	s.say("%s:%d is where it is added", f.path, pos.Line)
+	for file := range changed {
+		if err := s.q.allows(file); err != nil {
+			return err
+		}
+	}
+	return Prove(s.files, With(s.files, changed), s.q, s.unit.name(), value)
+}
+
+// add finds where the field is added.
+func (s *search) add(value string) (Found, error) {
+	for _, c := range s.unit.additions(s.ask, false) {
+		if found, ok := s.adds(c, value); ok {
+			return found, nil
+		}
+	}
+	if own, ok := s.override(value); ok {
+		return own, nil
+	}
+	if s.blocked != nil {
+		return Found{}, s.refusal()
+	}
+	return Found{}, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s renders %s without %s, and no file of it names the object with something around the field",
+		s.unit.name(), s.q.Object, s.q.Field)}
+}
+
+// adds proves one addition.
+func (s *search) adds(c addition, value string) (Found, bool) {
+	changed, err := c.write(s.files, value)
+	if err != nil {
+		if !notFound(err) {
+			s.block(err)
+		}
+		return Found{}, false
+	}
+	pos, err := edit.FindIn(c.file, changed[c.file], c.in...)
+	if err != nil {
+		return Found{}, false
+	}
+	f := Found{Overlay: s.unit.name(), File: c.file, Line: pos.Line, Column: pos.Column, Value: s.ask.value, New: true, write: c.write}
+	if err := s.proves(f, value); err != nil {
+		s.say("%s:%d is not the place: %v", f.File, f.Line, err)
+		s.block(err)
+		return Found{}, false
+	}
+	s.say("%s:%d is where it is added", f.File, f.Line)
 	s.say("proof: adding it there changes this field of the rendering, and no other of its %d objects", len(s.objects))
-	return Found{Overlay: s.overlay, File: f.path, Line: pos.Line, Column: pos.Column, Selector: o, Chain: s.chain, Absent: true}, true, nil
+	f.Chain = s.chain
+	return f, true
+}
+
+// override finds a patch of this unit alone that sets the field, whatever else does.
+func (s *search) override(value string) (Found, bool) {
+	s.ask.plain = isPlainValue(s.was, value)
+	for _, c := range s.unit.additions(s.ask, true) {
+		if found, ok := s.adds(c, value); ok {
+			return found, true
+		}
+	}
+	return Found{}, false
+}
+
+// isPlainValue tells whether the value is written without quotes: what was no text stays none.
+func isPlainValue(was any, value string) bool {
+	if _, text := was.(string); text || was == nil {
+		return false
+	}
+	if _, isBool := was.(bool); isBool {
+		return value == "true" || value == "false"
+	}
+	return isNumber(value)
+}
+
+// addition is a place where the field can be added.
+type addition struct {
+	file  string
+	in    []edit.At // where it is then
+	write func(files Files, value string) (map[string][]byte, error)
+}
+
+// added is an addition to a file that is there.
+func added(file string, plain bool, in ...edit.At) addition {
+	return addition{file: file, in: in, write: func(files Files, value string) (map[string][]byte, error) {
+		data, err := files.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", file, err)
+		}
+		out, err := edit.AddIn(file, data, value, plain, in...)
+		return map[string][]byte{file: out}, err
+	}}
 }

@@ -1,8 +1,6 @@
 package locate
 
 import (
-	"errors"
-	"strings"
 	"testing"
 
 	"github.com/cortexops/cortexops/gitops/edit"
@@ -31,17 +29,17 @@ func TestPlaceIsInThePatchOfTheOneOverlay(t *testing.T) {
 	t.Parallel()
 	files := database("spec:\n  template:\n    metadata:\n      annotations:\n        c: d # ours\n")
 	p := fieldPath(t, stampPath)
-	found, err := Place(files, []string{"production", "staging"}, db, p, stamp)
-	if err != nil || !found.Absent || found.File != "production/patch.yaml" || found.Line != 10 || found.Value != "" {
+	found, err := Place(files, Query{Overlays: []string{"production", "staging"}, Object: db, Field: p}, stamp)
+	if err != nil || !found.New || found.File != "production/patch.yaml" || found.Line != 10 || found.Value != "" {
 		t.Fatalf("%+v %v", found, err)
 	}
-	after, err := edit.Add(found.File, []byte(files[found.File]), found.Selector, p, stamp)
+	after, err := found.Write(files, stamp)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files[found.File] = string(after)
-	again, err := Place(files, []string{"production", "staging"}, db, p, "2026-01-03T00:00:00Z")
-	if err != nil || again.Absent || again.Value != stamp || again.Line != 10 {
+	files[found.File] = string(after[found.File])
+	again, err := Place(files, Query{Overlays: []string{"production", "staging"}, Object: db, Field: p}, "2026-01-03T00:00:00Z")
+	if err != nil || again.New || again.Value != stamp || again.Line != 10 {
 		t.Errorf("the second time: %+v %v", again, err)
 	}
 }
@@ -51,12 +49,32 @@ func TestPlaceDoesNotTouchTheOtherOverlay(t *testing.T) {
 	p := fieldPath(t, stampPath)
 	files := database("")
 	files["production/kustomization.yaml"] = "namespace: shop\nresources: [../base]\n"
-	found, err := Place(files, []string{"production", "staging"}, db, p, stamp)
-	var r *Refusal
-	if !errors.As(err, &r) || r.Reason != Shared || !strings.Contains(r.Why, "staging") {
-		t.Errorf("%+v %v", found, err)
+	found, err := Place(files, Query{Overlays: []string{"production", "staging"}, Object: db, Field: p}, stamp)
+	if err != nil || !found.New || found.File != "production/db-statefulset-patch.yaml" {
+		t.Fatalf("%+v %v", found, err)
 	}
-	if found, err := Place(files, []string{"production"}, db, p, stamp); err != nil || found.File != "base/db.yaml" {
+	out, err := found.Write(files, stamp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"production/kustomization.yaml": "namespace: shop\nresources: [../base]\npatches:\n- path: db-statefulset-patch.yaml\n",
+		"production/db-statefulset-patch.yaml": `apiVersion: apps/v1
+kind: StatefulSet
+metadata:
+  name: db
+spec:
+  template:
+    metadata:
+      annotations:
+        kubectl.kubernetes.io/restartedAt: "2026-01-02T03:04:05Z"
+`}
+	for file, text := range want {
+		if string(out[file]) != text {
+			t.Errorf("%s:\n%s", file, out[file])
+		}
+	}
+	if found, err := Place(files, Query{Overlays: []string{"production"}, Object: db, Field: p}, stamp); err != nil || found.File != "base/db.yaml" {
 		t.Errorf("alone: %+v %v", found, err)
 	}
 }

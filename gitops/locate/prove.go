@@ -9,60 +9,89 @@ import (
 	"github.com/cortexops/cortexops/gitops/edit"
 )
 
-// Prove holds an edit to what was asked: from before to after, overlay changes in the one field, which is then want,
-// and what each of the others renders stays the same, byte by byte.
-func Prove(before, after Files, overlay string, others []string, sel edit.Selector, p edit.Path, want string) error {
-	from, err := Render(before, overlay)
+// Prove holds an edit to what was asked: from before to after, the unit changes in the one field, which is then want,
+// and what every other unit of the query renders stays the same, byte by byte. A query for the base lets others change
+// in the same field of objects of the same kind.
+func Prove(before, after Files, q Query, unit, want string) error {
+	from, err := rendered(open(before, unit))
 	if err != nil {
 		return err
 	}
-	to, err := Render(after, overlay)
+	to, err := rendered(open(after, unit))
 	if err != nil {
 		return err
 	}
-	target := slices.IndexFunc(from, func(o Object) bool { return o.is(sel) })
+	target := index(from, q.Object)
 	if target < 0 {
-		return &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s does not render %s", overlay, sel)}
+		return &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s does not render %s", unit, q.Object)}
 	}
-	diff, err := compare(from, to)
+	diff, err := compare(from, to, target)
 	if err != nil {
 		return err
 	}
-	if !diff.touches(target, p, want) {
-		return &Refusal{Reason: Unproven, Why: fmt.Sprintf("%s does not render %s of %s as %s after the edit", overlay, p, sel, want)}
+	if !diff.touches(target, q.Field, want) {
+		return &Refusal{Reason: Unproven, Why: fmt.Sprintf("%s does not render %s of %s as %s after the edit", unit, q.Field, q.Object, want)}
 	}
 	if len(diff.changes) > 1 {
-		return &Refusal{Reason: Shared, Why: fmt.Sprintf("the edit changes more of %s than %s of %s: also %s", overlay, p, sel, diff.other(target, p))}
+		return &Refusal{Reason: Shared, Why: fmt.Sprintf("the edit changes more of %s than %s of %s: also %s", unit, q.Field, q.Object, diff.other(target, q.Field))}
 	}
+	others, err := q.others(before, unit)
+	if err != nil {
+		return err
+	}
+	doc, err := from[target].decoded()
+	if err != nil {
+		return err
+	}
+	q.Field = byName(q.Field, doc)
 	for _, other := range others {
-		if err := same(before, after, other); err != nil {
+		if err := same(other, open(after, other.name()), q); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// same proves that an overlay renders as before.
-func same(before, after Files, overlay string) error {
-	from, err := Render(before, overlay)
+// others are the units that an edit of this one must not change.
+func (q Query) others(files Files, own string) ([]unit, error) {
+	tiers, err := q.units(files)
 	if err != nil {
-		return fmt.Errorf("prove that %s stays as it is: %w", overlay, err)
+		return nil, err
 	}
-	to, err := Render(after, overlay)
+	out := tiers[0]
+	if len(q.Overlays) == 0 {
+		out = append(slices.Clone(out), tiers[2]...)
+	}
+	return slices.DeleteFunc(out, func(u unit) bool { return u.name() == own }), nil
+}
+
+// same proves that a unit renders as before. What reads nothing that changed does, and is not rendered.
+func same(before, after unit, q Query) error {
+	if before.digest() == after.digest() {
+		return nil
+	}
+	from, err := rendered(before)
 	if err != nil {
-		return fmt.Errorf("prove that %s stays as it is: %w", overlay, err)
+		return fmt.Errorf("prove that %s stays as it is: %w", before.name(), err)
+	}
+	to, err := rendered(after)
+	if err != nil {
+		return fmt.Errorf("prove that %s stays as it is: %w", before.name(), err)
 	}
 	if slices.EqualFunc(from, to, func(a, b Object) bool { return bytes.Equal(a.JSON, b.JSON) }) {
 		return nil
 	}
-	diff, err := compare(from, to)
+	diff, err := compare(from, to, -1)
 	if err != nil {
 		return err
 	}
-	return &Refusal{Reason: Shared, Why: fmt.Sprintf("the edit changes %s too: %s", overlay, diff)}
+	if q.Base && !slices.ContainsFunc(diff.changes, func(c change) bool { return c.Path != q.Field.String() || from[c.object].Kind != q.Object.Kind }) {
+		return nil
+	}
+	return &Refusal{Reason: Shared, Why: fmt.Sprintf("the edit changes %s too: %s", before.name(), diff)}
 }
 
-// comparison of two renderings of one overlay.
+// comparison of two renderings of one unit.
 type comparison struct {
 	from, to []Object
 	changes  []change
@@ -73,8 +102,11 @@ type change struct {
 	edit.Difference
 }
 
-// compare lists the fields that differ. Renderings with other objects are refused: no edit of a scalar may do that.
-func compare(from, to []Object) (comparison, error) {
+// compare lists the fields that differ. Renderings with other objects are refused: no edit of a scalar may do that. But a
+// generated ConfigMap that is the target is another object for each content, and what names it follows: that counts as
+// no difference.
+func compare(from, to []Object, target int) (comparison, error) {
+	from = follow(from, to, target)
 	c := comparison{from: from, to: to}
 	id := func(o Object) Object { o.JSON = nil; return o }
 	if !slices.EqualFunc(from, to, func(a, b Object) bool { return fmt.Sprint(id(a)) == fmt.Sprint(id(b)) }) {
@@ -99,16 +131,48 @@ func compare(from, to []Object) (comparison, error) {
 	return c, nil
 }
 
-// touches reports whether the field of the object at index target changed, and is want now.
+const hashLength = 10 // of what kustomize puts behind a generated name
+
+// follow gives the target in from, where it is a generated ConfigMap, the name that it has in to, everywhere.
+func follow(from, to []Object, target int) []Object {
+	if target < 0 || len(from) != len(to) || from[target].Kind != "ConfigMap" || from[target].Name == to[target].Name {
+		return from
+	}
+	old, now := from[target].Name, to[target].Name
+	if len(old) != len(now) || len(old) <= hashLength+1 || old[:len(old)-hashLength] != now[:len(now)-hashLength] || old[len(old)-hashLength-1] != '-' {
+		return from
+	}
+	out := slices.Clone(from)
+	for i := range out {
+		out[i].JSON = bytes.ReplaceAll(out[i].JSON, []byte(`"`+old+`"`), []byte(`"`+now+`"`))
+	}
+	out[target].Name = now
+	return out
+}
+
+// touches reports whether the field of the object at index target changed, and is want now, of the type that it was.
 func (c comparison) touches(target int, p edit.Path, want string) bool {
 	a, errA := c.from[target].decoded()
 	b, errB := c.to[target].decoded()
 	if errA != nil || errB != nil {
 		return false
 	}
-	was, _ := p.Get(a)
+	was, there := p.Get(a)
 	is, ok := p.Get(b)
-	return ok && edit.Text(is) == want && edit.Text(was) != want
+	return ok && edit.Text(is) == want && edit.Text(was) != want && (!there || sameType(was, is))
+}
+
+// sameType holds a number to stay one: replicas must not become the text "3". A quantity may be either.
+func sameType(was, is any) bool {
+	_, text := is.(string)
+	switch was.(type) {
+	case string:
+		return text
+	case bool:
+		_, ok := is.(bool)
+		return ok
+	}
+	return !text || strings.Trim(edit.Text(is), "0123456789.-") != ""
 }
 
 // other names a change that is not the one asked for.

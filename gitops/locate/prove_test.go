@@ -3,8 +3,6 @@ package locate
 import (
 	"strings"
 	"testing"
-
-	"github.com/cortexops/cortexops/gitops/edit"
 )
 
 func TestProve(t *testing.T) {
@@ -27,19 +25,21 @@ func TestProve(t *testing.T) {
 			[]string{staging}, Shared, staging},
 		{"an object less", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1), "base/kustomization.yaml": "resources: [checkout.yaml]\n",
 			production + "/kustomization.yaml": strings.Replace(shop[production+"/kustomization.yaml"], "- path: cart-replicas.yaml\n", "", 1)}, nil, Shared, "which objects"},
-		{"another overlay that does not render", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1)}, []string{"nowhere"}, NotFound, "nowhere"},
+		{"another overlay that does not render and reads the file", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1)}, []string{"overlays/broken"}, Invalid, "overlays/broken"},
+		{"another overlay that does not render and reads something else", memory{patch: strings.Replace(shop[patch], "512Mi", "1Gi", 1)}, []string{"nowhere"}, "", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			err := Prove(shop, shop.but(tt.after), production, tt.others, checkout, fieldPath(t, memoryPath), "1Gi")
+			before := shop.but(memory{"overlays/broken/kustomization.yaml": "resources: [../production, nothing.yaml]\n"})
+			err := Prove(before, before.but(tt.after), Query{Overlays: append([]string{production}, tt.others...), Object: checkout, Field: fieldPath(t, memoryPath)}, production, "1Gi")
 			if tt.want == "" {
 				if err != nil {
 					t.Error(err)
 				}
 				return
 			}
-			refused(t, err, tt.want, tt.why)
+			isRefused(t, err, tt.want, tt.why)
 		})
 	}
 }
@@ -48,17 +48,19 @@ func TestProve(t *testing.T) {
 func TestProveRefusesASharedBase(t *testing.T) {
 	t.Parallel()
 	p := fieldPath(t, "spec.template.spec.containers[name=app].resources.limits.cpu")
-	found, err := Locate(shop, both, checkout, p)
+	q := Query{Overlays: both, Object: checkout, Field: p}
+	found, err := Locate(shop, q)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := edit.Set(found.File, []byte(shop[found.File]), found.Selector, p, "1")
+	out, err := found.Write(shop, "1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	after := shop.but(memory{found.File: string(out)})
-	if err := Prove(shop, after, production, nil, checkout, p, "1"); err != nil {
+	after := shop.but(memory{found.File: string(out[found.File])})
+	isRefused(t, Prove(shop, after, q, production, "1"), Shared, staging)
+	q.Overlays = []string{production}
+	if err := Prove(shop, after, q, production, "1"); err != nil {
 		t.Errorf("alone: %v", err)
 	}
-	refused(t, Prove(shop, after, production, []string{staging}, checkout, p, "1"), Shared, staging)
 }

@@ -76,21 +76,21 @@ func TestRenderReachesNothing(t *testing.T) {
 			t.Parallel()
 			files := memory{k: tt.kustomization + "\n", "overlays/x/https:/example.com/x": "a=b\n", "overlays/x/github.com/o/r/kustomization.yaml": "resources: []\n"}
 			_, err := Render(files, "overlays/x")
-			refused(t, err, tt.want, "")
+			isRefused(t, err, tt.want, "")
 		})
 	}
 	_, err := Render(shop, "/overlays/production")
-	refused(t, err, Invalid, "no path")
+	isRefused(t, err, Invalid, "no path")
 	_, err = Render(shop, "overlays/../..")
-	refused(t, err, Invalid, "no path")
+	isRefused(t, err, Invalid, "no path")
 	_, err = Render(shop, "nowhere")
-	refused(t, err, NotFound, "kustomization.yaml")
+	isRefused(t, err, NotFound, "kustomization.yaml")
 }
 
 func TestRenderSaysWhereItBreaks(t *testing.T) {
 	t.Parallel()
 	_, err := Render(shop.but(memory{"base/cart.yaml": "kind: Deployment\nspec:\n  a: b\n c: d\n"}), production)
-	refused(t, err, Invalid, "base/cart.yaml:3:1")
+	isRefused(t, err, Invalid, "base/cart.yaml:3:1")
 	_, err = Render(shop.but(memory{production + "/kustomization.yaml": "resources:\n- a: [\n"}), production)
-	refused(t, err, Invalid, production+"/kustomization.yaml:2:1")
+	isRefused(t, err, Invalid, production+"/kustomization.yaml:2:1")
 }

@@ -32,7 +32,7 @@ func (p *Planner) Propose(key incident.Key, began time.Time, inc incident.Incide
 		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but: %v", book.Name, err)}
 	}
 	out := incident.Proposal{Key: key, Incident: inc, Advisory: advisory, Playbook: summary(book, bound), BaseSHA: baseSHA}
-	w := work{overlays: p.Overlays, before: files, now: edited{Files: files}, root: inc.Root, began: began}
+	w := work{overlays: p.Overlays, before: files, now: files, changed: map[string][]byte{}, root: inc.Root, began: began}
 	for _, e := range bound.Edits {
 		made, err := w.edit(e)
 		if err != nil {

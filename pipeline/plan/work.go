@@ -3,6 +3,8 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"slices"
 	"time"
 
@@ -14,41 +16,20 @@ import (
 
 var errNothingToDo = errors.New("the field has the value already")
 
-// edited is a snapshot with some files changed.
-type edited struct {
-	locate.Files
-	changed map[string][]byte
-}
-
-func (e edited) ReadFile(path string) ([]byte, error) {
-	if data, ok := e.changed[path]; ok {
-		return data, nil
-	}
-	return e.Files.ReadFile(path)
-}
-
-func (e edited) with(path string, data []byte) edited {
-	next := edited{Files: e.Files, changed: map[string][]byte{path: data}}
-	for p, d := range e.changed {
-		if p != path {
-			next.changed[p] = d
-		}
-	}
-	return next
-}
-
 // work is one proposal in the making: edits are made one after the other, each proven by rendering before and after.
 type work struct {
 	overlays []string
 	root     incident.Resource
 	began    time.Time // what a stamp says
 	before   locate.Files
-	now      edited
-	overlay  string // the one that renders root; known after the first edit
+	now      locate.Files      // before with the edits so far
+	changed  map[string][]byte // the files in which they differ
+	overlay  string            // the one that renders root; known after the first edit
 }
 
-func (w *work) selector() edit.Selector {
-	return edit.Selector{Group: w.root.Group, Kind: w.root.Kind, Namespace: w.root.Namespace, Name: w.root.Name}
+func (w *work) query(path edit.Path) locate.Query {
+	return locate.Query{Overlays: w.overlays, Field: path,
+		Object: edit.Selector{Group: w.root.Group, Kind: w.root.Kind, Namespace: w.root.Namespace, Name: w.root.Name}}
 }
 
 func (w *work) edit(e playbooks.Edit) (incident.Edit, error) {
@@ -64,40 +45,38 @@ func (w *work) edit(e playbooks.Edit) (incident.Edit, error) {
 	if to == found.Value {
 		return incident.Edit{}, fmt.Errorf("%s: %s is %s: %w", w.root, e.Field, to, errNothingToDo)
 	}
-	src, err := w.now.ReadFile(found.File)
+	changed, err := found.Write(w.now, to)
 	if err != nil {
 		return incident.Edit{}, err
 	}
-	change := edit.Set
-	if found.Absent {
-		change = edit.Add
-	}
-	after, err := change(found.File, src, found.Selector, path, to)
-	if err != nil {
-		return incident.Edit{}, err
-	}
-	next := w.now.with(found.File, after)
-	if err := locate.Prove(w.now, next, w.overlay, w.others(), w.selector(), path, to); err != nil {
+	next := locate.With(w.now, changed)
+	if err := locate.Prove(w.now, next, w.query(path), w.overlay, to); err != nil {
 		return incident.Edit{}, err
 	}
 	w.now = next
+	maps.Copy(w.changed, changed)
 	return incident.Edit{Resource: w.root, Field: e.Field, From: found.Value, To: to, File: found.File, Line: found.Line, Why: found.Chain}, nil
 }
 
-// locate finds the place and the value that it gets.
+// locate finds the value that the field gets, and the place where an edit gives it that.
 func (w *work) locate(e playbooks.Edit, path edit.Path) (found locate.Found, to string, err error) {
-	if e.Stamp {
-		to = w.began.UTC().Format(time.RFC3339)
-		found, err = locate.Place(w.now, w.overlays, w.selector(), path, to)
-		return found, to, err
-	}
-	if found, err = locate.Locate(w.now, w.overlays, w.selector(), path); err != nil {
+	q := w.query(path)
+	value, there, err := locate.Current(w.now, q)
+	switch {
+	case err != nil:
 		return found, "", err
+	case e.Stamp:
+		to = w.began.UTC().Format(time.RFC3339)
+	case !there:
+		return found, "", fmt.Errorf("%s: %s: %w", w.root, e.Field, edit.ErrNotFound)
+	case e.Set != nil:
+		to = *e.Set
+	default:
+		if to, err = edit.ScaleQuantity(value, e.Scale.By, e.Scale.Min, e.Scale.Max); err != nil {
+			return found, "", err
+		}
 	}
-	if e.Set != nil {
-		return found, *e.Set, nil
-	}
-	to, err = edit.ScaleQuantity(found.Value, e.Scale.By, e.Scale.Min, e.Scale.Max)
+	found, err = locate.Place(w.now, q, to)
 	return found, to, err
 }
 
@@ -108,9 +87,9 @@ func (w *work) others() []string {
 
 func (w *work) files() ([]incident.File, error) {
 	var out []incident.File
-	for path, after := range w.now.changed {
+	for path, after := range w.changed {
 		before, err := w.before.ReadFile(path)
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a new file has nothing before
 			return nil, err
 		}
 		out = append(out, incident.File{Path: path, Before: before, After: after})

@@ -1,0 +1,88 @@
+package locate
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"slices"
+
+	"sigs.k8s.io/kustomize/api/konfig"
+	"sigs.k8s.io/kustomize/api/types"
+
+	"github.com/cortexops/cortexops/gitops/edit"
+)
+
+func isKustomization(base string) bool {
+	return slices.Contains(konfig.RecognizedKustomizationFileNames(), base)
+}
+
+// discover finds the units of a repository, in three tiers: the kustomizations that no other one includes, those that
+// are included, and the manifests that no kustomization reads. Of these only such as may have the object are looked at.
+func discover(files Files, sel edit.Selector) ([][]unit, error) {
+	all, err := files.List(".")
+	if err != nil {
+		return nil, fmt.Errorf("list the repository: %w", err)
+	}
+	known := read{Files: files, at: map[string]result{}}
+	var dirs []string
+	for _, f := range all {
+		if isKustomization(path.Base(f)) {
+			dirs = append(dirs, path.Dir(f))
+		}
+	}
+	found := map[string]*kustomized{}
+	included, taken := map[string]bool{}, map[string]bool{}
+	for _, dir := range unique(dirs) {
+		s := collect(known, dir)
+		found[dir] = s
+		for d, l := range s.layers {
+			included[d] = included[d] || d != dir || l.k.Kind == types.ComponentKind
+		}
+		for _, f := range s.list {
+			taken[f.path] = true
+		}
+	}
+	tiers := make([][]unit, 3)
+	for _, dir := range unique(dirs) {
+		switch s := found[dir]; {
+		case !included[dir]:
+			tiers[0] = append(tiers[0], s)
+		case s.layers[dir] == nil || s.layers[dir].k.Kind != types.ComponentKind:
+			tiers[1] = append(tiers[1], s)
+		}
+	}
+	chart := owned(slices.DeleteFunc(slices.Clone(all), func(f string) bool { return path.Base(f) != "Chart.yaml" }), ".")
+	for _, f := range all {
+		if !isYAML(f) || taken[f] || chart(f) {
+			continue
+		}
+		data, err := known.ReadFile(f)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", f, err)
+		}
+		if bytes.Contains(data, []byte(sel.Name)) && bytes.Contains(data, []byte(sel.Kind)) {
+			tiers[2] = append(tiers[2], openPlain(known, f))
+		}
+	}
+	return tiers, nil
+}
+
+// read is files, each read once.
+type read struct {
+	Files
+	at map[string]result
+}
+
+type result struct {
+	data []byte
+	err  error
+}
+
+func (r read) ReadFile(path string) ([]byte, error) {
+	got, ok := r.at[path]
+	if !ok {
+		got.data, got.err = r.Files.ReadFile(path)
+		r.at[path] = got
+	}
+	return got.data, got.err
+}

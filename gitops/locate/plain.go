@@ -1,0 +1,195 @@
+package locate
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+
+	"github.com/cortexops/cortexops/gitops/edit"
+)
+
+// plain is a file of manifests, or a folder of them with its subfolders, as kubectl apply -R reads them. Folders of
+// kustomizations and charts are not part of it.
+type plain struct {
+	path string
+	list []source
+	size int
+	err  error
+}
+
+// isPlain tells whether the unit of that name is no kustomization.
+func isPlain(files Files, name string) bool {
+	_, _, err := kustomizationFile(files, name)
+	var r *Refusal
+	if !errors.As(err, &r) || r.Reason != NotFound {
+		return false
+	}
+	if exists(files, name) {
+		return true
+	}
+	in, err := files.List(name)
+	return err == nil && slices.ContainsFunc(in, isYAML)
+}
+
+func isYAML(name string) bool {
+	return slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(name))
+}
+
+func openPlain(files Files, name string) *plain {
+	s := &plain{path: name}
+	if exists(files, name) {
+		s.add(files, name)
+		return s
+	}
+	in, err := files.List(name)
+	if err != nil {
+		s.err = fmt.Errorf("list %s: %w", name, err)
+		return s
+	}
+	own := owned(in, name)
+	for _, f := range in {
+		if isYAML(f) && !own(f) {
+			s.add(files, f)
+		}
+	}
+	return s
+}
+
+// owned tells which files below dir are in the folder of a kustomization or a chart.
+func owned(in []string, dir string) func(file string) bool {
+	owners := map[string]bool{}
+	for _, f := range in {
+		if base := path.Base(f); isKustomization(base) || base == "Chart.yaml" {
+			owners[path.Dir(f)] = true
+		}
+	}
+	return func(f string) bool {
+		for d := path.Dir(f); ; d = path.Dir(d) {
+			if owners[d] {
+				return true
+			}
+			if d == dir || d == "." || d == "/" {
+				return false
+			}
+		}
+	}
+}
+
+func (s *plain) add(files Files, file string) {
+	data, err := files.ReadFile(file)
+	if err != nil {
+		s.err = errors.Join(s.err, fmt.Errorf("read %s: %w", file, err))
+		return
+	}
+	s.size += len(data)
+	switch {
+	case s.err != nil:
+	case s.size > maxBytes:
+		s.err = &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has more than %d MiB of manifests", s.path, maxBytes>>20)}
+	case !edit.Bounded(data, maxNodes):
+		s.err = &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has more than %d values when its aliases are written out", file, maxNodes)}
+	}
+	s.list = append(s.list, source{path: file, data: data, manifest: true})
+}
+
+func (s *plain) name() string { return s.path }
+
+func (s *plain) reads(path string) bool {
+	return slices.ContainsFunc(s.list, func(f source) bool { return f.path == path })
+}
+
+func (s *plain) digest() [32]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "plain %q %v\n", s.path, s.err)
+	for _, f := range s.list {
+		fmt.Fprintf(h, "%q %d\n", f.path, len(f.data))
+		h.Write(f.data)
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+func (s *plain) mayRender(sel edit.Selector) bool {
+	return s.err != nil || slices.ContainsFunc(s.list, func(f source) bool { return bytes.Contains(f.data, []byte(sel.Name)) })
+}
+
+func (s *plain) render() ([]Object, error) {
+	var out []Object
+	for _, f := range s.list {
+		if s.err != nil {
+			break
+		}
+		r := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(f.data)))
+		for {
+			doc, err := r.Read()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err == nil {
+				doc, err = yaml.YAMLToJSON(doc)
+			}
+			if err != nil {
+				return nil, invalid(f.path, f.data, err)
+			}
+			if out, err = appendPlain(out, doc); err != nil {
+				return nil, invalid(f.path, f.data, err)
+			}
+		}
+	}
+	return out, s.err
+}
+
+// appendPlain adds the object, or those of a list. What is no object is passed over.
+func appendPlain(out []Object, doc []byte) ([]Object, error) {
+	var o struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+		Metadata   struct {
+			Name      string `json:"name"`
+			Namespace string `json:"namespace"`
+		} `json:"metadata"`
+		Items []json.RawMessage `json:"items"`
+	}
+	if err := json.Unmarshal(doc, &o); err != nil || o.Kind == "" {
+		return out, nil
+	}
+	if o.Kind == "List" {
+		for _, item := range o.Items {
+			var err error
+			if out, err = appendPlain(out, item); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	if o.Metadata.Name == "" {
+		return out, nil
+	}
+	group, version, ok := strings.Cut(o.APIVersion, "/")
+	if !ok {
+		group, version = "", group
+	}
+	r := Object{Group: group, Version: version, Kind: o.Kind, Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, JSON: doc}
+	var err error
+	r.JSON, err = canonical(r)
+	return append(out, r), err
+}
+
+func (s *plain) candidates(a ask) []candidate {
+	var out []candidate
+	for _, f := range s.list {
+		out = append(out, manifestCandidates(f.path, f.data, a, func(o edit.Selector) bool {
+			return o.Group == a.sel.Group && o.Kind == a.sel.Kind && o.Name == a.sel.Name
+		}, nil)...)
+	}
+	return out
+}
