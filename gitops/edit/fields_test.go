@@ -20,7 +20,7 @@ func TestFields(t *testing.T) {
 	}{
 		"replicas": {"\n spec:\n-  replicas: 2 # two zones\n+  replicas: 3 # two zones\n   paused: false\n",
 			func(src []byte) ([]byte, error) { return Replicas("a.yaml", src, checkout, 3) }},
-		"replicas that are not there": {"\n spec:\n   paused: false\n   # the end\n+  replicas: 3\n",
+		"replicas that are not there": {"\n spec:\n   paused: false\n+  replicas: 3\n   # the end\n",
 			func(src []byte) ([]byte, error) { return Replicas("a.yaml", src, checkout, 3) }},
 		"an annotation": {"\n spec:\n   template:\n     metadata:\n       annotations:\n-        example.com/at: \"1\"\n+        example.com/at: \"2\"\n",
 			func(src []byte) ([]byte, error) {
@@ -36,7 +36,7 @@ func TestFields(t *testing.T) {
 			}},
 		"a variable that would read as a number": {"\n spec:\n   template:\n     spec:\n       containers:\n       - name: app\n         env:\n-        - {name: A, value: x}\n+        - {name: A, value: \"1\"}\n",
 			func(src []byte) ([]byte, error) { return SetEnv("a.yaml", src, checkout, mustPath(t, app), "A", "1") }},
-		"one more variable": {"\n spec:\n   template:\n     spec:\n       containers:\n       - name: app\n         env:\n         - name: A\n           value: x\n         # the last\n+        - name: B\n+          value: \"1\"\n         image: i\n",
+		"one more variable": {"\n spec:\n   template:\n     spec:\n       containers:\n       - name: app\n         env:\n         - name: A\n           value: x\n+        - name: B\n+          value: \"1\"\n         # the last\n         image: i\n",
 			func(src []byte) ([]byte, error) { return SetEnv("a.yaml", src, checkout, mustPath(t, app), "B", "1") }},
 		"one more variable in flow": {"\n-spec: {template: {spec: {containers: [{name: app, env: [{name: A, value: x}]}]}}}\n+spec: {template: {spec: {containers: [{name: app, env: [{name: A, value: x}, {name: B, value: on.1}]}]}}}\n",
 			func(src []byte) ([]byte, error) {

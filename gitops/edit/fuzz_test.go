@@ -54,7 +54,7 @@ func FuzzEdits(f *testing.F) {
 		}
 		p := paths[int(pick/7)%len(paths)]
 		v, plainValue := random(op>>2, text)
-		p, err = e.do(op&3, p, v)
+		kind, p, err := e.do(op&3, p, v)
 		if err != nil {
 			refusedOrNotFound(t, err)
 			return
@@ -64,33 +64,39 @@ func FuzzEdits(f *testing.F) {
 			t.Fatalf("it means nothing any more:\n%s", e.src)
 		}
 		i := slices.IndexFunc(all, func(o object) bool { return o.node == target.node })
-		if before[i] = apply(before[i], p, op&3, plainValue); !reflect.DeepEqual(before, after) {
-			t.Fatalf("%d at %s of %v with %#v means\n%#v\nwant\n%#v\n%s\n---\n%s", op&3, p, target.Selector, plainValue, after, before, src, e.src)
+		if before[i] = apply(before[i], p, kind, plainValue); !reflect.DeepEqual(before, after) {
+			t.Fatalf("%d at %s of %v with %#v means\n%#v\nwant\n%#v\n%s\n---\n%s", kind, p, target.Selector, plainValue, after, before, src, e.src)
 		}
 		keptLines(t, target.node, p, src, e.src)
 	})
 }
 
-// do makes one random edit, and returns where.
-func (e *editor) do(op uint8, p Path, v *yaml.Node) (Path, error) {
-	if op < 2 {
-		if op == 0 {
-			return p, e.take(p)
-		}
-		return p, e.become(p, v)
+const (
+	removes = iota
+	replaces
+	adds
+)
+
+// do makes one random edit, and returns which and where.
+func (e *editor) do(op uint8, p Path, v *yaml.Node) (int, Path, error) {
+	if op == 0 {
+		return removes, p, e.take(p)
 	}
 	s, err := e.seek(e.sel, p)
 	if err != nil {
-		return p, err
+		return 0, p, err
 	}
-	switch n := s.node(); n.Kind {
-	case yaml.MappingNode:
-		p = child(p, Step{Key: "fuzzed-key"})
-	case yaml.SequenceNode:
-		p = child(p, Step{Index: min(int(op-2)*len(n.Content), len(n.Content))})
-		return p, e.put(n, p[len(p)-1], v)
+	n := s.node()
+	if op == 1 || n.Kind == yaml.ScalarNode || n.Kind == yaml.AliasNode {
+		return replaces, p, e.become(p, v)
 	}
-	return p, e.become(p, v)
+	last := Step{Key: "fuzzed-key"}
+	if n.Kind == yaml.SequenceNode {
+		last = Step{Index: int(op-2) * len(n.Content)} // the first, or the last
+	} else if value(n, last.Key) != nil {
+		return 0, p, ErrNotFound
+	}
+	return adds, child(p, last), e.put(n, last, v)
 }
 
 func refusedOrNotFound(t *testing.T, err error) {
@@ -146,14 +152,14 @@ func random(kind uint8, text string) (*yaml.Node, any) {
 }
 
 // apply does to plain values what the edit does.
-func apply(doc any, p Path, op uint8, v any) any {
+func apply(doc any, p Path, op int, v any) any {
 	if len(p) == 0 {
 		return v
 	}
 	switch doc := doc.(type) {
 	case map[string]any:
 		doc = maps.Clone(doc)
-		if len(p) == 1 && op == 0 {
+		if len(p) == 1 && op == removes {
 			delete(doc, p[0].Key)
 		} else {
 			doc[p[0].Key] = apply(doc[p[0].Key], p[1:], op, v)
@@ -162,9 +168,9 @@ func apply(doc any, p Path, op uint8, v any) any {
 	case []any:
 		i := p[0].Index
 		switch {
-		case len(p) == 1 && op == 0:
+		case len(p) == 1 && op == removes:
 			return slices.Delete(slices.Clone(doc), i, i+1)
-		case len(p) == 1 && op >= 2:
+		case len(p) == 1 && op == adds:
 			return slices.Insert(slices.Clone(doc), i, v)
 		}
 		doc = slices.Clone(doc)
@@ -183,7 +189,7 @@ func keptLines(t *testing.T, root *yaml.Node, p Path, src, out []byte) {
 		i := member(n, s)
 		above[n.Line], above[from] = true, true
 		if i < 0 { // it is new: anything may be appended to a line of its parent, flow style
-			above[lastLine(n)], from = true, -1
+			from = lastLine(n)
 			break
 		}
 		if from = n.Content[i].Line; n.Kind == yaml.MappingNode {
@@ -192,9 +198,6 @@ func keptLines(t *testing.T, root *yaml.Node, p Path, src, out []byte) {
 		n = n.Content[i]
 	}
 	to := lastLine(n)
-	if from < 0 {
-		from, to = 0, -1
-	}
 	starts, rest := lineStarts(src), string(out)
 	for i := range starts {
 		line := i + 1
@@ -203,7 +206,7 @@ func keptLines(t *testing.T, root *yaml.Node, p Path, src, out []byte) {
 			end = starts[i+1]
 		}
 		text := strings.TrimSpace(string(src[starts[i]:end]))
-		if above[line] || line >= from && line <= to || !strings.HasPrefix(text, "#") && line > to && to >= 0 && scalarTail(n) || text == "" {
+		if above[line] || line >= from && line <= to || !strings.HasPrefix(text, "#") && line > to && scalarTail(n) || text == "" {
 			continue
 		}
 		at := strings.Index(rest, text)
