@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-const memory = "spec.template.spec.containers[name=app].resources.limits.memory"
+const limitPath = "spec.template.spec.containers[name=app].resources.limits.memory"
 
 func TestUnasked(t *testing.T) {
 	t.Parallel()
@@ -34,7 +34,7 @@ func TestPreviewTellsTheEditFromTheDrift(t *testing.T) {
 	c.deploy(stale, "gitops")
 	seen, err := d.Preview(t.Context(), c.deployment("512Mi"), c.deployment("1Gi"))
 	check(t, err)
-	if want := []Field{{memory, "512Mi", "1Gi"}}; !slices.Equal(seen.Fields, want) || len(seen.Server) != 0 || seen.InSync || seen.Ref != c.ref() || seen.User == "" {
+	if want := []Field{{limitPath, "512Mi", "1Gi"}}; !slices.Equal(seen.Fields, want) || len(seen.Server) != 0 || seen.InSync || seen.Ref != c.ref() || seen.User == "" {
 		t.Errorf("%+v", seen)
 	}
 	if want := []Field{{"spec.replicas", "3", "1"}}; !slices.Equal(seen.Drift, want) {
@@ -59,7 +59,7 @@ func TestPreviewTellsTheEditFromTheDrift(t *testing.T) {
 	}
 	// The edit makes git say what is live: only what git said before was in the way.
 	seen, err = d.Preview(t.Context(), c.deployment("512Mi"), c.deployment("600Mi"))
-	if err != nil || !slices.Equal(seen.Drift, []Field{{memory, "600Mi", "512Mi"}}) {
+	if err != nil || !slices.Equal(seen.Drift, []Field{{limitPath, "600Mi", "512Mi"}}) {
 		t.Errorf("%+v, %v", seen, err)
 	}
 }
@@ -99,8 +99,8 @@ func TestPreviewShowsWhatAdmissionAdds(t *testing.T) {
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": c.namespace}}}}}, metav1.CreateOptions{})
 	check(t, err)
 	t.Cleanup(func() {
-		_ = admission.MutatingAdmissionPolicyBindings().Delete(t.Context(), c.namespace, metav1.DeleteOptions{})
-		_ = admission.MutatingAdmissionPolicies().Delete(t.Context(), c.namespace, metav1.DeleteOptions{})
+		_ = admission.MutatingAdmissionPolicyBindings().Delete(context.Background(), c.namespace, metav1.DeleteOptions{})
+		_ = admission.MutatingAdmissionPolicies().Delete(context.Background(), c.namespace, metav1.DeleteOptions{})
 	})
 	want := Field{"metadata.labels.size", "512Mi", "1Gi"}
 	var seen Change
@@ -108,7 +108,7 @@ func TestPreviewShowsWhatAdmissionAdds(t *testing.T) {
 		seen, err = d.Preview(ctx, c.deployment("512Mi"), c.deployment("1Gi"))
 		return err != nil || len(seen.Server) > 0, err
 	})
-	if !slices.Equal(seen.Server, []Field{want}) || !slices.Equal(seen.Fields, []Field{want, {memory, "512Mi", "1Gi"}}) {
+	if !slices.Equal(seen.Server, []Field{want}) || !slices.Equal(seen.Fields, []Field{want, {limitPath, "512Mi", "1Gi"}}) {
 		t.Errorf("%+v", seen)
 	}
 }
