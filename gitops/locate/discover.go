@@ -30,9 +30,10 @@ func discover(files Files, sel edit.Selector) ([][]unit, error) {
 			dirs = append(dirs, path.Dir(f))
 		}
 	}
+	dirs = unique(dirs)
 	found := map[string]*kustomized{}
 	included, taken := map[string]bool{}, map[string]bool{}
-	for _, dir := range unique(dirs) {
+	for _, dir := range dirs {
 		s := collect(known, dir)
 		found[dir] = s
 		for d, l := range s.layers {
@@ -43,7 +44,7 @@ func discover(files Files, sel edit.Selector) ([][]unit, error) {
 		}
 	}
 	tiers := make([][]unit, 3)
-	for _, dir := range unique(dirs) {
+	for _, dir := range dirs {
 		switch s := found[dir]; {
 		case !included[dir]:
 			tiers[0] = append(tiers[0], s)

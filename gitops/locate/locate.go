@@ -97,7 +97,8 @@ func (s *search) prepare() (there bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	s.ask = ask{sel: s.q.Object, path: byName(s.q.Field, doc)}
+	s.q.Field = byName(s.q.Field, doc)
+	s.ask = ask{sel: s.q.Object, path: s.q.Field, doc: doc}
 	if s.was, there = s.q.Field.Get(doc); there {
 		s.ask.value = edit.Text(s.was)
 		s.say("%s renders %s with %s: %s", s.unit.name(), s.objects[s.target], s.q.Field, s.ask.value)
@@ -185,15 +186,16 @@ func (s *search) try(c candidate) (Found, bool, error) {
 	if err != nil {
 		return Found{}, false, fmt.Errorf("%s: %w", at, err)
 	}
-	switch {
-	case !diff.touches(s.target, s.q.Field, c.mark):
+	if !diff.touches(s.target, s.q.Field, c.mark) {
 		s.say("%s says %s too, and does not reach the rendering", at, c.value)
 		return Found{}, false, nil
-	case len(diff.changes) > 1:
-		return Found{}, false, &Refusal{Reason: Shared, Why: fmt.Sprintf("%s sets more than %s of %s: also %s", at, s.q.Field, s.q.Object, diff.other(s.target, s.q.Field))}
 	}
 	s.say("%s sets it", at)
-	s.say("proof: another value there changes this field of the rendering, and no other of its %d objects", len(s.objects))
+	if also := len(diff.changes) - 1; also > 0 {
+		s.say("proof: another value there changes this field of the rendering, and %d more: %s", also, diff.other(s.target, s.q.Field))
+	} else {
+		s.say("proof: another value there changes this field of the rendering, and no other of its %d objects", len(s.objects))
+	}
 	return Found{Overlay: s.unit.name(), File: c.file, Line: c.pos.Line, Column: c.pos.Column, Value: s.ask.value, Chain: s.chain, write: c.write}, true, nil
 }
 

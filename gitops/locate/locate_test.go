@@ -220,12 +220,6 @@ func TestLocateRefuses(t *testing.T) {
 		{"two overlays", nil, append(both, "overlays/again"), checkout, memoryPath, Ambiguous, "overlays/again"},
 		{"an alias", memory{"base/checkout.yaml": strings.NewReplacer("256Mi", "&m 256Mi", "500m", "*m").Replace(shop["base/checkout.yaml"]),
 			production + "/kustomization.yaml": inlined}, both, checkout, memoryPath, Uneditable, "anchor"},
-		{"a value that feeds another", memory{production + "/kustomization.yaml": inlined + `replacements:
-- source: {kind: Deployment, name: checkout, fieldPath: spec.replicas}
-  targets:
-  - select: {kind: Deployment, name: cart}
-    fieldPaths: [spec.replicas]
-`}, both, checkout, "spec.replicas", Shared, "Deployment shop/cart"},
 		{"encrypted", memory{production + "/kustomization.yaml": inlined,
 			"base/checkout.yaml": strings.Replace(shop["base/checkout.yaml"], "500m", "ENC[AES256_GCM,data:x]", 1)},
 			both, checkout, memoryPath, Encrypted, "SOPS"},

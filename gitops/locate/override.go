@@ -88,32 +88,49 @@ func (w *adder) objects(file string, lead []edit.At, text []byte, targeted bool)
 	}
 }
 
-// create is a new patch, in a file beside the patches that are there, and its line in the kustomization.
+// create is a new patch, in a file beside the patches that are there, and its element in the kustomization: a strategic
+// one, and a JSON patch for where that would change the order of a list, or replace it.
 func (w *adder) create(l *layer) {
-	if slices.ContainsFunc(w.ask.path, func(s edit.Step) bool { return s.Key == "" && s.By == "" }) {
-		return // a strategic patch has no indices
-	}
 	base, version, ok := w.original()
 	if !ok {
 		return
 	}
-	ref := w.freeName(l)
+	ref := w.freeName(l, base)
 	if ref == "" {
 		return
 	}
-	file, a := path.Join(l.dir, ref), w.ask
-	w.out = append(w.out, addition{file: file, in: []edit.At{{Selector: base, Path: a.path}}, write: func(files Files, value string) (map[string][]byte, error) {
+	if text, in, ok := strategicPatch(base, version, w.ask); ok {
+		w.out = append(w.out, w.patchFile(l, ref, "path: "+ref+"\n", text, in))
+	}
+	if text, in, ok := newJSONPatch(w.ask); ok {
+		w.out = append(w.out, w.patchFile(l, ref, "path: "+ref+"\ntarget: "+target(base)+"\n", text, in))
+	}
+}
+
+// patchFile adds a file with the text of a patch, and the element that lists it.
+func (w *adder) patchFile(l *layer, ref, element string, text func(value string) *yaml.Node, in edit.At) addition {
+	file := path.Join(l.dir, ref)
+	return addition{file: file, in: []edit.At{in}, write: func(files Files, value string) (map[string][]byte, error) {
 		data, err := files.ReadFile(l.file)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", l.file, err)
 		}
-		listed, err := edit.Append(l.file, data, "patches", "path", ref)
+		listed, err := edit.Append(l.file, data, "patches", element)
 		if err != nil {
 			return nil, err
 		}
-		text, err := patchText(base, version, a, value, bytes.Contains(data, []byte("\r\n")))
-		return map[string][]byte{l.file: listed, file: text}, err
-	}})
+		var b bytes.Buffer
+		e := yaml.NewEncoder(&b)
+		e.SetIndent(2)
+		if err := e.Encode(text(value)); err != nil {
+			return nil, fmt.Errorf("write a patch: %w", err)
+		}
+		out := b.Bytes()
+		if bytes.Contains(data, []byte("\r\n")) {
+			out = bytes.ReplaceAll(out, []byte("\n"), []byte("\r\n"))
+		}
+		return map[string][]byte{l.file: listed, file: out}, nil
+	}}
 }
 
 // original is the object as the resource says it, and its version.
@@ -141,7 +158,7 @@ func (w *adder) original() (edit.Selector, string, bool) {
 }
 
 // freeName is the new patch's path from the kustomization.
-func (w *adder) freeName(l *layer) string {
+func (w *adder) freeName(l *layer, base edit.Selector) string {
 	dir := ""
 	for _, p := range l.k.Patches {
 		if d := path.Dir(p.Path); p.Path != "" && !outside(path.Clean(p.Path)) {
@@ -153,7 +170,7 @@ func (w *adder) freeName(l *layer) string {
 			return r
 		}
 		return '-'
-	}, strings.ToLower(w.ask.sel.Name+"-"+w.ask.sel.Kind))
+	}, strings.ToLower(base.Name+"-"+base.Kind))
 	for _, end := range []string{"-patch.yaml", "-patch-2.yaml", "-patch-3.yaml"} {
 		ref := path.Join(dir, name+end)
 		if !exists(w.files, path.Join(l.dir, ref)) {
@@ -161,54 +178,6 @@ func (w *adder) freeName(l *layer) string {
 		}
 	}
 	return ""
-}
-
-// patchText is a strategic patch that sets one field.
-func patchText(o edit.Selector, version string, a ask, value string, crlf bool) ([]byte, error) {
-	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
-	if a.plain && isPlainText(value) {
-		node.Tag = ""
-	}
-	for _, step := range slices.Backward(a.path) {
-		if step.Key != "" {
-			node = mapping(step.Key, node)
-			continue
-		}
-		node.Content = append(mapping(step.By, text(step.Value)).Content, node.Content...)
-		node = &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{node}}
-	}
-	meta := mapping("name", text(o.Name))
-	if o.Namespace != "" {
-		meta.Content = append(meta.Content, text("namespace"), text(o.Namespace))
-	}
-	root := mapping("apiVersion", text(version))
-	root.Content = append(root.Content, text("kind"), text(o.Kind), text("metadata"), meta)
-	switch first := a.path[0].Key; {
-	case first == "metadata" && len(a.path) > 2:
-		meta.Content = append(meta.Content, node.Content[1].Content...)
-	case first == "" || first == "metadata" || first == "kind" || first == "apiVersion" || a.path[len(a.path)-1].Key == "":
-		return nil, &Refusal{Reason: Uneditable, Why: "a patch cannot set " + a.path.String()}
-	default:
-		root.Content = append(root.Content, node.Content...)
-	}
-	var b bytes.Buffer
-	e := yaml.NewEncoder(&b)
-	e.SetIndent(2)
-	if err := e.Encode(root); err != nil {
-		return nil, fmt.Errorf("write a patch: %w", err)
-	}
-	if crlf {
-		return bytes.ReplaceAll(b.Bytes(), []byte("\n"), []byte("\r\n")), nil
-	}
-	return b.Bytes(), nil
-}
-
-func isPlainText(value string) bool { return isNumber(value) || value == "true" || value == "false" }
-
-func text(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s} }
-
-func mapping(k string, v *yaml.Node) *yaml.Node {
-	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text(k), v}}
 }
 
 // additions to plain manifests are in the object itself: nothing is laid over it.

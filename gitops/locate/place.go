@@ -23,7 +23,6 @@ func Place(files Files, q Query, value string) (Found, error) {
 	if !there {
 		return s.add(value)
 	}
-	said := s.chain
 	found, err := s.run()
 	if err == nil {
 		if s.ask.value == value {
@@ -37,8 +36,7 @@ func Place(files Files, q Query, value string) (Found, error) {
 	if !errors.As(err, &refusal) || refusal.Reason == Encrypted || refusal.Reason == NotFound {
 		return Found{}, err
 	}
-	s.chain = append(said, s.chain[len(said):]...)
-	s.say("not there: %s", refusal.Why)
+	s.say("an edit there is refused: %s", refusal.Why)
 	if own, ok := s.override(value); ok {
 		return own, nil
 	}

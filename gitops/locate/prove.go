@@ -35,38 +35,38 @@ func Prove(before, after Files, q Query, unit, want string) error {
 	if len(diff.changes) > 1 {
 		return &Refusal{Reason: Shared, Why: fmt.Sprintf("the edit changes more of %s than %s of %s: also %s", unit, q.Field, q.Object, diff.other(target, q.Field))}
 	}
-	others, err := q.others(before, unit)
-	if err != nil {
-		return err
-	}
 	doc, err := from[target].decoded()
 	if err != nil {
 		return err
 	}
 	q.Field = byName(q.Field, doc)
-	for _, other := range others {
-		if err := same(other, open(after, other.name()), q); err != nil {
-			return err
+	return q.others(before, after, unit, from[target].Namespace)
+}
+
+// others proves that the other units render as before. A kustomization that others include counts where it gives the
+// object a namespace that is not the target's: it is deployed by itself too, then.
+func (q Query) others(before, after Files, own, namespace string) error {
+	tiers, err := q.units(before)
+	if err != nil {
+		return err
+	}
+	for i, tier := range tiers {
+		for _, u := range tier {
+			if u.name() == own {
+				continue
+			}
+			counts := func(o Object) bool { return i != 1 || o.Namespace != "" && o.Namespace != namespace }
+			if err := same(u, open(after, u.name()), q, counts); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// others are the units that an edit of this one must not change.
-func (q Query) others(files Files, own string) ([]unit, error) {
-	tiers, err := q.units(files)
-	if err != nil {
-		return nil, err
-	}
-	out := tiers[0]
-	if len(q.Overlays) == 0 {
-		out = append(slices.Clone(out), tiers[2]...)
-	}
-	return slices.DeleteFunc(out, func(u unit) bool { return u.name() == own }), nil
-}
-
-// same proves that a unit renders as before. What reads nothing that changed does, and is not rendered.
-func same(before, after unit, q Query) error {
+// same proves that a unit renders as before the objects that count. What reads nothing that changed does, and is not
+// rendered.
+func same(before, after unit, q Query, counts func(Object) bool) error {
 	if before.digest() == after.digest() {
 		return nil
 	}
@@ -85,7 +85,10 @@ func same(before, after unit, q Query) error {
 	if err != nil {
 		return err
 	}
-	if q.Base && !slices.ContainsFunc(diff.changes, func(c change) bool { return c.Path != q.Field.String() || from[c.object].Kind != q.Object.Kind }) {
+	wrong := func(c change) bool {
+		return counts(from[c.object]) && (!q.Base || c.Path != q.Field.String() || from[c.object].Kind != q.Object.Kind)
+	}
+	if !slices.ContainsFunc(diff.changes, wrong) {
 		return nil
 	}
 	return &Refusal{Reason: Shared, Why: fmt.Sprintf("the edit changes %s too: %s", before.name(), diff)}

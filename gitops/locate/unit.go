@@ -32,6 +32,7 @@ type ask struct {
 	sel   edit.Selector
 	path  edit.Path // list elements by name, where they have one
 	value string
+	doc   any  // the object as it is rendered
 	depth int  // of asks that came of asks
 	plain bool // the value is no text
 }

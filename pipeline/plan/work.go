@@ -116,7 +116,7 @@ func (w *work) rendered(files locate.Files) ([]incident.RenderedObject, error) {
 			return []incident.RenderedObject{incident.Rendered(r, o.JSON)}, nil
 		}
 	}
-	return nil, fmt.Errorf("%s does not render %s", w.overlay, w.root)
+	return nil, &incident.NoPlan{Why: fmt.Sprintf("%s does not render %s under that name after the edit", w.overlay, w.root)}
 }
 
 func summary(p *playbooks.Playbook, b playbooks.Bound) incident.Playbook {

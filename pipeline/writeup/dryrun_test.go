@@ -97,7 +97,7 @@ func TestAnyProposalHasRoom(t *testing.T) {
 	p := proposal()
 	p.Explain, p.Advisory.Cause = strings.Repeat("a <b> ", 30_000), strings.Repeat("@", 100_000)
 	p.Edits[0].To = strings.Repeat("1", 70_000)
-	for range 500 {
+	for range 50 {
 		p.Playbook.Checks = append(p.Playbook.Checks, incident.Check{Name: "n", Query: strings.Repeat("q", 8000), Must: "== 0"})
 	}
 	title, body, _ := Writer{}.Pull(p, incident.DryRun{}, incident.Decision{Reasons: []string{strings.Repeat("r", 90_000)}}, time.Time{})
