@@ -7,7 +7,7 @@ export CGO_ENABLED := 0
 SANDBOX := bin/sandbox
 BENCH ?= .
 
-.PHONY: help demo demo-failure sandbox test operations generate check bench fmt backup restore
+.PHONY: help demo demo-failure sandbox test test-repo operations generate check bench fmt backup restore
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -31,6 +31,9 @@ sandbox: $(SANDBOX) ## Start the embedded stack and stay, printing what to try
 test: $(SANDBOX) ## Test both modules on the embedded stack, the end-to-end stories included
 	@$(SANDBOX) test
 
+test-repo: ## Propose a change of image, memory and replicas of every workload in a repository (CORTEXOPS_REPO=/path)
+	@go test -count=1 -v -run '^TestRepository$$' ./gitops/locate
+
 operations: $(SANDBOX) ## Break things, and print what each section of docs/operations.md is worth
 	@$(SANDBOX) operations
 
@@ -46,7 +49,7 @@ check: ## Formatting, vet and the linters, the dependency rule among them
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run ./...
 
 bench: ## Run the benchmarks (BENCH=regexp picks some)
-	GOFLAGS="$(YOURS)" go test -run '^$$' -bench '$(BENCH)' -benchmem ./gitops/edit ./gitops/repo ./pipeline/correlate ./policies
+	GOFLAGS="$(YOURS)" go test -run '^$$' -bench '$(BENCH)' -benchmem ./gitops/edit ./gitops/locate ./gitops/repo ./pipeline/correlate ./policies
 
 backup: ## Back up the ledger, Temporal's databases and the memory (DEST=folder, CONFIG=cortexops.yaml)
 	go run ./cmd/cortexops backup "$(or $(DEST),$(error say where to: make backup DEST=folder))" --config "$(or $(CONFIG),cortexops.yaml)"

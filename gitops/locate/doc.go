@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"syscall"
 )
 
 // Files is a snapshot of a repository. Paths are relative to its root, with slashes, and clean. ReadFile fails with
@@ -61,11 +62,11 @@ func (f folder) ReadFile(name string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
 	}
 	info, err := fs.Stat(f.fs, name)
+	if err == nil && !info.Mode().IsRegular() || errors.Is(err, syscall.ENOTDIR) {
+		err = &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
+	}
 	if err != nil {
 		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
 	}
 	return fs.ReadFile(f.fs, name)
 }

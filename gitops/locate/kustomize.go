@@ -133,6 +133,7 @@ func (s *kustomized) kustomization(dir string, depth int) error {
 		s.fail(&Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s uses %s, which would run code or reach outside the repository", l.file, what)})
 	}
 	s.renamed = s.renamed || l.k.NamePrefix != "" || l.k.NameSuffix != ""
+	s.transformers(l)
 	patches, plain := references(&l.fixed)
 	for _, p := range patches {
 		s.file(l, p, true)

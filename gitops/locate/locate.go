@@ -81,6 +81,7 @@ func (q Query) allows(files ...string) error {
 // search looks for the place within the files of one unit.
 type search struct {
 	unit    unit
+	units   [][]unit // all that the query is about
 	files   Files
 	q       Query
 	objects []Object
@@ -184,7 +185,7 @@ func (s *search) try(c candidate) (Found, bool, error) {
 	}
 	diff, err := compare(s.objects, objects, s.target)
 	if err != nil {
-		return Found{}, false, fmt.Errorf("%s: %w", at, err)
+		return Found{}, false, typed(fmt.Errorf("%s: %w", at, err))
 	}
 	if !diff.touches(s.target, s.q.Field, c.mark) {
 		s.say("%s says %s too, and does not reach the rendering", at, c.value)
@@ -201,20 +202,31 @@ func (s *search) try(c candidate) (Found, bool, error) {
 
 // refusal says why no place was found.
 func (s *search) refusal() error {
-	var refused *edit.Refusal
-	var own *Refusal
-	switch {
-	case errors.As(s.blocked, &own):
-		return own
-	case errors.Is(s.blocked, edit.ErrAmbiguous):
-		return &Refusal{Reason: Ambiguous, Why: s.blocked.Error(), Err: s.blocked}
-	case errors.As(s.blocked, &refused) && refused.Encrypted:
-		return &Refusal{Reason: Encrypted, Why: s.blocked.Error(), Err: s.blocked}
-	case s.blocked != nil:
-		return &Refusal{Reason: Uneditable, Why: s.blocked.Error(), Err: s.blocked}
+	if s.blocked != nil {
+		return typed(s.blocked)
 	}
 	return &Refusal{Reason: Generated, Why: fmt.Sprintf("no scalar in the files of %s sets %s of %s to %s: something makes it of other values",
 		s.unit.name(), s.q.Field, s.q.Object, s.ask.value)}
+}
+
+// typed makes a Refusal of what edit refuses. Every other error stays what it is.
+func typed(err error) error {
+	var own *Refusal
+	var refused *edit.Refusal
+	var syntax *edit.SyntaxError
+	switch {
+	case errors.As(err, &own):
+		return err
+	case errors.Is(err, edit.ErrAmbiguous):
+		return &Refusal{Reason: Ambiguous, Why: err.Error(), Err: err}
+	case errors.As(err, &refused) && refused.Encrypted:
+		return &Refusal{Reason: Encrypted, Why: err.Error(), Err: err}
+	case errors.As(err, &refused), errors.Is(err, edit.ErrNotFound):
+		return &Refusal{Reason: Uneditable, Why: err.Error(), Err: err}
+	case errors.As(err, &syntax):
+		return &Refusal{Reason: Invalid, Why: err.Error(), Err: err}
+	}
+	return err
 }
 
 // sentinel is another value of the same type. An image keeps its name, so that an images: entry that overrides the tag

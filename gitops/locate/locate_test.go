@@ -179,7 +179,7 @@ func TestLocate(t *testing.T) {
 				t.Fatal(err)
 			}
 			pos := edit.Position{File: got.File, Line: got.Line, Column: got.Column}
-			if s := written(pos) + " " + got.Value; s != tt.want {
+			if s := position(pos) + " " + got.Value; s != tt.want {
 				t.Errorf("got %s\n%s", s, strings.Join(got.Chain, "\n"))
 			}
 			if len(got.Chain) < 3 {
@@ -200,7 +200,7 @@ func other(value string) string {
 	return "7"
 }
 
-func written(p edit.Position) string {
+func position(p edit.Position) string {
 	return strings.TrimSuffix((&edit.Refusal{File: p.File, Line: p.Line, Column: p.Column}).Error(), ": ")
 }
 

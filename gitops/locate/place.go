@@ -50,14 +50,14 @@ func Place(files Files, q Query, value string) (Found, error) {
 func (s *search) proves(f Found, value string) error {
 	changed, err := f.write(s.files, value)
 	if err != nil {
-		return err
+		return typed(err)
 	}
 	for file := range changed {
 		if err := s.q.allows(file); err != nil {
 			return err
 		}
 	}
-	return Prove(s.files, With(s.files, changed), s.q, s.unit.name(), value)
+	return s.q.prove(s.files, With(s.files, changed), s.units, s.unit.name(), value)
 }
 
 // add finds where the field is added.

@@ -1,6 +1,7 @@
 package locate
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/cortexops/cortexops/gitops/edit"
@@ -77,4 +78,41 @@ spec:
 	if found, err := Place(files, Query{Overlays: []string{"production"}, Object: db, Field: p}, stamp); err != nil || found.File != "base/db.yaml" {
 		t.Errorf("alone: %+v %v", found, err)
 	}
+}
+
+// Line ends, a byte-order mark and a missing newline at the end stay as they are, in all files that an edit touches.
+func TestPlaceKeepsLineEnds(t *testing.T) {
+	t.Parallel()
+	crlf := func(s string) string {
+		return "\ufeff" + strings.TrimSuffix(strings.ReplaceAll(s, "\n", "\r\n"), "\r\n")
+	}
+	files := database("spec:\n  replicas: 2\n")
+	files["production/patch.yaml"] = crlf(files["production/patch.yaml"])
+	files["staging/kustomization.yaml"] = crlf(files["staging/kustomization.yaml"])
+	q := Query{Overlays: []string{"production", "staging"}, Object: db, Field: fieldPath(t, "spec.replicas")}
+	out := written(t, files, q, "3")
+	if want := strings.Replace(files["production/patch.yaml"], "replicas: 2", "replicas: 3", 1); string(out["production/patch.yaml"]) != want {
+		t.Errorf("%q", out)
+	}
+	q.Object.Namespace, q.Field = "shop-staging", fieldPath(t, stampPath)
+	out = written(t, files, q, stamp)
+	if want := files["staging/kustomization.yaml"] + "\r\npatches:\r\n- path: db-statefulset-patch.yaml"; string(out["staging/kustomization.yaml"]) != want {
+		t.Errorf("%q", out)
+	}
+	if patch := string(out["staging/db-statefulset-patch.yaml"]); strings.Count(patch, "\n") != strings.Count(patch, "\r\n") {
+		t.Errorf("%q", patch)
+	}
+}
+
+func written(t *testing.T, files memory, q Query, value string) map[string][]byte {
+	t.Helper()
+	found, err := Place(files, q, value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := found.Write(files, value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

@@ -13,6 +13,14 @@ import (
 // and what every other unit of the query renders stays the same, byte by byte. A query for the base lets others change
 // in the same field of objects of the same kind.
 func Prove(before, after Files, q Query, unit, want string) error {
+	tiers, err := q.units(before)
+	if err != nil {
+		return err
+	}
+	return q.prove(before, after, tiers, unit, want)
+}
+
+func (q Query) prove(before, after Files, tiers [][]unit, unit, want string) error {
 	from, err := rendered(open(before, unit))
 	if err != nil {
 		return err
@@ -40,16 +48,12 @@ func Prove(before, after Files, q Query, unit, want string) error {
 		return err
 	}
 	q.Field = byName(q.Field, doc)
-	return q.others(before, after, unit, from[target].Namespace)
+	return q.others(tiers, after, unit, from[target].Namespace)
 }
 
 // others proves that the other units render as before. A kustomization that others include counts where it gives the
 // object a namespace that is not the target's: it is deployed by itself too, then.
-func (q Query) others(before, after Files, own, namespace string) error {
-	tiers, err := q.units(before)
-	if err != nil {
-		return err
-	}
+func (q Query) others(tiers [][]unit, after Files, own, namespace string) error {
 	for i, tier := range tiers {
 		for _, u := range tier {
 			if u.name() == own {

@@ -69,8 +69,12 @@ func seek(files Files, q Query) (*search, error) {
 		}
 		for _, tier := range units {
 			hit, err := seekIn(files, tier, q, loose, &broken)
-			if hit != nil || err != nil {
-				return hit, err
+			if err != nil {
+				return nil, err
+			}
+			if hit != nil {
+				hit.units = units
+				return hit, nil
 			}
 		}
 	}

@@ -70,7 +70,7 @@ func (w *work) locate(e playbooks.Edit, path edit.Path) (found locate.Found, to 
 	case e.Set != nil:
 		to = *e.Set
 	case !there:
-		return found, "", fmt.Errorf("%s: %s: %w", w.root, e.Field, edit.ErrNotFound)
+		return found, "", fmt.Errorf("%s is rendered without %s: %w", w.root, e.Field, edit.ErrNotFound)
 	case e.Image != nil:
 		to, err = edit.Image(value, e.Image.Tag, e.Image.Digest)
 	default:

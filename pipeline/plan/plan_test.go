@@ -1,0 +1,94 @@
+package plan
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/cortexops/cortexops/gitops/locate"
+	"github.com/cortexops/cortexops/pipeline/incident"
+	"github.com/cortexops/cortexops/playbooks"
+)
+
+const api = `apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: api
+spec:
+  template:
+    spec:
+      containers:
+        - name: app
+          image: shop/api:1.4.0
+          resources:
+            limits:
+              memory: 512Mi
+`
+
+func propose(t *testing.T, overlays []string, files map[string]string) (incident.Proposal, error) {
+	t.Helper()
+	books, err := playbooks.Load(playbooks.Catalogue())
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo := fstest.MapFS{}
+	for name, text := range files {
+		repo[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	inc := incident.Incident{Root: incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "api"},
+		Signals: []incident.Signal{{Name: "ContainerOOMKilled", Container: "app"}}}
+	p := Planner{Playbooks: books, Overlays: overlays}
+	return p.Propose(incident.Key{}, time.Unix(0, 0), inc, incident.Advisory{}, "base", locate.FromFS(repo))
+}
+
+func TestProposeEditsTheOneFile(t *testing.T) {
+	t.Parallel()
+	got, err := propose(t, []string{"prod"}, map[string]string{"prod/kustomization.yaml": "namespace: shop\nresources: [api.yaml]\n", "prod/api.yaml": api})
+	if err != nil || len(got.Files) != 1 || got.Files[0].Path != "prod/api.yaml" || string(got.Files[0].Before) != api ||
+		string(got.Files[0].After) != strings.Replace(api, "512Mi", "1Gi", 1) {
+		t.Fatalf("%+v %v", got, err)
+	}
+	if e := got.Edits[0]; e.From != "512Mi" || e.To != "1Gi" || e.Line != 13 || len(e.Why) < 3 {
+		t.Errorf("%+v", e)
+	}
+	if len(got.Before) != 1 || len(got.Objects) != 1 || got.Before[0].Digest == got.Objects[0].Digest {
+		t.Errorf("%+v", got.Objects)
+	}
+}
+
+// A base that another overlay has too stays as it is: the overlay gets a patch, in a file that had nothing before.
+func TestProposeMakesAPatch(t *testing.T) {
+	t.Parallel()
+	got, err := propose(t, []string{"prod", "staging"}, map[string]string{
+		"base/kustomization.yaml": "resources: [api.yaml]\n", "base/api.yaml": api,
+		"prod/kustomization.yaml":    "namespace: shop\nresources: [../base]\n",
+		"staging/kustomization.yaml": "namespace: shop-staging\nresources: [../base]\n",
+	})
+	if err != nil || len(got.Files) != 2 || got.Overlay != "prod" || strings.Join(got.Untouched, " ") != "staging" {
+		t.Fatalf("%+v %v", got, err)
+	}
+	if f := got.Files[0]; f.Path != "prod/api-deployment-patch.yaml" || f.Before != nil || !strings.Contains(string(f.After), "memory: 1Gi\n") {
+		t.Errorf("%+v", f)
+	}
+	if f := got.Files[1]; f.Path != "prod/kustomization.yaml" || string(f.After) != string(f.Before)+"patches:\n- path: api-deployment-patch.yaml\n" {
+		t.Errorf("%q", f.After)
+	}
+}
+
+func TestProposeAnswersWithTheReason(t *testing.T) {
+	t.Parallel()
+	for why, text := range map[string]string{
+		"without spec.template.spec.containers[name=app].resources.limits.memory": strings.Replace(api, "memory", "cpu", 1),
+		"is 2Gi: the field has the value already":                                 strings.Replace(api, "512Mi", "2Gi", 1),
+		"is rendered by none of prod":                                             strings.Replace(api, "name: api", "name: web", 1),
+		"prod/api.yaml:13:23: the value has the anchor":                           strings.Replace(api, "512Mi", "&m 512Mi\n              cpu: *m", 1),
+	} {
+		_, err := propose(t, []string{"prod"}, map[string]string{"prod/kustomization.yaml": "{namespace: shop, resources: [api.yaml]}\n", "prod/api.yaml": text})
+		var none *incident.NoPlan
+		if !errors.As(err, &none) || !strings.Contains(none.Why, why) {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+}
