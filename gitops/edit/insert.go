@@ -22,7 +22,7 @@ func (c *content) insert(m, k, v *yaml.Node) []byte {
 	return c.proven(p)
 }
 
-// append puts an element at the index of the list, from 0 to its length.
+// insertItem puts an element at the index of the list, from 0 to its length.
 func (c *content) insertItem(s *yaml.Node, i int, v *yaml.Node) []byte {
 	p := plan{tree: map[*yaml.Node]*yaml.Node{s: holds(s, slices.Insert(slices.Clone(s.Content), i, v)...)}, fresh: fresh(v)}
 	l := c.layout()
