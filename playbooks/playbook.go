@@ -49,11 +49,12 @@ type Playbook struct {
 	uses    map[string]bool    // the placeholders that edits and queries need
 }
 
-// Edit is one scalar to change, by exactly one of Scale, Set and Stamp.
+// Edit is one scalar to change, by exactly one of Scale, Set, Image and Stamp.
 type Edit struct {
 	Field string // spec.template.spec.containers[name=$container].resources.limits.memory
 	Scale *Scale
-	Set   *string
+	Set   *string // adds the field where it is not there
+	Image *Image
 	// Stamp writes when the remediation began, and adds the field where it is not there. The new value only triggers
 	// something, and so would taking it back: Rollback is None.
 	Stamp bool
@@ -64,6 +65,9 @@ type Scale struct {
 	By       float64
 	Min, Max string // quantities, Min ≤ Max
 }
+
+// Image gives the image that is there another tag, digest or both; either may be empty.
+type Image struct{ Tag, Digest string }
 
 // Check is one PromQL condition.
 type Check struct {

@@ -69,6 +69,11 @@ func TestLoad(t *testing.T) {
 	if len(p.Checks) != 1 || p.Checks[0].Must != "== 0" || p.Checks[0].For != 5*time.Minute {
 		t.Errorf("checks %+v", p.Checks)
 	}
+	digest := "sha256:" + strings.Repeat("ab", 32)
+	with := mustLoad(t, change(t, "scale: {by: 2, min: 256Mi, max: 2Gi}", "image: {tag: 1.4.2, digest: '"+digest+"'}"))
+	if e := with.Edits[0]; e.Image == nil || *e.Image != (Image{"1.4.2", digest}) || e.Scale != nil {
+		t.Errorf("an image: %+v", e)
+	}
 	if other := mustLoad(t, good+"# a comment\n"); other.Digest == p.Digest {
 		t.Error("a changed file has the same digest")
 	}
@@ -93,10 +98,14 @@ func TestLoadRefuses(t *testing.T) {
 		{"when misspelt", `incident.signals > 1`, `incident.signal > 1`, `:8:9: match.when: undefined field 'signal'`},
 		{"when not bool", `incident.root.kind == "Deployment" && incident.signals > 1 && "OOM" in incident.alerts`, `incident.signals`, `it must be true or false`},
 		{"when mistyped", `incident.signals > 1`, `incident.signals > "1"`, `no matching overload`},
-		{"scale and set", "    scale:", "    set: 3\n    scale:", `:10:5: an edit needs exactly one of scale, set and stamp`},
+		{"scale and set", "    scale:", "    set: 3\n    scale:", `:10:5: an edit needs exactly one of scale, set, image and stamp`},
 		{"a stamp that is reverted", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "    stamp: true\n", `rollback must be none`},
 		{"a stamp that is none", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "    stamp: now\n", `stamp is "now"`},
-		{"no scale, no set", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "", `exactly one of scale, set and stamp`},
+		{"no scale, no set", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "", `exactly one of scale, set, image and stamp`},
+		{"an image of nothing", "scale: {by: 2, min: 256Mi, max: 2Gi}", "image: {}", `:11:12: image needs a tag, a digest or both`},
+		{"no tag", "scale: {by: 2, min: 256Mi, max: 2Gi}", "image: {tag: a b}", `:11:18: image.tag is "a b"`},
+		{"no digest", "scale: {by: 2, min: 256Mi, max: 2Gi}", "image: {digest: sha256:1}", `:11:21: image.digest is "sha256:1"`},
+		{"an image and more", "    scale:", "    image: {tag: a}\n    scale:", `exactly one of scale, set, image and stamp`},
 		{"scale without bound", ", max: 2Gi", "", `:11:12: scale needs the key "max"`},
 		{"bounds", "min: 256Mi", "min: 3Gi", `scale.min 3Gi is above scale.max 2Gi`},
 		{"quantity", "max: 2Gi", "max: 2GB", `:11:37: scale.max is "2GB"`},

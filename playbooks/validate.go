@@ -36,6 +36,7 @@ func (d *decoder) edits(n *yaml.Node, p *Playbook) {
 			key{name: "field", read: func(n *yaml.Node) { d.field(n, p, &e) }},
 			key{name: "scale", optional: true, read: func(n *yaml.Node) { e.Scale = d.scale(n) }},
 			key{name: "set", optional: true, read: func(n *yaml.Node) { e.Set = d.set(n) }},
+			key{name: "image", optional: true, read: func(n *yaml.Node) { e.Image = d.image(n) }},
 			key{name: "stamp", optional: true, read: func(n *yaml.Node) {
 				var yes string
 				oneOf(d, "stamp", &yes, "true")(n)
@@ -43,13 +44,13 @@ func (d *decoder) edits(n *yaml.Node, p *Playbook) {
 			}},
 		)
 		ways := 0
-		for _, way := range []string{"scale", "set", "stamp"} {
+		for _, way := range []string{"scale", "set", "image", "stamp"} {
 			if has(n, way) {
 				ways++
 			}
 		}
 		if ways != 1 {
-			d.fail(n, "an edit needs exactly one of scale, set and stamp")
+			d.fail(n, "an edit needs exactly one of scale, set, image and stamp")
 		}
 		p.Edits = append(p.Edits, e)
 	})
@@ -136,6 +137,33 @@ func (d *decoder) scale(n *yaml.Node) *Scale {
 		d.fail(n, "scale.min %s is above scale.max %s", s.Min, s.Max)
 	}
 	return &s
+}
+
+var (
+	imageTag    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	imageDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+)
+
+func (d *decoder) image(n *yaml.Node) *Image {
+	var i Image
+	part := func(where, example string, into *string, want *regexp.Regexp) func(*yaml.Node) {
+		return func(n *yaml.Node) {
+			s, ok := d.scalar(n, where)
+			if ok && !want.MatchString(s) {
+				d.fail(n, "%s is %q: write one such as %s", where, clip(s), example)
+				return
+			}
+			*into = s
+		}
+	}
+	d.mapping(n, "image",
+		key{name: "tag", optional: true, read: part("image.tag", "1.4.2", &i.Tag, imageTag)},
+		key{name: "digest", optional: true, read: part("image.digest", "sha256: and 64 hex digits", &i.Digest, imageDigest)},
+	)
+	if n.Kind == yaml.MappingNode && !has(n, "tag") && !has(n, "digest") {
+		d.fail(n, "image needs a tag, a digest or both")
+	}
+	return &i
 }
 
 func (d *decoder) quantity(where string, into *string, parsed *resource.Quantity) func(*yaml.Node) {

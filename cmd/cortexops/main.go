@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,16 +18,29 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "cortexops:", err)
-		os.Exit(1)
+		code := 1
+		var said *exit
+		if errors.As(err, &said) {
+			code = said.code
+		}
+		os.Exit(code)
 	}
 }
+
+// exit is an error with a code of its own.
+type exit struct {
+	code int
+	error
+}
+
+func (e *exit) Unwrap() error { return e.error }
 
 // run is the program; main only adds the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root := &cobra.Command{Use: "cortexops", Short: "Telemetry in, remediation pull requests out", SilenceUsage: true, SilenceErrors: true}
 	root.PersistentFlags().String("config", "cortexops.yaml", "the configuration file; manifests/cortexops.yaml is a commented one")
 	root.AddCommand(serveCommand(), workCommand(), retryCommand(), replayCommand(), migrateCommand(), ledgerCommand(), backupCommand(),
-		restoreCommand(), renderChartCommand())
+		restoreCommand(), gitopsCommand(), renderChartCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -15,9 +15,10 @@ import (
 // Field is one leaf that differs, by a path as edit writes it; From or To is empty where it is absent.
 type Field struct{ Path, From, To string }
 
-// compare is the difference without what the server writes by itself. live is nil where there is no object yet.
-func compare(live, would *unstructured.Unstructured) (Change, error) {
-	before, after := clean(live), clean(would)
+// compare is the difference without what the server writes by itself. live is nil where there is no object yet. salt goes
+// into the digests of a Secret's values.
+func compare(live, would *unstructured.Unstructured, salt string) (Change, error) {
+	before, after := clean(live, salt), clean(would, salt)
 	var c Change
 	for _, d := range edit.Differences(before, after) {
 		c.Fields = append(c.Fields, Field(d))
@@ -50,7 +51,7 @@ func text(object map[string]any) (string, error) {
 }
 
 // clean is a copy without managedFields, status and the like. A Secret's values are given by their digest only.
-func clean(u *unstructured.Unstructured) map[string]any {
+func clean(u *unstructured.Unstructured, salt string) map[string]any {
 	if u == nil {
 		return map[string]any{}
 	}
@@ -72,7 +73,7 @@ func clean(u *unstructured.Unstructured) map[string]any {
 		for _, key := range []string{"data", "stringData"} {
 			values, _ := out[key].(map[string]any)
 			for k, v := range values {
-				sum := sha256.Sum256([]byte(string(u.GetUID()) + "\x00" + edit.Text(v)))
+				sum := sha256.Sum256([]byte(salt + "\x00" + edit.Text(v)))
 				values[k] = "sha256:" + hex.EncodeToString(sum[:8])
 			}
 		}

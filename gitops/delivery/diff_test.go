@@ -42,7 +42,7 @@ status: {replicas: 1}
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	would := strings.NewReplacer(`"7"`, `"8"`, "generation: 1", "generation: 2", "512Mi", "1Gi", "manager: gitops", "manager: x", "replicas: 1", "replicas: 2").Replace(live)
-	c, err := compare(object(t, live), object(t, would))
+	c, err := compare(object(t, live), object(t, would), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,11 +55,11 @@ func TestCompare(t *testing.T) {
 		strings.Contains(c.Diff, "resourceVersion") || strings.Contains(c.Diff, "status") {
 		t.Errorf("%s", c.Diff)
 	}
-	c, err = compare(object(t, live), object(t, strings.Replace(live, `"7"`, `"8"`, 1)))
+	c, err = compare(object(t, live), object(t, strings.Replace(live, `"7"`, `"8"`, 1)), "")
 	if err != nil || !c.InSync || c.Diff != "" {
 		t.Errorf("%+v, %v", c, err)
 	}
-	c, err = compare(nil, object(t, live))
+	c, err = compare(nil, object(t, live), "")
 	if err != nil || c.InSync || !slices.Contains(c.Fields, Field{"metadata.name", "", "checkout"}) || strings.Contains(c.Diff, "\n-") {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -68,7 +68,7 @@ func TestCompare(t *testing.T) {
 func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
 	const secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: shop}\ndata: {a: b25l, b: c2FtZQ==}\n"
-	c, err := compare(object(t, secret), object(t, strings.Replace(secret, "b25l", "dHdv", 1)))
+	c, err := compare(object(t, secret), object(t, strings.Replace(secret, "b25l", "dHdv", 1)), "salt")
 	if err != nil {
 		t.Fatal(err)
 	}

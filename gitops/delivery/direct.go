@@ -37,9 +37,14 @@ func (r Ref) String() string {
 type Change struct {
 	User   string // who asked, as the API server sees it
 	Ref    Ref
-	Diff   string // unified, of YAML without the server's bookkeeping; empty where InSync
+	Diff   string // unified, of YAML without the server's bookkeeping; empty where no field differs
 	Fields []Field
-	InSync bool
+	InSync bool // what is live is what would be stored
+
+	// Of a Preview only.
+	Server    []Field // those of Fields that nobody asked for: defaults and admission
+	Drift     []Field // From is live, To is git before the edit
+	DriftDiff string
 }
 
 // Direct applies objects. It is safe for concurrent use.
@@ -98,11 +103,11 @@ func (d *Direct) DryRun(ctx context.Context, object []byte) (Change, error) {
 	if err != nil {
 		return Change{}, d.explain(ctx, err, t, "get")
 	}
-	would, err := d.patch(ctx, t, object, []string{metav1.DryRunAll})
+	would, err := d.patch(ctx, t, object, dry, false)
 	if err != nil {
 		return Change{}, err
 	}
-	change, err := compare(live, would)
+	change, err := compare(live, would, saltOf(live, t.ref))
 	change.User, change.Ref = user, t.ref
 	return change, err
 }
@@ -113,15 +118,19 @@ func (d *Direct) Apply(ctx context.Context, object []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.patch(ctx, t, object, nil)
+	_, err = d.patch(ctx, t, object, nil, false)
 	return err
 }
 
-func (d *Direct) patch(ctx context.Context, t target, object []byte, dryRun []string) (*unstructured.Unstructured, error) {
-	force := false
+func (d *Direct) patch(ctx context.Context, t target, object []byte, dryRun []string, force bool) (*unstructured.Unstructured, error) {
 	out, err := t.resource.Patch(ctx, t.ref.Name, types.ApplyPatchType, object, metav1.PatchOptions{FieldManager: d.manager, Force: &force, DryRun: dryRun})
 	if err != nil {
-		return nil, d.explain(ctx, err, t, "patch")
+		err = d.explain(ctx, err, t, "patch")
+		var c *Conflict
+		if errors.As(err, &c) && c.Scaled {
+			c.Autoscaler = d.autoscaler(ctx, t.ref)
+		}
+		return nil, err
 	}
 	return out, nil
 }

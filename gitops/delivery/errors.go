@@ -16,9 +16,21 @@ type Conflict struct {
 	Ref      Ref
 	Managers []string
 	Fields   []string
+	// Scaled: one of the fields is the replicas, which somebody sets through the scale subresource. Autoscaler is the
+	// HorizontalPodAutoscaler that does, where we may look for it.
+	Scaled     bool
+	Autoscaler string
 }
 
 func (e *Conflict) Error() string {
+	if e.Scaled {
+		who := "an autoscaler"
+		if e.Autoscaler != "" {
+			who = "HorizontalPodAutoscaler " + e.Autoscaler
+		}
+		return fmt.Sprintf("%s: %s set by %s, by its subresource scale (%s); we do not take fields from others: change its minReplicas or maxReplicas, or take the replicas out of git",
+			e.Ref, strings.Join(e.Fields, ", "), who, strings.Join(e.Managers, ", "))
+	}
 	return fmt.Sprintf("%s: %s owned by %s; we do not take fields from others: let one of the two manage it", e.Ref,
 		strings.Join(e.Fields, ", "), strings.Join(e.Managers, ", "))
 }
@@ -101,6 +113,7 @@ func conflict(err error, r Ref) *Conflict {
 			continue
 		}
 		c.Fields = append(c.Fields, strings.TrimPrefix(cause.Field, "."))
+		c.Scaled = c.Scaled || strings.Contains(cause.Message, ` with subresource "scale"`)
 		if m := managerOf(cause.Message); !slices.Contains(c.Managers, m) {
 			c.Managers = append(c.Managers, m)
 		}

@@ -4,144 +4,97 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
 
 // Add gives the object a field that it does not set: one scalar, in double quotes, and the mappings around it that are
-// not there yet. It goes where the deepest mapping of p is that is there, which must not be empty: after its last line in
-// block style, first in flow style. Every byte of src stays, in its order. ErrNotFound: the object is not there, or p
-// leads through something that is no mapping.
+// not there yet. It goes where the deepest mapping of p is that is there: after its last line in block style, after its
+// last value in flow style. Every byte of src stays, in its order. ErrNotFound: the object is not there, or p leads
+// through something that is no mapping.
 func Add(file string, src []byte, sel Selector, p Path, value string) ([]byte, error) {
-	return add(file, src, sel, p, value, doubleQuoted(value))
+	return add(file, src, sel, p, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value, Style: yaml.DoubleQuotedStyle})
 }
 
 // AddPlain is Add for numbers and booleans: the value is not put in quotes, and must not be read as text.
 func AddPlain(file string, src []byte, sel Selector, p Path, value string) ([]byte, error) {
-	return add(file, src, sel, p, value, value)
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(value), &doc); err != nil || len(doc.Content) != 1 || !slices.Contains(bare, doc.Content[0].Tag) || doc.Content[0].Value != value {
+		return nil, &Refusal{File: file, Why: fmt.Sprintf("%q is no number and no boolean", value)}
+	}
+	return add(file, src, sel, p, scalarNode(doc.Content[0].Tag, value))
 }
 
-func add(file string, src []byte, sel Selector, p Path, value, written string) ([]byte, error) {
-	docs, err := parse(file, src)
+var bare = []string{"!!int", "!!float", "!!bool"}
+
+func add(file string, src []byte, sel Selector, p Path, v *yaml.Node) ([]byte, error) {
+	c, err := read(file, src)
 	if err != nil {
 		return nil, err
 	}
-	parent, rest, err := deepest(file, docs, sel, p)
+	s, rest, err := c.deepest(sel, p)
 	if err != nil {
 		return nil, err
 	}
+	at := s.node()
 	switch {
-	case !utf8.ValidString(value) || value == "":
-		return nil, refuse(file, parent, "the new value is empty or not valid UTF-8")
-	case variable(value):
-		return nil, refuse(file, parent, "the new value would be read as a template variable")
+	case !utf8.ValidString(v.Value) || v.Value == "":
+		return nil, refuse(file, at, "the new value is empty or not valid UTF-8")
+	case variable(v.Value):
+		return nil, refuse(file, at, "the new value would be read as a template variable")
 	}
-	for _, at := range places(src, parent, rest, written) {
-		out := slices.Concat(src[:at.offset], []byte(at.text), src[at.offset:])
-		after, err := parse(file, out)
-		if err != nil || len(after) != len(docs) {
+	for _, k := range slices.Backward(rest[1:]) {
+		v = mappingNode(scalarNode("!!str", k.Key), v)
+	}
+	k := scalarNode("!!str", rest[0].Key)
+	var out []byte
+	if at.Kind == yaml.MappingNode {
+		out = c.insert(at, k, v)
+	} else {
+		out = c.replace(s.parent, s.i, mappingNode(k, v))
+	}
+	if out == nil {
+		return nil, refuse(file, at, fmt.Sprintf("%s cannot be added there without changing something else", rest))
+	}
+	return out, nil
+}
+
+// deepest follows p as far as the object goes: to the mapping, or the absent value, that the rest of the keys goes into.
+func (c *content) deepest(sel Selector, p Path) (spot, Path, error) {
+	for i := range p {
+		s, err := c.seek(sel, p[:i])
+		if err != nil {
+			return spot{}, nil, err
+		}
+		n, k := s.node(), p[i].Key
+		if k == "" || n.Kind == yaml.MappingNode && value(n, k) != nil || n.Kind != yaml.MappingNode && !nothing(n) {
 			continue
 		}
-		c := addition{parent: parent, rest: rest, value: value, text: written != value}
-		if slices.EqualFunc(docs, after, c.equal) && c.found {
-			return out, nil
+		if merge := value(n, "<<"); merge != nil {
+			return spot{}, nil, refuse(c.file, merge, "the key "+k+" may come through the merge key <<")
 		}
+		if slices.ContainsFunc(p[i:], func(s Step) bool { return s.Key == "" }) {
+			return spot{}, nil, fmt.Errorf("%s:%d:%d does not set %s: %w", c.file, n.Line, n.Column, p[i:], ErrNotFound)
+		}
+		return s, p[i:], nil
 	}
-	return nil, refuse(file, parent, fmt.Sprintf("%s cannot be added there without changing something else", rest))
+	s, err := c.seek(sel, p)
+	if err != nil {
+		return spot{}, nil, err
+	}
+	return spot{}, nil, refuse(c.file, s.node(), "the field is there already")
 }
 
-// deepest follows p as far as the object goes, and returns the mapping that is there and the keys that are not.
-func deepest(file string, docs []*yaml.Node, sel Selector, p Path) (*yaml.Node, Path, error) {
-	n, err := find(file, docs, sel)
-	if err != nil {
-		return nil, nil, err
-	}
-	for i, s := range p {
-		if why := shared(n); why != "" {
-			return nil, nil, refuse(file, n, why)
-		}
-		if s.Key != "" && n.Kind == yaml.MappingNode && value(n, s.Key) == nil {
-			if merge := value(n, "<<"); merge != nil {
-				return nil, nil, refuse(file, merge, "the key "+s.Key+" may come through the merge key <<")
-			}
-			if len(n.Content) == 0 || slices.ContainsFunc(p[i:], func(s Step) bool { return s.Key == "" }) {
-				break
-			}
-			return n, p[i:], nil
-		}
-		if n, err = step(file, n, s); err != nil {
-			return nil, nil, fmt.Errorf("%s of %s: %w", p[:i+1], sel, err)
-		}
-		if i == len(p)-1 {
-			return nil, nil, refuse(file, n, "the field is there already")
-		}
-	}
-	return nil, nil, fmt.Errorf("%s:%d:%d is no mapping with anything in it: %w", file, n.Line, n.Column, ErrNotFound)
+// nothing reports whether n is a value that was left out: `key:` and no more.
+func nothing(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Tag == "!!null" && n.Value == "" && n.Anchor == "" && n.Style&yaml.TaggedStyle == 0
 }
 
 // place is a text and where it goes.
 type place struct {
 	offset int
 	text   string
-}
-
-// places lists where the keys may go into the mapping, the best first.
-func places(src []byte, m *yaml.Node, keys Path, written string) []place {
-	starts := lineStarts(src)
-	if m.Style&yaml.FlowStyle != 0 {
-		at := offset(src, starts, m.Line, m.Column)
-		if at < 0 || at >= len(src) || src[at] != '{' {
-			return nil
-		}
-		text := written
-		for i, k := range slices.Backward(keys) {
-			if text = key(k.Key) + ": " + text; i > 0 {
-				text = "{" + text + "}"
-			}
-		}
-		return []place{{at + 1, text + ", "}}
-	}
-	indent := strings.Repeat(" ", m.Content[0].Column-1)
-	var out []place
-	last := lastLine(m)
-	for line := last; line <= min(last+1, len(starts)); line++ { // a plain scalar may go on in the next line
-		at, end := len(src), ""
-		if line < len(starts) {
-			at = starts[line]
-			end = lineBreak(src, at)
-		}
-		text := block(indent, keys, written, ending(src, starts))
-		if end == "" { // the last line has no end
-			text = ending(src, starts) + strings.TrimSuffix(text, ending(src, starts))
-		}
-		out = append(out, place{at, text})
-	}
-	return out
-}
-
-// block is one line for each key, the last with the value.
-func block(indent string, keys Path, written, end string) string {
-	var b strings.Builder
-	for i, k := range keys {
-		b.WriteString(indent + strings.Repeat("  ", i) + key(k.Key) + ":")
-		if i == len(keys)-1 {
-			b.WriteString(" " + written)
-		}
-		b.WriteString(end)
-	}
-	return b.String()
-}
-
-// key is plain where every reader takes it for text.
-func key(s string) string {
-	letter := s != "" && (s[0] >= 'a' && s[0] <= 'z' || s[0] >= 'A' && s[0] <= 'Z')
-	plain := !strings.ContainsFunc(s, func(r rune) bool { return r > 127 || r != '.' && !plainKey(byte(r)) })
-	if word := strings.ToLower(s); letter && plain && word != "true" && word != "false" && word != "null" && !yaml11Word(s) {
-		return s
-	}
-	return doubleQuoted(s)
 }
 
 // lastLine of a node, as far as the parser tells.
@@ -169,43 +122,6 @@ func lineBreak(src []byte, at int) string {
 		}
 	}
 	return ""
-}
-
-// addition compares a file with what it became: all is equal, but parent has one more key.
-type addition struct {
-	parent *yaml.Node
-	rest   Path
-	value  string
-	text   bool // and not a number or a boolean
-	found  bool
-}
-
-func (c *addition) equal(a, b *yaml.Node) bool {
-	if a.Kind != b.Kind || a.Anchor != b.Anchor || a.Tag != b.Tag || a.Value != b.Value || a.Style != b.Style ||
-		a.HeadComment != b.HeadComment || a.LineComment != b.LineComment || a.FootComment != b.FootComment {
-		return false
-	}
-	rest := b.Content
-	if a == c.parent {
-		i := slices.IndexFunc(pairs(rest), func(k *yaml.Node) bool { return k.Value == c.rest[0].Key })
-		if i < 0 || !c.leads(rest[2*i+1]) {
-			return false
-		}
-		c.found = true
-		rest = slices.Delete(slices.Clone(rest), 2*i, 2*i+2)
-	}
-	return slices.EqualFunc(a.Content, rest, c.equal)
-}
-
-// leads reports whether n is the value, under the rest of the keys and nothing else.
-func (c *addition) leads(n *yaml.Node) bool {
-	for _, k := range c.rest[1:] {
-		if n.Kind != yaml.MappingNode || len(n.Content) != 2 || n.Content[0].Value != k.Key {
-			return false
-		}
-		n = n.Content[1]
-	}
-	return n.Kind == yaml.ScalarNode && (n.Tag == "!!str") == c.text && n.Tag != "!!null" && n.Value == c.value
 }
 
 func pairs(content []*yaml.Node) (keys []*yaml.Node) {

@@ -18,8 +18,12 @@ func TestAddKeepsEveryByte(t *testing.T) {
 		"after the annotations": {deployment, "          example.com/a.b:  \"x\\ty\"\n", "          " + key + "\n"},
 		"no annotations":        {head + "  template:\n    metadata:\n      labels: {a: b} # c\n    spec: {}\n", "      labels: {a: b} # c\n", "      annotations:\n        " + key + "\n"},
 		"no metadata":           {head + "  template:\n    # the one\n    spec:\n      containers: []\n---\n# next\n", "      containers: []\n", "    metadata:\n      annotations:\n        " + key + "\n"},
-		"in flow":               {head + "  template: {metadata: {annotations: { a: 'b' }}}\n", "annotations: {", key + ", "},
-		"no metadata in flow":   {head + "  template: {spec: {}}\n", "template: {", "metadata: {annotations: {" + key + "}}, "},
+		"in flow":               {head + "  template: {metadata: {annotations: { a: 'b' }}}\n", "a: 'b'", ", " + key},
+		"no metadata in flow":   {head + "  template: {spec: {}}\n", "spec: {}", ", metadata: {annotations: {" + key + "}}"},
+		"nothing there":         {head + "  template:\n    metadata: # none\n    spec: {}\n", "metadata: # none\n", "      annotations:\n        " + key + "\n"},
+		"an empty mapping":      {head + "  template: {metadata: {}}\n", "template: {metadata: {", "annotations: {" + key + "}"},
+		"a comment at the end":  {head + "  template:\n    metadata:\n      annotations:\n        a: b\n        # c: d\n    # e\n", "        a: b\n", "        " + key + "\n"},
+		"after a block scalar":  {head + "  template:\n    metadata:\n      annotations:\n        a: |+\n          b\n\n\n    spec: {}\n", "          b\n\n\n", "        " + key + "\n"},
 		"over two lines":        {head + "  template:\n    metadata:\n      annotations:\n        a: b\n          c\n", "          c\n", "        " + key + "\n"},
 	} {
 		for shape, of := range map[string]func(string) string{
@@ -48,7 +52,6 @@ func TestAddKeepsEveryByte(t *testing.T) {
 
 func TestAddRefuses(t *testing.T) {
 	t.Parallel()
-	const head = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: checkout\n"
 	for name, c := range map[string]struct{ src, path, value, why string }{
 		"there already": {deployment, "spec.replicas", "3", "there already"},
 		"anchor":        {head + "spec: &s {template: {a: b}}\n", restartedAt, "x", "anchor"},
@@ -62,9 +65,8 @@ func TestAddRefuses(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct{ src, path string }{
-		"an empty mapping": {head + "spec: {}\n", restartedAt},
-		"another object":   {strings.ReplaceAll(head, "checkout", "cart"), restartedAt},
-		"into a list":      {head + "spec: {a: b}\n", "spec.containers[0].image"},
+		"another object": {strings.ReplaceAll(head, "checkout", "cart"), restartedAt},
+		"into a list":    {head + "spec: {a: b}\n", "spec.containers[0].image"},
 	} {
 		if out, err := Add("a.yaml", []byte(c.src), checkout, mustPath(t, c.path), "x"); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: %v\n%s", name, err, out)

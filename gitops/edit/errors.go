@@ -10,6 +10,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrAmbiguous means that more than one object, or list element, answers to the description.
 	ErrAmbiguous = errors.New("ambiguous")
+	// ErrTest means that a test of a JSON patch found another value.
+	ErrTest = errors.New("the test of the patch fails")
 )
 
 // Refusal says why a field that is there cannot be edited safely.

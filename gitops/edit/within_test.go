@@ -30,8 +30,8 @@ var (
 	count   = At{checkout, Path{{Key: "spec"}, {Key: "replicas"}}}
 )
 
-// shapes are the ways that a file may be written in.
-var shapes = map[string]func(string) string{
+// scalarShapes are the ways that a file may be written in.
+var scalarShapes = map[string]func(string) string{
 	"as it is":         func(s string) string { return s },
 	"CRLF":             func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
 	"BOM":              func(s string) string { return "\ufeff" + s },
@@ -40,7 +40,7 @@ var shapes = map[string]func(string) string{
 
 func TestWithin(t *testing.T) {
 	t.Parallel()
-	for shape, of := range shapes {
+	for shape, of := range scalarShapes {
 		src := of(kustomization)
 		pos, err := FindIn("k.yaml", []byte(src), literal, count)
 		if err != nil || pos.Line != 12 || pos.Column != 19 || src[pos.Start:pos.End] != "2" || pos.Value != "2" {
@@ -135,7 +135,7 @@ func TestAppend(t *testing.T) {
 		"an empty list":              {"patches: []\n", "patches: [", "{path: new.yaml, target: {kind: Deployment}}"},
 		"a comment behind the lists": {"patches:\n  - path: a.yaml # last\n# then\nimages: []\n", "# last\n", lines("  ")},
 	} {
-		for shape, of := range shapes {
+		for shape, of := range scalarShapes {
 			got, err := Append("k.yaml", []byte(of(tt.src)), "patches", element)
 			if want := of(strings.Replace(tt.src, tt.after, tt.after+tt.new, 1)); err != nil || string(got) != want {
 				t.Errorf("%s, %s: %v\n%q\n%q", name, shape, err, got, want)
@@ -176,7 +176,7 @@ func TestSwap(t *testing.T) {
 		"images: [{name: a, digest: 'sha256:aa'}]":                   "images: [{name: a, newTag: '1.4'}]",
 		"{\"images\": [{\"digest\": \"sha256:aa\"}]}\n":              "{\"images\": [{newTag: \"1.4\"}]}\n",
 	} {
-		for shape, of := range shapes {
+		for shape, of := range scalarShapes {
 			if got, err := Swap("k", []byte(of(src)), digest, "newTag", "1.4"); err != nil || string(got) != of(want) {
 				t.Errorf("%s: %q %v", shape, got, err)
 			}

@@ -33,6 +33,7 @@ const (
 	Uneditable  Reason = "uneditable"  // an alias, a template, a folded text, …
 	Shared      Reason = "shared"      // an edit there changes more than the field
 	Outside     Reason = "outside"     // an edit there is not in the paths that are allowed
+	Autoscaled  Reason = "autoscaled"  // an autoscaler sets the field
 	Unproven    Reason = "unproven"    // the edit does not render to what was asked for
 	Remote      Reason = "remote"      // a kustomization reads from outside the repository
 	Unsupported Reason = "unsupported" // a kustomization needs a plugin, a Helm chart or a schema of its own, or is too large

@@ -16,6 +16,9 @@ func Place(files Files, q Query, value string) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
+	if err := s.autoscaled(); err != nil {
+		return Found{}, err
+	}
 	there, err := s.prepare()
 	if err != nil {
 		return Found{}, err
@@ -59,6 +62,7 @@ func (s *search) proves(f Found, value string) error {
 
 // add finds where the field is added.
 func (s *search) add(value string) (Found, error) {
+	s.ask.plain = s.isPlain(value)
 	for _, c := range s.unit.additions(s.ask, false) {
 		if found, ok := s.adds(c, value); ok {
 			return found, nil
@@ -101,13 +105,21 @@ func (s *search) adds(c addition, value string) (Found, bool) {
 
 // override finds a patch of this unit alone that sets the field, whatever else does.
 func (s *search) override(value string) (Found, bool) {
-	s.ask.plain = isPlainValue(s.was, value)
+	s.ask.plain = s.isPlain(value)
 	for _, c := range s.unit.additions(s.ask, true) {
 		if found, ok := s.adds(c, value); ok {
 			return found, true
 		}
 	}
 	return Found{}, false
+}
+
+// isPlain is isPlainValue, and where nothing sets the field goes by its type.
+func (s *search) isPlain(value string) bool {
+	if s.was == nil {
+		return !edit.IsText(s.q.Object, s.q.Field, value)
+	}
+	return isPlainValue(s.was, value)
 }
 
 // isPlainValue tells whether the value is written without quotes: what was no text stays none.

@@ -148,18 +148,22 @@ type DryRun struct {
 	Objects []ObjectChange `json:"objects"`
 }
 
-// ObjectChange is the difference between what is stored and what would be.
+// ObjectChange is the difference between what would be stored of an object before the edit and after it.
 type ObjectChange struct {
 	Resource Resource      `json:"resource"`
 	Diff     string        `json:"diff"` // unified, of YAML without the server's bookkeeping
 	Fields   []FieldChange `json:"fields"`
+	// Drift is where what is stored is not what git said before the edit: the apply takes that back too.
+	Drift     []FieldChange `json:"drift,omitempty"`
+	DriftDiff string        `json:"driftDiff,omitempty"`
 }
 
 // FieldChange is one leaf that differs.
 type FieldChange struct {
-	Field string `json:"field"`
-	From  string `json:"from"`
-	To    string `json:"to"`
+	Field  string `json:"field"`
+	From   string `json:"from"`
+	To     string `json:"to"`
+	Server bool   `json:"server,omitempty"` // nobody asked for it: a default, or admission
 }
 
 // Gate is a question that policy answers.

@@ -27,6 +27,9 @@ func (p *Planner) Propose(key incident.Key, began time.Time, inc incident.Incide
 	if book == nil {
 		return incident.Proposal{}, &incident.NoPlan{Why: "no playbook fits: " + join(why)}
 	}
+	if inc.Root.Kind == "Secret" && inc.Root.Group == "" {
+		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but a Secret's values are shown to nobody, so that nobody could approve", book.Name)}
+	}
 	bound, err := playbooks.Bind(*book, playbooks.Binding{Namespace: inc.Root.Namespace, Name: inc.Root.Name, Container: inc.OfRoot().Container})
 	if err != nil {
 		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but: %v", book.Name, err)}

@@ -67,14 +67,17 @@ func (w *work) locate(e playbooks.Edit, path edit.Path) (found locate.Found, to 
 		return found, "", err
 	case e.Stamp:
 		to = w.began.UTC().Format(time.RFC3339)
-	case !there:
-		return found, "", fmt.Errorf("%s is rendered without %s: %w", w.root, e.Field, edit.ErrNotFound)
 	case e.Set != nil:
 		to = *e.Set
+	case !there:
+		return found, "", fmt.Errorf("%s is rendered without %s: %w", w.root, e.Field, edit.ErrNotFound)
+	case e.Image != nil:
+		to, err = edit.Image(value, e.Image.Tag, e.Image.Digest)
 	default:
-		if to, err = edit.ScaleQuantity(value, e.Scale.By, e.Scale.Min, e.Scale.Max); err != nil {
-			return found, "", err
-		}
+		to, err = edit.ScaleQuantity(value, e.Scale.By, e.Scale.Min, e.Scale.Max)
+	}
+	if err != nil { // of the value that is there: no retry mends it
+		return found, "", &incident.NoPlan{Why: fmt.Sprintf("%s: %s: %v", w.root, e.Field, err)}
 	}
 	found, err = locate.Place(w.now, q, to)
 	return found, to, err

@@ -35,7 +35,7 @@ type Notes interface {
 type Marks interface {
 	Statuses
 	Labels
-	Comment(ctx context.Context, number int, marker, body string) error
+	Comments
 	Close(ctx context.Context, number int) error
 }
 

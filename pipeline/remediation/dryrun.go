@@ -2,6 +2,8 @@ package remediation
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"github.com/cortexops/cortexops/gitops/delivery"
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -10,6 +12,7 @@ import (
 // Cluster is the API server, asked under the worker's own identity.
 type Cluster interface {
 	DryRun(ctx context.Context, object []byte) (delivery.Change, error)
+	Preview(ctx context.Context, before, after []byte) (delivery.Change, error)
 	Apply(ctx context.Context, object []byte) error
 	Wait(ctx context.Context, refs []delivery.Ref, progress func(string)) error
 }
@@ -35,20 +38,30 @@ func (d *DryRunner) DryRun(ctx context.Context, in DryRunInput) (string, error) 
 	}
 	var seen incident.DryRun
 	for _, o := range proposal.Objects {
-		change, err := d.Cluster.DryRun(ctx, o.JSON)
+		i := slices.IndexFunc(proposal.Before, func(b incident.RenderedObject) bool { return b.Resource.Key() == o.Resource.Key() })
+		if i < 0 {
+			return "", fmt.Errorf("the proposal does not say what %s was before", o.Resource)
+		}
+		change, err := d.Cluster.Preview(ctx, proposal.Before[i].JSON, o.JSON)
 		if err != nil {
 			return "", classify(err)
 		}
 		seen.By = change.User
-		object := incident.ObjectChange{Resource: o.Resource, Diff: change.Diff}
-		for _, f := range change.Fields {
-			object.Fields = append(object.Fields, incident.FieldChange{Field: f.Path, From: f.From, To: f.To})
-		}
-		seen.Objects = append(seen.Objects, object)
+		seen.Objects = append(seen.Objects, incident.ObjectChange{Resource: o.Resource, Diff: change.Diff, DriftDiff: change.DriftDiff,
+			Fields: fields(change.Fields, change.Server), Drift: fields(change.Drift, nil)})
 	}
 	digest, err := put(ctx, d.Book, seen)
 	if err != nil {
 		return "", err
 	}
 	return digest, note(ctx, d.Book, in.Key, incident.DryRunning, "dry-run", incident.Event, seen.By, map[string]string{"dryRun": digest})
+}
+
+// fields are the fields; those that are in server too are the server's.
+func fields(list, server []delivery.Field) []incident.FieldChange {
+	var out []incident.FieldChange
+	for _, f := range list {
+		out = append(out, incident.FieldChange{Field: f.Path, From: f.From, To: f.To, Server: slices.Contains(server, f)})
+	}
+	return out
 }

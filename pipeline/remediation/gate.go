@@ -2,6 +2,7 @@ package remediation
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -80,20 +81,22 @@ func (g *Gatekeeper) question(p incident.Proposal, in GateInput) policies.Input 
 	return q
 }
 
-// dryRunInput counts the changed fields that no edit asked for.
+// dryRunInput counts the changed fields that no edit asked for: those that the apply would take back from what is live
+// are among them.
 func dryRunInput(p incident.Proposal, dry incident.DryRun) *policies.DryRun {
 	out := &policies.DryRun{}
 	for _, o := range dry.Objects {
 		out.Objects = append(out.Objects, object(o.Resource))
-		for _, f := range o.Fields {
-			out.Fields = append(out.Fields, policies.Field{Field: f.Field, From: f.From, To: f.To})
-			asked := false
-			for _, e := range p.Edits {
-				asked = asked || e.Resource.Key() == o.Resource.Key() && e.Field == f.Field
-			}
+		for _, f := range slices.Concat(o.Fields, o.Drift) {
+			asked := slices.ContainsFunc(p.Edits, func(e incident.Edit) bool { return e.Resource.Key() == o.Resource.Key() && e.Field == f.Field })
 			if !asked {
 				out.FieldsOutsideEdit++
 			}
+			if i := slices.IndexFunc(out.Fields, func(have policies.Field) bool { return asked && have.Field == f.Field }); i >= 0 {
+				out.Fields[i].From = f.From // what is live
+				continue
+			}
+			out.Fields = append(out.Fields, policies.Field{Field: f.Field, From: f.From, To: f.To})
 		}
 	}
 	return out

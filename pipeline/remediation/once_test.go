@@ -45,8 +45,8 @@ func (gitless) Note(context.Context, string, string) error              { return
 type words struct{ Writer }
 
 func (words) Commit(incident.Proposal) string { return "words" }
-func (words) Pull(incident.Proposal, incident.DryRun, incident.Decision, time.Time) (title, body string) {
-	return "title", "body"
+func (words) Pull(incident.Proposal, incident.DryRun, incident.Decision, time.Time) (title, body string, more []string) {
+	return "title", "body", []string{"a", "b"}
 }
 func (words) SlackEnded(_ incident.Key, target string, _ incident.Change, o incident.Outcome) (string, []byte) {
 	return target + " " + string(o.Phase), nil

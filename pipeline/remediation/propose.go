@@ -41,6 +41,11 @@ type Labels interface {
 	Label(ctx context.Context, number int, labels ...string) error
 }
 
+// Comments writes the one comment of ours with this marker, or amends it.
+type Comments interface {
+	Comment(ctx context.Context, number int, marker, body string) error
+}
+
 // Chat is where people talk. Post shows something once for each remediation and topic: "" is its change. Nil: nobody talks anywhere.
 type Chat interface {
 	Post(ctx context.Context, key incident.Key, topic, text string, blocks []byte) (message string, err error)
@@ -52,7 +57,7 @@ const chatPatience = 15 * time.Second
 
 // Writer makes every text that people read.
 type Writer interface {
-	Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision, deadline time.Time) (title, body string)
+	Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision, deadline time.Time) (title, body string, more []string)
 	Commit(p incident.Proposal) string
 	Merge(p incident.Proposal, c incident.Change, by []string) (title, message string)
 	Revert(p incident.Proposal, c incident.Change, merge string, v incident.Verdict) (commit, title, body string)
@@ -70,6 +75,7 @@ type Proposer struct {
 		Pulls
 		Statuses
 		Labels
+		Comments
 	}
 	Chat       Chat
 	Writer     Writer
@@ -118,7 +124,7 @@ func (p *Proposer) Propose(ctx context.Context, in ProposeInput) (incident.Chang
 	if err != nil {
 		return incident.Change{}, err
 	}
-	title, body := p.Writer.Pull(proposal, dry, in.Decision, time.Now().Add(proposal.Playbook.Within))
+	title, body, _ := p.Writer.Pull(proposal, dry, in.Decision, time.Now().Add(proposal.Playbook.Within))
 	pull, err := open(ctx, p.Book, p.Forge, in.Key, incident.Proposed, "open-pull", forge.NewPull{Head: in.Key.Branch(),
 		Base: p.Repository.Base, Title: title, Body: body})
 	if err != nil {
@@ -142,9 +148,10 @@ type AnnounceInput struct {
 	Objects  int               `json:"objects"` // that would change
 	Risk     string            `json:"risk"`
 	Decision incident.Decision `json:"decision"`
+	DryRun   string            `json:"dryRun,omitempty"`
 }
 
-// Announce sets the labels and the checks: after the workflow knows the change, so that a failure here does not orphan it.
+// Announce sets the labels and the checks, and writes what the pull request has no room for: after the workflow knows the change, so that a failure here does not orphan it.
 func (p *Proposer) Announce(ctx context.Context, in AnnounceInput) (Announced, error) {
 	if err := p.Forge.Label(ctx, in.Change.Number, "cortexops", "risk/"+in.Risk); err != nil {
 		return Announced{}, classify(err)
@@ -159,15 +166,33 @@ func (p *Proposer) Announce(ctx context.Context, in AnnounceInput) (Announced, e
 			return Announced{}, classify(err)
 		}
 	}
-	if p.Chat == nil {
-		return Announced{}, nil
-	}
 	proposal, err := get[incident.Proposal](ctx, p.Book, in.Proposal)
 	if err != nil {
 		return Announced{}, err
 	}
+	if err := p.goOn(ctx, in, proposal); err != nil || p.Chat == nil {
+		return Announced{}, err
+	}
 	text, blocks := p.Writer.Slack(proposal, in.Change, in.Decision.Approvals, in.Deadline)
 	return Announced{Message: tell(ctx, p.Chat, in.Key, "", text, blocks)}, nil
+}
+
+// goOn writes the diffs that were too long for the pull request.
+func (p *Proposer) goOn(ctx context.Context, in AnnounceInput, proposal incident.Proposal) error {
+	if in.DryRun == "" { // asked by a workflow of before there were such comments
+		return nil
+	}
+	dry, err := get[incident.DryRun](ctx, p.Book, in.DryRun)
+	if err != nil {
+		return err
+	}
+	_, _, more := p.Writer.Pull(proposal, dry, in.Decision, in.Deadline)
+	for i, body := range more {
+		if err := p.Forge.Comment(ctx, in.Change.Number, fmt.Sprintf("diff-%d", i+1), body); err != nil {
+			return classify(err)
+		}
+	}
+	return nil
 }
 
 // Announced is what Announce left where people talk.

@@ -124,7 +124,8 @@ func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, f.do(ctx, quick, "Announce", AnnounceInput{Key: f.start.Key, Proposal: f.planned.Proposal, Deadline: f.deadline(), Change: f.change, Objects: f.planned.Objects, Risk: f.planned.Risk, Decision: decision}, &f.announced)
+	return nil, f.do(ctx, quick, "Announce", AnnounceInput{Key: f.start.Key, Proposal: f.planned.Proposal, Deadline: f.deadline(), Change: f.change, Objects: f.planned.Objects, Risk: f.planned.Risk, Decision: decision,
+		DryRun: f.dryRun}, &f.announced)
 }
 
 // deadline of the approval.

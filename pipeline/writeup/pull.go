@@ -10,8 +10,9 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// Pull is the title and the body of the remediation pull request: the first screen decides, the rest is folded.
-func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision, deadline time.Time) (title, body string) {
+// Pull is the title and the body of the remediation pull request: the first screen decides, the rest is folded. Diffs
+// that would make the body longer than a forge takes are the comments to go on with.
+func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision, deadline time.Time) (title, body string, more []string) {
 	var b strings.Builder
 	b.WriteString(text(p.Explain) + "\n\n")
 	b.WriteString("| Object | Field | From | To |\n|---|---|---|---|\n")
@@ -28,13 +29,16 @@ func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision
 	}
 	fmt.Fprintf(&b, "approve by **%s** or this closes itself\n\n", deadline.UTC().Format("15:04 MST"))
 	b.WriteString("#### Why we think so\n" + why(p))
-	b.WriteString(dryRun(dry))
-	b.WriteString(blast(p.Incident))
-	b.WriteString(policy(d))
-	b.WriteString(afterwards(p))
-	b.WriteString("\n**Approve** by review, or by merging. Close to reject. A push to this branch voids an approval; " + wayBack(p) + ".\n\n")
-	b.WriteString(footer(p))
-	return subject(p), b.String()
+	tail := "\n**Approve** by review, or by merging. Close to reject. A push to this branch voids an approval; " + wayBack(p) + ".\n\n" + footer(p)
+	sections := []string{drift(dry), dryRun(dry, true), blast(p.Incident), policy(d), afterwards(p)}
+	length := b.Len() + len(tail)
+	for _, s := range sections {
+		length += len(s)
+	}
+	if length > maxBody-len(leftOut) {
+		sections[1], more = dryRun(dry, false), pages(dry)
+	}
+	return cut(subject(p), maxTitle, "…"), together(b.String(), sections, tail), more
 }
 
 // wayBack is what approving means for the time after it.
@@ -83,17 +87,6 @@ func author(a incident.Advisory) string {
 		return text(a.By)
 	}
 	return fmt.Sprintf("%s (%s)", text(a.By), text(a.Model))
-}
-
-func dryRun(dry incident.DryRun) string {
-	fields := 0
-	var diffs strings.Builder
-	for _, o := range dry.Objects {
-		fields += len(o.Fields)
-		fmt.Fprintf(&diffs, "%s\n\n%s\n", code(o.Resource.String()), block("diff", o.Diff))
-	}
-	return details("What the API server would store", fmt.Sprintf("dry-run as <code>%s</code>, %d %s, %d %s, no conflict", html(dry.By),
-		len(dry.Objects), plural(len(dry.Objects), "object", "objects"), fields, plural(fields, "field", "fields")), diffs.String())
 }
 
 func blast(inc incident.Incident) string {

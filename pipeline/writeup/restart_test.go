@@ -14,7 +14,7 @@ func TestNoWayBackIsSaid(t *testing.T) {
 	p := incident.Proposal{Playbook: incident.Playbook{Rollback: "none", Risk: "high"}, Edits: []incident.Edit{{
 		Resource: incident.Resource{Kind: "StatefulSet", Namespace: "shop", Name: "orders-db"}, To: "2026-01-02T03:04:05Z",
 		Field: "spec.template.metadata.annotations['kubectl.kubernetes.io/restartedAt']"}}}
-	title, body := Writer{}.Pull(p, incident.DryRun{}, incident.Decision{}, time.Unix(0, 0))
+	title, body, _ := Writer{}.Pull(p, incident.DryRun{}, incident.Decision{}, time.Unix(0, 0))
 	if title != "fix(orders-db): restartedAt (not set) → 2026-01-02T03:04:05Z" {
 		t.Error(title)
 	}

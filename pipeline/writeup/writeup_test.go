@@ -79,7 +79,7 @@ func TestWords(t *testing.T) {
 	decision := incident.Decision{Allow: true, Approvals: 1, Reasons: []string{"A low risk needs 1 person."}, Revision: strings.Repeat("4b", 32), InputDigest: strings.Repeat("91", 32)}
 	verdict := incident.Verdict{Result: incident.Fail, Checks: []incident.CheckResult{{Name: "no restarts", Result: incident.Fail, Value: "3", Must: "== 0"}}}
 	var w Writer
-	title, body := w.Pull(p, dry, decision, time.Date(2026, 1, 2, 10, 59, 0, 0, time.UTC))
+	title, body, _ := w.Pull(p, dry, decision, time.Date(2026, 1, 2, 10, 59, 0, 0, time.UTC))
 	golden(t, "pull.md", title+"\n\n"+body)
 	golden(t, "commit.txt", w.Commit(p))
 	mergeTitle, merge := w.Merge(p, change, []string{"sam"})
@@ -97,7 +97,7 @@ func TestAuthorOfTheWords(t *testing.T) {
 		"\n\nWords by llm (gpt\\_x-1); advice only.\n\n": {By: "llm", Model: "gpt_x-1"},
 	} {
 		p.Advisory = a
-		if _, body := (Writer{}).Pull(p, incident.DryRun{}, incident.Decision{}, time.Time{}); !strings.Contains(body, want) {
+		if _, body, _ := (Writer{}).Pull(p, incident.DryRun{}, incident.Decision{}, time.Time{}); !strings.Contains(body, want) {
 			t.Errorf("%q is not in %s", want, body)
 		}
 	}
@@ -114,7 +114,7 @@ func TestUntrustedTextIsOnlyText(t *testing.T) {
 	p.Edits[0].To = evil
 	p.Playbook.Checks[0].Name = evil
 	var w Writer
-	_, body := w.Pull(p, incident.DryRun{By: evil, Objects: []incident.ObjectChange{{Resource: p.Edits[0].Resource, Diff: evil}}},
+	_, body, _ := w.Pull(p, incident.DryRun{By: evil, Objects: []incident.ObjectChange{{Resource: p.Edits[0].Resource, Diff: evil}}},
 		incident.Decision{Reasons: []string{evil}}, time.Time{})
 	commit := w.Commit(p)
 	for line := range strings.Lines(commit) {

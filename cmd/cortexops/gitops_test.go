@@ -1,0 +1,246 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// asProgram makes the test's own binary the program, so that exit codes and streams are those of a process.
+const asProgram = "CORTEXOPS_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// ran is the program run with the arguments.
+func ran(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exited *exec.ExitError
+	if err != nil && !errors.As(err, &exited) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+var shopFiles = map[string]string{
+	"base/kustomization.yaml": "resources: [checkout.yaml, view.yaml]\n",
+	"base/checkout.yaml": `apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: checkout
+  annotations:
+    example.com/a.b: "x"
+spec:
+  replicas: 2
+  template:
+    spec:
+      containers:
+        - name: app # ours
+          image: shop/checkout:1.4.0
+          resources:
+            limits: {cpu: 500m}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: checkout}
+spec: {ports: [{port: 80}]}
+`,
+	"base/view.yaml":                      "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: view\n  labels:\n    a: b\n",
+	"overlays/prod eu/kustomization.yaml": "namespace: shop\r\nresources:\r\n- ../../base\r\npatches:\r\n- path: größe.yaml\r\nimages:\r\n- name: shop/checkout\r\n  newTag: 1.4.2 # the one\r\n",
+	"overlays/prod eu/größe.yaml":         "\ufeffapiVersion: apps/v1\r\nkind: Deployment\r\nmetadata:\r\n  name: checkout\r\nspec:\r\n  template:\r\n    spec:\r\n      containers:\r\n      - name: app\r\n        resources:\r\n          limits:\r\n            memory: 512Mi # measured",
+	"overlays/staging/kustomization.yaml": "namespace: shop-staging\nresources:\n- ../../base\n",
+}
+
+// shopTree is the repository in git, and what git says of it.
+func shopTree(t *testing.T) (dir string, git func(stdin string, args ...string) string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, text := range shopFiles {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	git = func(stdin string, args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "git", append([]string{"-c", "core.autocrlf=false", "-c", "user.name=a", "-c", "user.email=a@b"}, args...)...)
+		cmd.Dir, cmd.Stdin = dir, strings.NewReader(stdin)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v\n%s\n%s", args, err, out, stdin)
+		}
+		return string(out)
+	}
+	git("", "init", "-q")
+	git("", "add", "-A")
+	git("", "commit", "-q", "-m", "shop")
+	return dir, git
+}
+
+const (
+	prod         = "apps/v1/Deployment/shop/checkout"
+	limitOfApp   = "spec.template.spec.containers[name=app].resources.limits.memory"
+	requestOfApp = "spec.template.spec.containers[name=app].resources.requests.memory"
+)
+
+func TestLocateSaysWhere(t *testing.T) {
+	t.Parallel()
+	dir, _ := shopTree(t)
+	for name, c := range map[string]struct {
+		args  []string
+		first string
+	}{
+		"in a patch":       {[]string{"--resource", prod, "--field", limitOfApp}, "overlays/prod eu/größe.yaml:12:21 512Mi"},
+		"an images: entry": {[]string{"--path", "overlays/prod eu", "--resource", prod, "--field", "spec.template.spec.containers[name=app].image"}, "overlays/prod eu/kustomization.yaml:8:11 shop/checkout:1.4.2"},
+		"a key with dots":  {[]string{"--path", "overlays/staging", "--resource", "apps/v1/Deployment/shop-staging/checkout", "--field", "metadata.annotations['example.com/a.b']"}, "base/checkout.yaml:6:22 x"},
+		"the core group":   {[]string{"--path", filepath.Join(dir, "overlays/staging"), "--resource", "/v1/Service/shop-staging/checkout", "--field", "spec.ports[0].port"}, "base/checkout.yaml:20:23 80"},
+		"cluster-scoped":   {[]string{"--path", "overlays/staging", "--resource", "rbac.authorization.k8s.io/v1/ClusterRole//view", "--field", "metadata.labels.a"}, "base/view.yaml:6:8 b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := append([]string{"gitops", "locate", "--repo", dir}, c.args...)
+			out, errs, code := ran(t, args...)
+			first, chain, _ := strings.Cut(out, "\n")
+			if code != 0 || first != c.first || !strings.Contains(chain, "renders") || errs != "" {
+				t.Errorf("exit %d\n%s%s", code, out, errs)
+			}
+			out, _, code = ran(t, append(args, "--output", "json")...)
+			var place Place
+			if err := json.Unmarshal([]byte(out), &place); err != nil || code != 0 || !strings.HasPrefix(c.first, place.File+":") ||
+				!strings.HasSuffix(c.first, " "+place.Value) || place.Line == 0 || place.Column == 0 || len(place.Chain) == 0 {
+				t.Errorf("exit %d, %v\n%s", code, err, out)
+			}
+		})
+	}
+}
+
+func TestGitopsRefusesAndSaysWhy(t *testing.T) {
+	t.Parallel()
+	dir, _ := shopTree(t)
+	outside := filepath.Join(t.TempDir(), "secret.yaml")
+	if err := errors.Join(os.WriteFile(outside, []byte("a: b\n"), 0o600), os.Mkdir(filepath.Join(dir, "links"), 0o755),
+		os.WriteFile(filepath.Join(dir, "links/kustomization.yaml"), []byte("resources: [out.yaml]\n"), 0o644), os.Symlink(outside, filepath.Join(dir, "links/out.yaml"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		args   []string
+		code   int
+		reason string // or a part of what is said
+	}{
+		"not there":               {[]string{"locate", "--resource", prod, "--field", requestOfApp}, 3, "notFound"},
+		"no such object":          {[]string{"locate", "--resource", "apps/v1/Deployment/shop/cart", "--field", limitOfApp}, 3, "notFound"},
+		"two answers":             {[]string{"locate", "--resource", "rbac.authorization.k8s.io/v1/ClusterRole//view", "--field", "metadata.labels.a"}, 3, "ambiguous"},
+		"a link out":              {[]string{"locate", "--path", "links", "--resource", prod, "--field", limitOfApp}, 3, "outside"},
+		"no quantity":             {[]string{"edit", "--resource", prod, "--field", "metadata.name", "--scale-quantity", "2"}, 3, "uneditable"},
+		"scale what is not there": {[]string{"edit", "--resource", prod, "--field", requestOfApp, "--scale-quantity", "2"}, 3, "notFound"},
+		"no field":                {[]string{"locate", "--resource", prod, "--field", ".a"}, 2, "--field"},
+		"no resource":             {[]string{"locate", "--resource", "Deployment/checkout", "--field", limitOfApp}, 2, "--resource"},
+		"no such folder":          {[]string{"locate", "--repo", dir + "/none", "--resource", prod, "--field", limitOfApp}, 2, "--repo"},
+		"a path outside":          {[]string{"locate", "--path", "..", "--resource", prod, "--field", limitOfApp}, 2, "--path"},
+		"an argument too many":    {[]string{"locate", "x"}, 2, "too much"},
+		"an unknown flag":         {[]string{"locate", "--fild", "x"}, 2, "--fild"},
+		"an unknown command":      {[]string{"find"}, 2, "gitops locate or gitops edit"},
+		"no wish":                 {[]string{"edit", "--resource", prod, "--field", limitOfApp}, 2, "--set"},
+		"two wishes":              {[]string{"edit", "--resource", prod, "--field", limitOfApp, "--set", "1Gi", "--scale-quantity", "2"}, 2, "--set"},
+		"a factor of nothing":     {[]string{"edit", "--resource", prod, "--field", limitOfApp, "--scale-quantity", "0"}, 2, "multiplied"},
+		"another output":          {[]string{"locate", "--output", "yaml", "--resource", prod, "--field", limitOfApp}, 2, "--output"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := append([]string{"gitops", c.args[0], "--repo", dir}, c.args[1:]...)
+			if name == "an unknown command" {
+				args = []string{"gitops", "find"}
+			}
+			out, errs, code := ran(t, args...)
+			if code != c.code || out != "" || !strings.Contains(errs, c.reason) {
+				t.Errorf("exit %d\n%s%s", code, out, errs)
+			}
+			if c.code != exitRefused {
+				return
+			}
+			out, _, code = ran(t, append(args, "--output", "json")...)
+			var said struct{ Refusal, Why string }
+			if err := json.Unmarshal([]byte(out), &said); err != nil || code != 3 || said.Refusal != c.reason || said.Why == "" {
+				t.Errorf("exit %d, %v\n%s", code, err, out)
+			}
+		})
+	}
+}
+
+// What edit prints, git applies; and it is the one line that a person would have changed.
+func TestEditIsADiffThatGitApplies(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args      []string
+		file      string
+		old, new_ string
+	}{
+		"set":                     {[]string{"--field", limitOfApp, "--set", "1Gi"}, "overlays/prod eu/größe.yaml", "512Mi", "1Gi"},
+		"scale":                   {[]string{"--field", limitOfApp, "--scale-quantity", "1.5", "--max", "700Mi"}, "overlays/prod eu/größe.yaml", "512Mi", "700Mi"},
+		"a tag":                   {[]string{"--field", "spec.template.spec.containers[name=app].image", "--image-tag", "1.5.0"}, "overlays/prod eu/kustomization.yaml", "1.4.2", "1.5.0"},
+		"what only the base sets": {[]string{"--field", "spec.replicas", "--set", "3"}, "", "", ""},
+		"what nothing sets":       {[]string{"--field", requestOfApp, "--set", "128Mi"}, "", "", ""},
+		"a boolean":               {[]string{"--field", "spec.paused", "--set", "true"}, "overlays/prod eu/größe.yaml", " # measured", " # measured\r\n  paused: true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, git := shopTree(t)
+			args := append([]string{"gitops", "edit", "--repo", dir, "--resource", prod, "--render"}, c.args...)
+			out, errs, code := ran(t, args...)
+			if code != 0 || errs != "" || !strings.Contains(out, "# everything else is rendered byte-identical\n") {
+				t.Fatalf("exit %d\n%s%s", code, out, errs)
+			}
+			git(out, "apply", "--check", "-")
+			git(out, "apply", "-")
+			if stat := git("", "-c", "core.quotePath=false", "diff", "--numstat"); c.file != "" && stat != "1\t1\t"+c.file+"\n" {
+				t.Errorf("it changes %s", stat)
+			}
+			if c.file != "" {
+				got, err := os.ReadFile(filepath.Join(dir, c.file))
+				if want := strings.Replace(shopFiles[c.file], c.old, c.new_, 1); err != nil || string(got) != want {
+					t.Errorf("%v\n%q\nwant\n%q", err, got, want)
+				}
+			}
+			for _, base := range []string{"base/checkout.yaml", "base/view.yaml", "overlays/staging/kustomization.yaml"} {
+				if got, err := os.ReadFile(filepath.Join(dir, base)); err != nil || string(got) != shopFiles[base] {
+					t.Errorf("%s, which staging reads, is changed: %v\n%s", base, err, got)
+				}
+			}
+			out, errs, code = ran(t, append(args, "--output", "json")...)
+			if !strings.Contains(strings.Join(c.args, " "), "--set") { // it is scaled once more
+				return
+			}
+			var again edited
+			if err := json.Unmarshal([]byte(out), &again); err != nil || code != 0 || again.Diff != "" || !strings.Contains(errs, "already") {
+				t.Errorf("again: exit %d, %v\n%s%s", code, err, out, errs)
+			}
+		})
+	}
+}
+
+func TestEditAsJSON(t *testing.T) {
+	t.Parallel()
+	dir, git := shopTree(t)
+	out, errs, code := ran(t, "gitops", "edit", "--repo", dir, "--path", "overlays/prod eu", "--resource", prod, "--field", limitOfApp, "--set", "1Gi", "--render", "--output", "json")
+	var e edited
+	if err := json.Unmarshal([]byte(out), &e); err != nil || code != 0 || e.Value != "512Mi" || e.To != "1Gi" || e.Line != 12 || e.Overlay != "overlays/prod eu" ||
+		len(e.Rendered) != 1 || e.Rendered[0] != (rendered{"Deployment shop/checkout", limitOfApp, "512Mi", "1Gi"}) {
+		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
+	}
+	git(e.Diff, "apply", "-")
+}
