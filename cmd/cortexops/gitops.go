@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func (q *question) flags(cmd *cobra.Command) {
 }
 
 // read checks what was asked, and opens the repository.
-func (q *question) read() (locate.Files, locate.Query, error) {
+func (q *question) read(ctx context.Context) (*source, locate.Query, error) {
 	var none locate.Query
 	if q.output != "text" && q.output != "json" {
 		return nil, none, usage(fmt.Errorf("--output is text or json, not %q", q.output))
@@ -75,18 +76,20 @@ func (q *question) read() (locate.Files, locate.Query, error) {
 			return nil, none, usage(fmt.Errorf("--path: %w", err))
 		}
 	}
-	return files, query, nil
+	from, err := openSource(ctx, files, query)
+	return from, query, err
 }
 
 func gitopsLocateCommand() *cobra.Command {
 	var q question
 	cmd := &cobra.Command{Use: "locate", Short: "Say which file sets a field of an object, and prove it; exit 3 and why where that cannot be said",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			files, query, err := q.read()
+			from, query, err := q.read(cmd.Context())
 			if err != nil {
 				return err
 			}
-			found, err := locate.Locate(files, query)
+			defer from.close()
+			found, err := from.locate(cmd.Context(), query)
 			return q.answer(cmd.OutOrStdout(), located{Place: placeOf(found, found.Value)}, err)
 		}}
 	q.flags(cmd)

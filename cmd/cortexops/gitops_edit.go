@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,11 +36,12 @@ func gitopsEditCommand() *cobra.Command {
 			if err := w.check(); err != nil {
 				return usage(err)
 			}
-			files, query, err := q.read()
+			from, query, err := q.read(cmd.Context())
 			if err != nil {
 				return err
 			}
-			made, err := propose(files, query, w, render)
+			defer from.close()
+			made, err := propose(cmd.Context(), from, query, w, render)
 			if errors.Is(err, errSame) {
 				warn("%s is %s already: nothing to edit", query.Field, made.Value)
 				err = nil
@@ -128,8 +130,8 @@ func (e edited) text(w io.Writer) {
 }
 
 // propose makes the edit in memory and proves it.
-func propose(files locate.Files, q locate.Query, w wish, render bool) (edited, error) {
-	current, there, err := locate.Current(files, q)
+func propose(ctx context.Context, from *source, q locate.Query, w wish, render bool) (edited, error) {
+	current, there, err := from.current(q)
 	if err != nil {
 		return edited{}, err
 	}
@@ -144,35 +146,28 @@ func propose(files locate.Files, q locate.Query, w wish, render bool) (edited, e
 	if there && to == current {
 		return out, errSame
 	}
-	found, err := locate.Place(files, q, to)
+	found, err := from.place(ctx, q, to)
 	if err != nil {
 		return edited{}, err
 	}
-	changed, err := found.Write(files, to)
+	changed, err := found.Write(from.files, to)
 	if err != nil {
 		return edited{}, err
 	}
 	out.Place, out.Overlay = placeOf(found, current), found.Overlay
-	if out.Diff, err = diff(files, changed); err != nil {
+	if out.Diff, err = diff(from.files, changed); err != nil {
 		return edited{}, err
 	}
 	if render {
-		out.Rendered, err = prove(files, locate.With(files, changed), q, found.Overlay, to)
+		out.Rendered, err = prove(ctx, from, changed, q, found.Overlay, to)
 	}
 	return out, err
 }
 
 // prove renders everything before and after, and lists what differs in the overlay. That it is the one field, and that
-// nothing else differs anywhere, is locate's proof.
-func prove(before, after locate.Files, q locate.Query, overlay, to string) ([]rendered, error) {
-	if err := locate.Prove(before, after, q, overlay, to); err != nil {
-		return nil, err
-	}
-	from, err := locate.Render(before, overlay)
-	if err != nil {
-		return nil, err
-	}
-	now, err := locate.Render(after, overlay)
+// nothing else differs anywhere, is the proof.
+func prove(ctx context.Context, source *source, changed map[string][]byte, q locate.Query, overlay, to string) ([]rendered, error) {
+	from, now, err := source.prove(ctx, changed, q, overlay, to)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+
+	"github.com/cortexops/cortexops/gitops/chain"
+	"github.com/cortexops/cortexops/gitops/helm"
+	"github.com/cortexops/cortexops/gitops/locate"
+)
+
+// source answers from a repository: along the way that Flux or Argo CD takes where one of their objects in it delivers what
+// is asked for, else by its kustomizations and manifests.
+type source struct {
+	files  locate.Files
+	charts *helm.Renderer
+	way    *chain.Chain // nil: nothing delivers it
+}
+
+func openSource(ctx context.Context, files locate.Files, q locate.Query) (*source, error) {
+	charts, err := chartRenderer()
+	if err != nil {
+		return nil, err
+	}
+	way, err := chain.Open(ctx, files, chain.Options{Charts: charts})
+	if err != nil {
+		charts.Close()
+		return nil, err
+	}
+	if !way.Delivers(chain.Query{Query: q}) {
+		way = nil
+	}
+	return &source{files, charts, way}, nil
+}
+
+func (s *source) close() { s.charts.Close() }
+
+func (s *source) current(q locate.Query) (string, bool, error) {
+	if s.way == nil {
+		return locate.Current(s.files, q)
+	}
+	return s.way.Current(chain.Query{Query: q})
+}
+
+func (s *source) locate(ctx context.Context, q locate.Query) (locate.Found, error) {
+	if s.way == nil {
+		return locate.Locate(s.files, q)
+	}
+	return s.way.Locate(ctx, chain.Query{Query: q})
+}
+
+func (s *source) place(ctx context.Context, q locate.Query, value string) (locate.Found, error) {
+	if s.way == nil {
+		return locate.Place(s.files, q, value)
+	}
+	return s.way.Place(ctx, chain.Query{Query: q}, value)
+}
+
+// prove holds the edit to what was asked, and is what the overlay renders without and with it.
+func (s *source) prove(ctx context.Context, changed map[string][]byte, q locate.Query, overlay, to string) (before, after []locate.Object, err error) {
+	if s.way == nil {
+		edited := locate.With(s.files, changed)
+		if err := locate.Prove(s.files, edited, q, overlay, to); err != nil {
+			return nil, nil, err
+		}
+		if before, err = locate.Render(s.files, overlay); err != nil {
+			return nil, nil, err
+		}
+		after, err = locate.Render(edited, overlay)
+		return before, after, err
+	}
+	edited, err := s.way.With(ctx, changed)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.way.Prove(edited, chain.Query{Query: q}, to); err != nil {
+		return nil, nil, err
+	}
+	if before, err = s.way.Render(overlay); err != nil {
+		return nil, nil, err
+	}
+	after, err = edited.Render(overlay)
+	return before, after, err
+}
