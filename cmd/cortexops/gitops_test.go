@@ -61,8 +61,8 @@ metadata: {name: checkout}
 spec: {ports: [{port: 80}]}
 `,
 	"base/view.yaml":                      "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: view\n  labels:\n    a: b\n",
-	"overlays/prod eu/kustomization.yaml": "namespace: shop\r\nresources:\r\n- ../../base\r\npatches:\r\n- path: größe.yaml\r\nimages:\r\n- name: shop/checkout\r\n  newTag: 1.4.2 # the one\r\n",
-	"overlays/prod eu/größe.yaml":         "\ufeffapiVersion: apps/v1\r\nkind: Deployment\r\nmetadata:\r\n  name: checkout\r\nspec:\r\n  template:\r\n    spec:\r\n      containers:\r\n      - name: app\r\n        resources:\r\n          limits:\r\n            memory: 512Mi # measured",
+	"overlays/prod/kustomization.yaml":    "namespace: shop\r\nresources:\r\n- ../../base\r\npatches:\r\n- path: limit.yaml\r\nimages:\r\n- name: shop/checkout\r\n  newTag: 1.4.2 # the one\r\n",
+	"overlays/prod/limit.yaml":            "\ufeffapiVersion: apps/v1\r\nkind: Deployment\r\nmetadata:\r\n  name: checkout\r\nspec:\r\n  template:\r\n    spec:\r\n      containers:\r\n      - name: app\r\n        resources:\r\n          limits:\r\n            memory: 512Mi # measured",
 	"overlays/staging/kustomization.yaml": "namespace: shop-staging\nresources:\n- ../../base\n",
 }
 
@@ -105,8 +105,8 @@ func TestLocateSaysWhere(t *testing.T) {
 		args  []string
 		first string
 	}{
-		"in a patch":       {[]string{"--resource", prod, "--field", limitOfApp}, "overlays/prod eu/größe.yaml:12:21 512Mi"},
-		"an images: entry": {[]string{"--path", "overlays/prod eu", "--resource", prod, "--field", "spec.template.spec.containers[name=app].image"}, "overlays/prod eu/kustomization.yaml:8:11 shop/checkout:1.4.2"},
+		"in a patch":       {[]string{"--resource", prod, "--field", limitOfApp}, "overlays/prod/limit.yaml:12:21 512Mi"},
+		"an images: entry": {[]string{"--path", "overlays/prod", "--resource", prod, "--field", "spec.template.spec.containers[name=app].image"}, "overlays/prod/kustomization.yaml:8:11 shop/checkout:1.4.2"},
 		"a key with dots":  {[]string{"--path", "overlays/staging", "--resource", "apps/v1/Deployment/shop-staging/checkout", "--field", "metadata.annotations['example.com/a.b']"}, "base/checkout.yaml:6:22 x"},
 		"the core group":   {[]string{"--path", filepath.Join(dir, "overlays/staging"), "--resource", "/v1/Service/shop-staging/checkout", "--field", "spec.ports[0].port"}, "base/checkout.yaml:20:23 80"},
 		"cluster-scoped":   {[]string{"--path", "overlays/staging", "--resource", "rbac.authorization.k8s.io/v1/ClusterRole//view", "--field", "metadata.labels.a"}, "base/view.yaml:6:8 b"},
@@ -143,7 +143,7 @@ func TestGitopsRefusesAndSaysWhy(t *testing.T) {
 		reason string // or a part of what is said
 	}{
 		"not there":               {[]string{"locate", "--resource", prod, "--field", requestOfApp}, 3, "notFound"},
-		"no such object":          {[]string{"locate", "--resource", "apps/v1/Deployment/shop/cart", "--field", limitOfApp}, 3, "notFound"},
+		"no such object":          {[]string{"locate", "--path", "overlays/prod", "--resource", "apps/v1/Deployment/shop/cart", "--field", limitOfApp}, 3, "notFound"},
 		"two answers":             {[]string{"locate", "--resource", "rbac.authorization.k8s.io/v1/ClusterRole//view", "--field", "metadata.labels.a"}, 3, "ambiguous"},
 		"a link out":              {[]string{"locate", "--path", "links", "--resource", prod, "--field", limitOfApp}, 3, "outside"},
 		"no quantity":             {[]string{"edit", "--resource", prod, "--field", "metadata.name", "--scale-quantity", "2"}, 3, "uneditable"},
@@ -190,12 +190,12 @@ func TestEditIsADiffThatGitApplies(t *testing.T) {
 		file      string
 		old, new_ string
 	}{
-		"set":                     {[]string{"--field", limitOfApp, "--set", "1Gi"}, "overlays/prod eu/größe.yaml", "512Mi", "1Gi"},
-		"scale":                   {[]string{"--field", limitOfApp, "--scale-quantity", "1.5", "--max", "700Mi"}, "overlays/prod eu/größe.yaml", "512Mi", "700Mi"},
-		"a tag":                   {[]string{"--field", "spec.template.spec.containers[name=app].image", "--image-tag", "1.5.0"}, "overlays/prod eu/kustomization.yaml", "1.4.2", "1.5.0"},
+		"set":                     {[]string{"--field", limitOfApp, "--set", "1Gi"}, "overlays/prod/limit.yaml", "512Mi", "1Gi"},
+		"scale":                   {[]string{"--field", limitOfApp, "--scale-quantity", "1.5", "--max", "700Mi"}, "overlays/prod/limit.yaml", "512Mi", "700Mi"},
+		"a tag":                   {[]string{"--field", "spec.template.spec.containers[name=app].image", "--image-tag", "1.5.0"}, "overlays/prod/kustomization.yaml", "1.4.2", "1.5.0"},
 		"what only the base sets": {[]string{"--field", "spec.replicas", "--set", "3"}, "", "", ""},
 		"what nothing sets":       {[]string{"--field", requestOfApp, "--set", "128Mi"}, "", "", ""},
-		"a boolean":               {[]string{"--field", "spec.paused", "--set", "true"}, "overlays/prod eu/größe.yaml", " # measured", " # measured\r\n  paused: true"},
+		"a boolean":               {[]string{"--field", "spec.paused", "--set", "true"}, "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -236,11 +236,46 @@ func TestEditIsADiffThatGitApplies(t *testing.T) {
 func TestEditAsJSON(t *testing.T) {
 	t.Parallel()
 	dir, git := shopTree(t)
-	out, errs, code := ran(t, "gitops", "edit", "--repo", dir, "--path", "overlays/prod eu", "--resource", prod, "--field", limitOfApp, "--set", "1Gi", "--render", "--output", "json")
+	out, errs, code := ran(t, "gitops", "edit", "--repo", dir, "--path", "overlays/prod", "--resource", prod, "--field", limitOfApp, "--set", "1Gi", "--render", "--output", "json")
 	var e edited
-	if err := json.Unmarshal([]byte(out), &e); err != nil || code != 0 || e.Value != "512Mi" || e.To != "1Gi" || e.Line != 12 || e.Overlay != "overlays/prod eu" ||
+	if err := json.Unmarshal([]byte(out), &e); err != nil || code != 0 || e.Value != "512Mi" || e.To != "1Gi" || e.Line != 12 || e.Overlay != "overlays/prod" ||
 		len(e.Rendered) != 1 || e.Rendered[0] != (rendered{"Deployment shop/checkout", limitOfApp, "512Mi", "1Gi"}) {
 		t.Fatalf("exit %d, %v\n%s%s", code, err, out, errs)
 	}
 	git(e.Diff, "apply", "-")
+}
+
+// Names that need quotes, files that are new, and files without a last line break are told as git tells them.
+func TestDiffIsGits(t *testing.T) {
+	t.Parallel()
+	before := map[string]string{"with space.yaml": "a: 1\nb: 2\n", "größe \"x\".yaml": "a: 1\r\nb: 2", "same.yaml": "a: 1\n"}
+	after := map[string]string{"with space.yaml": "a: 1\nb: 3\n", "größe \"x\".yaml": "a: 1\r\nb: 3", "same.yaml": "a: 1\n", "new/é.yaml": "c: 4\n"}
+	dir := t.TempDir()
+	for name, text := range before {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := openTree(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := map[string][]byte{}
+	for name, text := range after {
+		changed[name] = []byte(text)
+	}
+	made, err := diff(files, changed)
+	if err != nil || strings.Contains(made, "same.yaml") {
+		t.Fatalf("%v\n%s", err, made)
+	}
+	cmd := exec.CommandContext(t.Context(), "git", "apply", "-")
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader(made)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, made)
+	}
+	for name, want := range after {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s: %v\n%q", name, err, got)
+		}
+	}
 }
