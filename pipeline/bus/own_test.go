@@ -142,6 +142,32 @@ func TestAStaleOwnerStoresNothing(t *testing.T) {
 	}
 }
 
+// What a stale owner takes for nothing new may be news to the next one, so it acknowledges nothing.
+func TestAStaleOwnerAcknowledgesNothing(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	lost := make(chan struct{})
+	first, err := b.claim(t.Context(), home, "first", sync.OnceFunc(func() { close(lost) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := owned(t, b, home)
+	if _, err := b.PublishSignals(t.Context(), some(0, 3)); err != nil {
+		t.Fatal(err)
+	}
+	stop := background(t, func(ctx context.Context) error {
+		return first.ConsumeSignals(ctx, func(context.Context, []incident.Signal) error { return nil })
+	})
+	next(t, lost)
+	stop()
+	got := make(chan []incident.Signal, 10)
+	background(t, func(ctx context.Context) error {
+		return second.ConsumeSignals(ctx, func(_ context.Context, batch []incident.Signal) error { got <- batch; return nil })
+	})
+	for n := 0; n < 3; n += len(next(t, got)) {
+	}
+}
+
 func TestDroppedIsCountedOnceWhenOwnersChange(t *testing.T) {
 	t.Parallel()
 	limits := Limits{Signals: Partitions * 64 << 10, Actions: mib, Incidents: mib}

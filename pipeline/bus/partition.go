@@ -67,9 +67,43 @@ func (p *Partition) PublishIncident(ctx context.Context, i incident.Incident) er
 }
 
 // ConsumeSignals hands over batches of up to 500, in the order of the stream, until ctx ends. A batch whose handler fails
-// comes again.
+// comes again, as does one that a former owner took for nothing new: what its owner knows since may be touched by it.
 func (p *Partition) ConsumeSignals(ctx context.Context, handle func(context.Context, []incident.Signal) error) error {
-	return consume(ctx, p.bus, readSignals(p.number), handle)
+	return consume(ctx, p.bus, readSignals(p.number), func(ctx context.Context, batch []incident.Signal) error {
+		before := p.stored()
+		if err := handle(ctx, batch); err != nil || p.stored() != before { // what was stored was ours to store
+			return err
+		}
+		return p.ours(ctx)
+	})
+}
+
+// stored is the sequence of the partition's last message, as far as this owner knows.
+func (p *Partition) stored() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
+}
+
+// ours asks the stream whether the last message of the partition is the one that we know, and fails with ErrLost if not.
+func (p *Partition) ours(ctx context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	defer cancel()
+	s, err := p.bus.js.Stream(ctx, p.bus.prefix+"-"+incidents)
+	if err != nil {
+		return fmt.Errorf("ask who owns partition %d: %w", p.number, err)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, p.subject(">"))
+	if err != nil {
+		return fmt.Errorf("ask who owns partition %d: %w", p.number, err)
+	}
+	if m.Sequence != p.last {
+		p.lose()
+		return ErrLost
+	}
+	return nil
 }
 
 // LastIncidents reads the last revision of every incident of the partition.
