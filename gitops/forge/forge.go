@@ -35,7 +35,7 @@ type Forge struct {
 func New(o Options) (*Forge, error) {
 	base, err := url.Parse(o.API)
 	if err != nil || base.Host == "" || !strings.HasSuffix(base.Path, "/") {
-		return nil, fmt.Errorf("forge API %q is not the URL of a REST root that ends in a slash", o.API)
+		return nil, errors.New("the forge's API is no URL of a REST root that ends in a slash, as https://api.github.com/ is")
 	}
 	if o.Token == nil || o.Owner == "" || o.Repo == "" {
 		return nil, errors.New("the forge needs a token, an owner and a repository")

@@ -31,11 +31,8 @@ type Verifier struct {
 // New asks the Prometheus at url; client carries what reaches it (TLS, credentials), nil is the default client.
 func New(address string, client *http.Client) (*Verifier, error) {
 	u, err := url.Parse(address)
-	if err != nil {
-		return nil, fmt.Errorf("address of Prometheus: %w", err)
-	}
-	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, fmt.Errorf("address of Prometheus is %q: write it as http://host:port", address)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" { // not quoted: it may hold a password
+		return nil, errors.New("the address of Prometheus cannot be read: write it as http://host:port")
 	}
 	if client == nil {
 		client = http.DefaultClient
