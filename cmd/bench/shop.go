@@ -29,8 +29,6 @@ const (
 
 func (s shape) services() int { return s.files / filesOfService }
 
-func (s shape) end() time.Time { return time.Unix(int64(began+s.commits*pace), 0) }
-
 func serviceDir(n int) string {
 	return fmt.Sprintf("teams/team-%03d/svc-%04d", n/servicesOfTeam, n)
 }

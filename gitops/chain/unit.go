@@ -59,16 +59,6 @@ func newUnit(o locate.Object) (*unit, error) {
 
 func isUnit(o locate.Object) bool { return kindOf[o.Group+"/"+o.Kind] != "" }
 
-// within reports whether u is over, or is rendered by it.
-func (u *unit) within(over *unit) bool {
-	for ; u != nil; u = u.up {
-		if u == over {
-			return true
-		}
-	}
-	return false
-}
-
 // root is the unit of the tree that nothing renders but itself.
 func (u *unit) root() *unit {
 	for u.up != nil {

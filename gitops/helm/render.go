@@ -2,6 +2,7 @@ package helm
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func render(r Request) ([]json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := engine.Engine{}.Render(c, all)
+	files, err := engine.Engine{}.RenderWithContext(context.Background(), c, all) // no deadline would stop a loop: the process ends
 	if err != nil {
 		return nil, err
 	}

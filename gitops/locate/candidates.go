@@ -123,7 +123,7 @@ func (w *walk) mayBe(o edit.Selector) bool {
 
 // named reports whether something of that name may become the object that is asked for.
 func (w *walk) named(name string) bool {
-	return name == w.ask.sel.Name || w.kustomized.renamed && name != "" && strings.Contains(w.ask.sel.Name, name)
+	return name == w.ask.sel.Name || w.renamed && name != "" && strings.Contains(w.ask.sel.Name, name)
 }
 
 // patches goes through a list of patches, the last first.

@@ -70,7 +70,7 @@ func (w *walk) follow(source *types.SourceSelector, value, before, after string)
 		p = edit.Path{key("metadata"), key("name")}
 	}
 	a := ask{sel: edit.Selector{Group: source.Group, Kind: source.Kind, Name: source.Name}, path: p, value: value, depth: w.ask.depth + 1}
-	for _, c := range w.kustomized.candidates(a) {
+	for _, c := range w.candidates(a) {
 		if c.err != nil {
 			continue // it is the source that it blocks, and something else may set the field
 		}
