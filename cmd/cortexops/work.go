@@ -111,7 +111,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 // hinted says what to do about a namespace of Temporal that is not there.
 func hinted(err error) error {
 	if none := new(serviceerror.NamespaceNotFound); errors.As(err, &none) {
-		return fmt.Errorf("temporal.namespace: %w: manifests/compose/temporal-namespace.sh makes it", err)
+		return fmt.Errorf("temporal.namespace is not there, manifests/compose/temporal-namespace.sh makes it: %w", err)
 	}
 	return err
 }
