@@ -21,7 +21,7 @@ import (
 )
 
 func backupCommand() *cobra.Command {
-	return &cobra.Command{Use: "backup FOLDER", Args: cobra.ExactArgs(1),
+	return &cobra.Command{Use: "backup FOLDER", Args: one("FOLDER"),
 		Short: "Write the ledger, Temporal's databases (CORTEXOPS_TEMPORAL_DB_URLS) and the memory into a folder, while all runs",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return eachPlace(cmd, func(ctx context.Context, p place) error {
@@ -31,6 +31,10 @@ func backupCommand() *cobra.Command {
 				to := filepath.Join(args[0], p.name+"-"+time.Now().UTC().Format(dated)+p.ending)
 				if err := p.save(ctx, to+".part"); err != nil {
 					_ = os.Remove(to + ".part") // the first error is the one to show
+					if p.optional && errors.Is(err, fs.ErrNotExist) {
+						fmt.Fprintf(cmd.OutOrStdout(), "no %s yet\n", p.name)
+						return nil
+					}
 					return fmt.Errorf("back up %s: %w", p.name, err)
 				}
 				if err := os.Rename(to+".part", to); err != nil {
@@ -43,11 +47,15 @@ func backupCommand() *cobra.Command {
 }
 
 func restoreCommand() *cobra.Command {
-	return &cobra.Command{Use: "restore FOLDER", Args: cobra.ExactArgs(1),
+	return &cobra.Command{Use: "restore FOLDER", Args: one("FOLDER"),
 		Short: "Put back the newest of each that cortexops backup wrote, with CortexOps and Temporal stopped; then run ledger verify and ledger reconcile",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return eachPlace(cmd, func(ctx context.Context, p place) error {
 				from, err := p.newest(args[0])
+				if p.optional && errors.Is(err, errNone) {
+					fmt.Fprintf(cmd.OutOrStdout(), "%v: none is restored\n", err)
+					return nil
+				}
 				if err != nil {
 					return err
 				}
@@ -64,7 +72,11 @@ func restoreCommand() *cobra.Command {
 type place struct {
 	name, ending string
 	save, load   func(ctx context.Context, file string) error
+	optional     bool // it may not be there yet
 }
+
+// errNone is returned for a folder without a backup of the place.
+var errNone = errors.New("has none of")
 
 // newest of its files in the folder. Of those alone: the files of a database x-2 begin with x-2 too.
 func (p place) newest(folder string) (string, error) {
@@ -81,7 +93,7 @@ func (p place) newest(folder string) (string, error) {
 		}
 	}
 	if found == "" {
-		return "", fmt.Errorf("%s has no %s-DATE%s", folder, p.name, p.ending)
+		return "", fmt.Errorf("%s %w %s-DATE%s", folder, errNone, p.name, p.ending)
 	}
 	return found, nil
 }
@@ -116,7 +128,9 @@ func eachPlace(cmd *cobra.Command, f func(ctx context.Context, p place) error) e
 		all = append(all, p)
 	}
 	if c.Memory.QdrantURL == "" {
-		all = append(all, file("memory", c.memoryFile()))
+		p := file("memory", c.memoryFile())
+		p.optional = true // the first incident makes it
+		all = append(all, p)
 	} else {
 		key, err := secret(os.Getenv, "CORTEXOPS_QDRANT_API_KEY")
 		if err != nil {
@@ -127,7 +141,7 @@ func eachPlace(cmd *cobra.Command, f func(ctx context.Context, p place) error) e
 			return err
 		}
 		defer snapshots.Close()
-		all = append(all, place{"qdrant-" + memory.Collection, ".snapshot", snapshots.Save, snapshots.Load})
+		all = append(all, place{name: "qdrant-" + memory.Collection, ending: ".snapshot", save: snapshots.Save, load: snapshots.Load})
 	}
 	if err := apart(all); err != nil {
 		return err

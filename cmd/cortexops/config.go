@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -179,13 +180,19 @@ func loadConfig(path string) (Config, error) {
 var (
 	unknownKey = regexp.MustCompile(`field (\S+) not found in type .*`)
 	wrongForm  = regexp.MustCompile(`cannot unmarshal !!(\w+)(?: (` + "`[^`]*`" + `))? into (.*)`)
-	forms      = map[string]string{"string": "a text", "time.Duration": "a duration, such as 10s", "[]string": "a list, such as [a, b]", "map[string]string": "a mapping"}
+	// What the parser says, not the scanner, counts the lines from 0.
+	grammar = regexp.MustCompile(`^yaml: line (\d+): (did not find expected (?:key|node content|'-' indicator|',' or '[\]}]'|<document start>)|found undefined tag handle)$`)
+	forms   = map[string]string{"string": "a text", "time.Duration": "a duration, such as 10s", "[]string": "a list, such as [a, b]", "map[string]string": "a mapping"}
 )
 
 // plainly says what is wrong without the names of our types, of which nobody who writes YAML has heard.
 func plainly(err error) error {
 	var list *yaml.TypeError
 	if !errors.As(err, &list) {
+		if m := grammar.FindStringSubmatch(err.Error()); m != nil {
+			n, _ := strconv.Atoi(m[1]) // digits
+			return fmt.Errorf("yaml: line %d: %s", n+1, m[2])
+		}
 		return err
 	}
 	var said []error

@@ -41,6 +41,11 @@ func TestConfigurationIsStrict(t *testing.T) {
 		"a typo":             {"correlate: {settel: 1s}\n", []string{"line 1: there is no key settel here"}},
 		"a bare number":      {"correlate: {settle: soon}\n", []string{"line 1: `soon` is not a duration, such as 10s"}},
 		"before its time":    {"correlate: {settle: -1s}\n", []string{"correlate.settle is -1s"}},
+		"a broken mapping":   {"\ncluster: a\n b: [\n", []string{"line 3: "}},
+		"a lost bracket":     {"\n\ncluster: a\noverlays: [a, b\ncluster: c\n", []string{"line 4: did not find expected ',' or ']'"}},
+		"a lost quote":       {"\n\ncluster: 'a\n", []string{"line 3: found unexpected end of stream"}},
+		"a lost key":         {"\ncluster: a\n- b\n", []string{"line 2: did not find expected key"}},
+		"a mapping too many": {"\n\na: b: c\n", []string{"line 3: mapping values are not allowed"}},
 		"no time at all":     {"llm: {deadline: 0s}\n", []string{"llm.deadline is 0s"}},
 	} {
 		t.Run(name, func(t *testing.T) {

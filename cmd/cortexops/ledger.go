@@ -14,7 +14,7 @@ import (
 func ledgerCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ledger", Short: "Read the audit", Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error { // a typo in a cron job must not look like an intact chain
-			return fmt.Errorf("ledger %s: say ledger show, ledger verify or ledger reconcile", strings.Join(args, " "))
+			return fmt.Errorf("%s: say ledger show, ledger verify or ledger reconcile", strings.Join(append([]string{"ledger"}, args...), " "))
 		}}
 	cmd.AddCommand(
 		&cobra.Command{Use: "show [INCIDENT]", Short: "Print the rows, one JSON object a line", Args: cobra.MaximumNArgs(1),
@@ -46,6 +46,10 @@ func ledgerCommand() *cobra.Command {
 					n, err := l.Verify(cmd.Context())
 					if err != nil {
 						return err
+					}
+					if n == 0 {
+						fmt.Fprintln(cmd.OutOrStdout(), "the ledger is empty")
+						return nil
 					}
 					head, err := l.Head(cmd.Context())
 					if err == nil {

@@ -47,6 +47,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return root.ExecuteContext(ctx)
 }
 
+// one argument, which is called by its name where it is missing.
+func one(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%s wants one %s, not %d", cmd.CommandPath(), name, len(args))
+		}
+		return nil
+	}
+}
+
 // loaded reads the configuration that --config names.
 func loaded(cmd *cobra.Command) (Config, error) {
 	path, err := cmd.Flags().GetString("config")

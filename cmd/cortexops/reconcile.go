@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +22,7 @@ import (
 func reconcileCommand() *cobra.Command {
 	return &cobra.Command{Use: "reconcile", Args: cobra.NoArgs,
 		Short: "Compare the ledger with the trailers of the commits on the base branch; exit 1 and name what one has and the other lacks, as after a restore",
+		Long:  "Compare the ledger with the trailers of the commits on the base branch; exit 1 and name what one has and the other lacks, as after a restore.\nIt needs CORTEXOPS_FORGE_TOKEN, which reads the repository's contents, and CORTEXOPS_LEDGER_URL where the ledger is in Postgres.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loaded(cmd)
 			if err != nil {
@@ -28,6 +31,9 @@ func reconcileCommand() *cobra.Command {
 			token, err := secret(os.Getenv, "CORTEXOPS_FORGE_TOKEN")
 			if err != nil {
 				return err
+			}
+			if token == "" && strings.HasPrefix(c.Git.URL, "http") {
+				return errors.New("CORTEXOPS_FORGE_TOKEN is not set, nor CORTEXOPS_FORGE_TOKEN_FILE: git.url is read with it")
 			}
 			mirror, err := repo.Open(cmd.Context(), repo.Options{URL: c.Git.URL, Dir: c.Git.Directory + "-reconcile", User: "x-access-token",
 				Token: func() string { return token }}) // not the worker's own mirror, which may be at work

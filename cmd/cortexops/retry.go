@@ -14,7 +14,8 @@ import (
 func retryCommand() *cobra.Command {
 	var attempt int
 	cmd := &cobra.Command{
-		Use: "retry INCIDENT", Short: "Let a remediation that waits for a permission try again, or try anew what has ended without success", Args: cobra.ExactArgs(1),
+		Use: "retry INCIDENT", Short: "Let a remediation that waits for a permission try again, or try anew what has ended without success", Args: one("INCIDENT"),
+		Long: "Let a remediation that waits for a permission try again, or try anew what has ended without success.\nIt needs no secret, only Temporal: temporal.address and temporal.namespace of the configuration.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loaded(cmd)
 			if err != nil {
@@ -26,12 +27,12 @@ func retryCommand() *cobra.Command {
 			}
 			temporal, err := client.DialContext(cmd.Context(), client.Options{HostPort: c.Temporal.Address, Namespace: c.Temporal.Namespace})
 			if err != nil {
-				return fmt.Errorf("dial Temporal at %s: %w", c.Temporal.Address, err)
+				return fmt.Errorf("dial Temporal at %s: %w", c.Temporal.Address, hinted(err))
 			}
 			defer temporal.Close()
 			told, err := remediation.Retry(cmd.Context(), temporal, c.Temporal.TaskQueue, key, os.Getenv("USER"))
 			if err != nil {
-				return err
+				return hinted(err)
 			}
 			if told != key {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s has ended, and is followed by %s\n", key.Workflow(), told.Workflow())

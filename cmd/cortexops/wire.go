@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -108,10 +109,10 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 		return o, err
 	}
 	if o.policy, err = policies.New(ctx, folder(c.Policies.Directory, policies.Default())); err != nil {
-		return o, err
+		return o, inFolder("policies.directory", c.Policies.Directory, err)
 	}
 	o.playbooks, err = playbooks.Load(folder(c.Playbooks.Directory, playbooks.Catalogue()))
-	return o, err
+	return o, inFolder("playbooks.directory", c.Playbooks.Directory, err)
 }
 
 // built fails where the branch that is deployed has no kustomization at an overlay's path.
@@ -167,8 +168,19 @@ func folder(dir string, builtin fs.FS) fs.FS {
 	return os.DirFS(dir)
 }
 
+// inFolder says which folder of the configuration the error is about.
+func inFolder(key, dir string, err error) error {
+	if err == nil || dir == "" {
+		return err
+	}
+	return fmt.Errorf("%s %s: %w", key, dir, err)
+}
+
 // kubernetes reads the worker's own identity.
 func kubernetes(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		return nil, errors.New("there is no service account, since this is no pod: set kubernetes.kubeconfig")
+	}
 	rc, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("the worker's kubeconfig %q: %w", kubeconfig, err)

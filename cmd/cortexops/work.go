@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	temporallog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
@@ -53,7 +55,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	temporal, err := client.DialContext(ctx, client.Options{HostPort: c.Temporal.Address, Namespace: c.Temporal.Namespace,
 		Logger: temporallog.NewStructuredLogger(log)})
 	if err != nil {
-		return nil, fmt.Errorf("dial Temporal at %s: %w", c.Temporal.Address, err)
+		return nil, fmt.Errorf("dial Temporal at %s: %w", c.Temporal.Address, hinted(err))
 	}
 	w.opened = append(w.opened, temporal.Close)
 	outside, err := connect(ctx, c)
@@ -68,7 +70,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	tasks := worker.New(temporal, c.Temporal.TaskQueue, worker.Options{DisableRegistrationAliasing: true})
 	remediation.Register(tasks, activities(c, book, outside))
 	if err := tasks.Start(); err != nil {
-		return nil, fmt.Errorf("start the Temporal worker: %w", err)
+		return nil, fmt.Errorf("start the Temporal worker: %w", hinted(err))
 	}
 	w.opened = append(w.opened, tasks.Stop)
 	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch}
@@ -104,6 +106,14 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		func(ctx context.Context) error { return events.ConsumeActions(ctx, starter.Action) },
 	}
 	return w, nil
+}
+
+// hinted says what to do about a namespace of Temporal that is not there.
+func hinted(err error) error {
+	if none := new(serviceerror.NamespaceNotFound); errors.As(err, &none) {
+		return fmt.Errorf("temporal.namespace is not there, manifests/compose/temporal-namespace.sh makes it: %w", err)
+	}
+	return err
 }
 
 // seldom asks what is paid for or counts calls once a minute, and repeats its word in between.

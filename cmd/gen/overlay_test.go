@@ -49,6 +49,14 @@ func TestTheExampleOverlay(t *testing.T) {
 			if v.Name == "cortexops-dashboard" && (v.Labels["grafana_dashboard"] != "1" || v.Data["cortexops.json"] != string(read(t, "manifests/grafana/cortexops.json"))) {
 				t.Error("the dashboard's ConfigMap is not the dashboard, or Grafana's sidecar would not find it")
 			}
+			var conf struct {
+				Memory struct {
+					QdrantURL string `json:"qdrantURL"`
+				} `json:"memory"`
+			}
+			if text, ok := v.Data["cortexops.yaml"]; ok && (yaml.Unmarshal([]byte(text), &conf) != nil || conf.Memory.QdrantURL == "") {
+				t.Error("a CronJob snapshots Qdrant, and memory.qdrantURL names none")
+			}
 		case *rbacv1.Role:
 			if v.Namespace != "shop" {
 				t.Errorf("Role %s is in %q, want the namespace that is watched", v.Name, v.Namespace)

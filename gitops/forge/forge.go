@@ -74,7 +74,7 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 // Ping tells whether the repository can be read.
 func (f *Forge) Ping(ctx context.Context) error {
 	_, _, err := f.client.Repositories.Get(ctx, f.owner, f.repo)
-	return wrap("read the repository", err)
+	return wrap("read the repository "+f.owner+"/"+f.repo, err)
 }
 
 // Refused is a write that the forge refuses: a rule of the branch, a moved head, a conflict.

@@ -265,6 +265,13 @@ func TestErrorsAreTyped(t *testing.T) {
 	if err := bad.Ping(ctx); !errors.As(err, &u) || u.Status != 401 || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("got %v", err)
 	}
+	other, err := New(Options{API: k.srv.URL + "/api/v3/", Token: func() string { return "t0ken" }, Owner: "acme", Repo: "shpo"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Ping(ctx); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "acme/shpo") {
+		t.Errorf("a repository that is not there: %v", err)
+	}
 	for _, status := range []int{429, 500, 503} {
 		k, f := newFake(t)
 		k.refuse["GET "] = answer{status, "later", 1}

@@ -32,7 +32,8 @@ type Unauthorized struct {
 }
 
 func (e *Unauthorized) Error() string {
-	return fmt.Sprintf("%s: %v: check that the token is valid and may read and write the repository's contents", e.URL, e.Err)
+	said := strings.Join(strings.Fields(e.Err.Error()), " ") // a server's text has lines
+	return fmt.Sprintf("%s: %s: check that the token is valid and may read and write the repository's contents", e.URL, said)
 }
 
 func (e *Unauthorized) Unwrap() error { return e.Err }

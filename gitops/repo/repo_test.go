@@ -160,6 +160,9 @@ func TestUnauthorized(t *testing.T) {
 	if !errors.As(err, &u) || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("got %v", err)
 	}
+	if text := (&Unauthorized{URL: r.url, Err: errors.New("authentication required:\r\nlog in\n")}).Error(); !strings.Contains(text, "required: log in: check") {
+		t.Errorf("the server's text is given as %q", text)
+	}
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a mirror was left: %v", err)
 	}
