@@ -61,7 +61,7 @@ func TestPatch(t *testing.T) {
 			}
 			want := strings.Replace(src, c.old, c.new, 1)
 			flush := func(s string) string { return strings.ReplaceAll("\n"+s, "\n ", "\n")[1:] }
-			for shape, of := range shapes {
+			for shape, of := range looks {
 				got, err := Patch("a.yaml", []byte(of(flush(src))), checkout, []byte(c.patch))
 				if err != nil || string(got) != of(flush(want)) {
 					t.Errorf("%s: %v\ngot:\n%s\nwant:\n%s", shape, err, got, of(flush(want)))
@@ -185,7 +185,7 @@ func TestJSON6902(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for shape, of := range shapes {
+			for shape, of := range looks {
 				want := of(strings.Replace(src, c.old, c.new, 1))
 				got, err := JSON6902("a.yaml", []byte(of(src)), checkout, []byte(c.patch))
 				if err != nil || string(got) != want {

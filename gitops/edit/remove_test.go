@@ -8,8 +8,8 @@ import (
 
 const head = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: checkout\n"
 
-// shapes are the ways in which the same YAML comes.
-var shapes = map[string]func(string) string{
+// looks are the ways in which the same YAML comes.
+var looks = map[string]func(string) string{
 	"as it is":         func(s string) string { return s },
 	"CRLF":             func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
 	"BOM":              func(s string) string { return "\ufeff" + s },
@@ -36,7 +36,7 @@ func edited(t *testing.T, diff string, do func(src []byte) ([]byte, error)) {
 			t.Fatalf("the test is wrong: %q", line)
 		}
 	}
-	for shape, of := range shapes {
+	for shape, of := range looks {
 		src, want := of(head+before.String()), of(head+after.String())
 		got, err := do([]byte(src))
 		if err != nil || string(got) != want {
