@@ -15,7 +15,7 @@ import (
 const asProgram = "CORTEXOPS_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+	if os.Getenv(asProgram) != "" || len(os.Args) == 2 && os.Args[1] == renderChart { // which starts with an empty environment
 		main()
 		os.Exit(0)
 	}
@@ -69,8 +69,13 @@ spec: {ports: [{port: 80}]}
 // shopTree is the repository in git, and what git says of it.
 func shopTree(t *testing.T) (dir string, git func(stdin string, args ...string) string) {
 	t.Helper()
+	return gitTree(t, shopFiles)
+}
+
+func gitTree(t *testing.T, files map[string]string) (dir string, git func(stdin string, args ...string) string) {
+	t.Helper()
 	dir = t.TempDir()
-	for name, text := range shopFiles {
+	for name, text := range files {
 		file := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
@@ -230,6 +235,55 @@ func TestEditIsADiffThatGitApplies(t *testing.T) {
 				t.Errorf("again: exit %d, %v\n%s%s", code, err, out, errs)
 			}
 		})
+	}
+}
+
+// What Flux or Argo CD delivers is followed over their own objects: a variable's source, a chart's value.
+func TestEditFollowsWhatDelivers(t *testing.T) {
+	t.Parallel()
+	dir, git := gitTree(t, map[string]string{
+		"clusters/prod/apps.yaml": `apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: apps, namespace: flux-system}
+spec:
+  path: ./apps
+  prune: true
+  sourceRef: {kind: GitRepository, name: flux-system}
+  postBuild:
+    substitute:
+      memory: 512Mi # per cluster
+`,
+		"apps/api.yaml":                        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api, namespace: shop}\nspec:\n  template:\n    spec:\n      containers:\n        - name: app\n          resources: {limits: {memory: \"${memory}\"}}\n",
+		"charts/web/Chart.yaml":                "apiVersion: v2\nname: web\nversion: 1.0.0\n",
+		"charts/web/values.yaml":               "replicas: 1\n",
+		"charts/web/templates/deployment.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: \"{{ .Release.Name }}\", namespace: web}\nspec: {replicas: {{ .Values.replicas }}}\n",
+		"argo/web.yaml": `apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: web, namespace: argocd}
+spec:
+  destination: {namespace: web, server: https://kubernetes.default.svc}
+  source:
+    repoURL: https://git.example.com/fleet.git
+    path: charts/web
+    helm:
+      valuesObject:
+        replicas: 2 # by hand
+`,
+	})
+	for name, c := range map[string]struct{ resource, field, at, set, diff string }{
+		"a variable of Flux": {"apps/v1/Deployment/shop/api", limitOfApp, "clusters/prod/apps.yaml:10:15 512Mi", "1Gi", "+      memory: 1Gi # per cluster"},
+		"a value of a chart": {"apps/v1/Deployment/web/web", "spec.replicas", "argo/web.yaml:11:19 2", "3", "+        replicas: 3 # by hand"},
+	} {
+		args := []string{"--repo", dir, "--resource", c.resource, "--field", c.field}
+		out, errs, code := ran(t, append([]string{"gitops", "locate"}, args...)...)
+		if first, _, _ := strings.Cut(out, "\n"); code != 0 || first != c.at {
+			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
+		}
+		out, errs, code = ran(t, append([]string{"gitops", "edit", "--set", c.set, "--render"}, args...)...)
+		if code != 0 || !strings.Contains(out, c.diff+"\n") || !strings.Contains(out, "# everything else is rendered byte-identical") {
+			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
+		}
+		git(out, "apply", "--check")
 	}
 }
 
