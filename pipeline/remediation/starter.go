@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -46,6 +47,9 @@ func Register(w worker.Registry, a Activities) {
 	}
 }
 
+// patience with Temporal: what it does not take in this time the bus brings again, and others go before.
+const patience = 5 * time.Second
+
 // Starter turns sealed incidents into workflows and actions into signals to them.
 type Starter struct {
 	Temporal  client.Client
@@ -69,6 +73,8 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: key.Workflow(), TaskQueue: s.TaskQueue,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
@@ -96,6 +102,8 @@ func (s *Starter) Action(ctx context.Context, a incident.Action) error {
 	if !ok || revert {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if a.Kind == incident.Retry {
 		_, err := Retry(ctx, s.Temporal, s.TaskQueue, key, a.Actor)
 		var over *Over

@@ -15,7 +15,8 @@ func temporalAway(t *testing.T, h *house) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.sup.Pause("temporal"); err != nil {
+	retried := h.metric(t, `cortexops_bus_retried_total{stream="ACTIONS"}`)
+	if err := h.sup.Stop("temporal"); err != nil {
 		t.Fatal(err)
 	}
 	h.becomes(t, "temporal", "failing")
@@ -29,7 +30,12 @@ func temporalAway(t *testing.T, h *house) {
 	if now, err := WorkloadWrites(h.Stack.Kube.AuditLog); err != nil || Applied(now) != Applied(writes) {
 		t.Errorf("something was applied without Temporal: %v", err)
 	}
-	if err := h.sup.Resume("temporal"); err != nil {
+	if err := wait(t.Context(), "the click to be kept for later", time.Minute, func(context.Context) (bool, error) {
+		return h.metric(t, `cortexops_bus_retried_total{stream="ACTIONS"}`) > retried, nil
+	}); err != nil {
+		t.Error(err)
+	}
+	if err := h.sup.Restart("temporal"); err != nil {
 		t.Fatal(err)
 	}
 	h.ends(t, id, "SUCCEEDED", "pass")
