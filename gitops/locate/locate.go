@@ -92,8 +92,9 @@ type search struct {
 	blocked error // a place that may set it, and cannot be edited
 }
 
-// prepare looks the field up in the rendering.
+// prepare looks the field up in the rendering, which is where the chain begins.
 func (s *search) prepare() (there bool, err error) {
+	s.chain = nil
 	doc, err := s.objects[s.target].decoded()
 	if err != nil {
 		return false, err

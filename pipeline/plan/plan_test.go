@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -49,6 +50,9 @@ func TestProposeEditsTheOneFile(t *testing.T) {
 	if err != nil || len(got.Files) != 1 || got.Files[0].Path != "prod/api.yaml" || string(got.Files[0].Before) != api ||
 		string(got.Files[0].After) != strings.Replace(api, "512Mi", "1Gi", 1) {
 		t.Fatalf("%+v %v", got, err)
+	}
+	if why := got.Edits[0].Why; len(slices.Compact(slices.Clone(why))) != len(why) {
+		t.Errorf("a step is told twice: %q", why)
 	}
 	if e := got.Edits[0]; e.From != "512Mi" || e.To != "1Gi" || e.Line != 13 || len(e.Why) < 3 {
 		t.Errorf("%+v", e)
