@@ -2,7 +2,6 @@ package locate
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -76,13 +75,7 @@ func (s *kustomized) reads(path string) bool {
 }
 
 func (s *kustomized) digest() [32]byte {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %v\n", s.dir, s.err)
-	for _, f := range s.list {
-		fmt.Fprintf(h, "%q %d\n", f.path, len(f.data))
-		h.Write(f.data)
-	}
-	return [32]byte(h.Sum(nil))
+	return digestOf(fmt.Sprintf("%q %v", s.dir, s.err), s.list)
 }
 
 // mayRender looks for the name in the files. Names that kustomize makes are only a part of themselves there.

@@ -3,7 +3,6 @@ package locate
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,13 +108,7 @@ func (s *plain) reads(path string) bool {
 }
 
 func (s *plain) digest() [32]byte {
-	h := sha256.New()
-	fmt.Fprintf(h, "plain %q %v\n", s.path, s.err)
-	for _, f := range s.list {
-		fmt.Fprintf(h, "%q %d\n", f.path, len(f.data))
-		h.Write(f.data)
-	}
-	return [32]byte(h.Sum(nil))
+	return digestOf(fmt.Sprintf("plain %q %v", s.path, s.err), s.list)
 }
 
 func (s *plain) mayRender(sel edit.Selector) bool {

@@ -1,6 +1,7 @@
 package locate
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -146,6 +147,17 @@ func (q Query) units(files Files) ([][]unit, error) {
 }
 
 // exists tells whether there is a file of that name.
+// digestOf says of a unit whether its rendering is remembered: what it is, and the bytes of all that it reads.
+func digestOf(unit string, list []source) [32]byte {
+	h := sha256.New()
+	fmt.Fprintln(h, unit)
+	for _, f := range list {
+		fmt.Fprintf(h, "%q %d\n", f.path, len(f.data))
+		h.Write(f.data)
+	}
+	return [32]byte(h.Sum(nil))
+}
+
 func exists(files Files, name string) bool {
 	_, err := files.ReadFile(name)
 	return !errors.Is(err, fs.ErrNotExist)
