@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/cortexops/cortexops/gitops/delivery"
+	"github.com/cortexops/cortexops/gitops/forge"
 	"github.com/cortexops/cortexops/gitops/locate"
 	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -226,3 +227,34 @@ func activityRun[Out, In any](t *testing.T, f func(context.Context, In) (Out, er
 	}
 	return out, answer.Get(&out)
 }
+
+// TestOpenPullRequestsAreToldOfAPauseOnce, and that it is over.
+func TestOpenPullRequestsAreToldOfAPauseOnce(t *testing.T) {
+	t.Parallel()
+	f := &oneForge{}
+	k := &Keeper{Writer: pausing{}}
+	k.Forge = marking{f}
+	for _, c := range []struct {
+		why  string
+		want int
+	}{{"", 0}, {"paused", 1}, {"paused", 1}, {"", 2}, {"", 2}} {
+		if err := k.tell(t.Context(), 7, c.why); err != nil || len(f.wrote) != c.want {
+			t.Errorf("%q: told %d times, %v", c.why, len(f.wrote), err)
+		}
+	}
+	f.refuse = errors.New("away")
+	for range 2 { // tried again
+		if err := k.tell(t.Context(), 7, "paused"); err == nil {
+			t.Error("nobody was told, and nobody knows")
+		}
+	}
+}
+
+type pausing struct{}
+
+func (pausing) Abandoned(incident.Key, string) string { return "" }
+func (pausing) Paused(why string) string              { return why }
+
+type marking struct{ *oneForge }
+
+func (marking) OpenPulls(context.Context) ([]forge.Pull, error) { return nil, nil }

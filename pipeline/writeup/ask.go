@@ -60,3 +60,11 @@ func (Writer) Evidence(key incident.Key, list []incident.Incident) string {
 	b.WriteString("\nThe change itself is as it was: it was planned and judged by what was known then.\n")
 	return b.String()
 }
+
+// Paused is the comment on an open pull request while nothing is merged; why is empty where that is over.
+func (Writer) Paused(why string) string {
+	if why == "" {
+		return "### Not paused any more\n\nWhat is approved is merged and applied.\n"
+	}
+	return fmt.Sprintf("### Paused\n\n%s. An approval is kept, and nothing is merged or applied before `cortexops resume`.\n", text(why))
+}
