@@ -52,9 +52,11 @@ func (f *Feed) describe(kind schema.GroupVersionKind, o metav1.Object) (d descri
 			d.node.Labels[l] = v
 		}
 	}
-	d.node.Revision = o.GetAnnotations()[revision]
 	d.owned(self, o)
-	f.depends(&d, self, o)
+	if kind.Kind != "ReplicaSet" { // which has a copy of its Deployment's annotations
+		d.node.Revision = o.GetAnnotations()[revision]
+		f.depends(&d, self, o)
+	}
 	switch v := o.(type) {
 	case *corev1.Pod:
 		f.pod(&d, self, v)

@@ -179,7 +179,7 @@ func (f *Feed) Sweep() {
 // say what an object is and says now, as far as it differs from before.
 func (f *Feed) say(who object, node *incident.Node, edges []incident.Edge) {
 	s := f.objects[who]
-	back, again := s != nil && s.gone, s != nil && s.gone && !s.known
+	back, anew := s != nil && s.gone, s != nil && s.gone && !s.known
 	if s == nil {
 		s = &said{node: none}
 		f.objects[who] = s
@@ -216,11 +216,11 @@ func (f *Feed) say(who object, node *incident.Node, edges []incident.Edge) {
 		}
 		kept = append(kept, l)
 	}
-	f.differ(s, kept, again)
+	f.differ(s, kept, anew)
 }
 
 // differ takes the edges of an object from what they were to what they are. Both are in order.
-func (f *Feed) differ(s *said, now []link, again bool) {
+func (f *Feed) differ(s *said, now []link, anew bool) {
 	old := s.edges
 	for _, l := range now {
 		_, had := slices.BinarySearchFunc(old, l, compareLinks)
@@ -230,7 +230,7 @@ func (f *Feed) differ(s *said, now []link, again bool) {
 			f.edges[l]++
 			f.claim([]link{l}, 1)
 		}
-		if !had && f.edges[l] == 1 || again {
+		if !had && f.edges[l] == 1 || anew {
 			f.emitEdge(l, false)
 		}
 	}
@@ -353,6 +353,7 @@ const (
 	mostPending = 50_000 // records; then whoever brings more waits
 	atOnce      = 500
 	again       = time.Second
+	stillWhole  = 10 * time.Second
 )
 
 func (f *Feed) wait() {
@@ -362,8 +363,9 @@ func (f *Feed) wait() {
 }
 
 // Run hands the records to publish, in order, up to 500 at once, until ctx ends. What fails is handed over again, so that a
-// record may be stored twice, which changes nothing.
-func (f *Feed) Run(ctx context.Context, publish func(context.Context, []incident.GraphChange) error) error {
+// record may be stored twice, which changes nothing. Every ten seconds without a record it hands over none, while whole says
+// that what was published is all that there is to say.
+func (f *Feed) Run(ctx context.Context, whole func() bool, publish func(context.Context, []incident.GraphChange) error) error {
 	stop := context.AfterFunc(ctx, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -371,46 +373,54 @@ func (f *Feed) Run(ctx context.Context, publish func(context.Context, []incident
 		f.room.Broadcast()
 	})
 	defer stop()
-	for {
+	for failing := false; ; {
 		batch := f.next()
-		if len(batch) == 0 {
+		if ctx.Err() != nil {
 			return nil
 		}
-		for failing := false; ; failing = true {
-			err := publish(ctx, batch)
-			if err == nil {
-				break
-			}
-			if ctx.Err() != nil {
-				return nil
-			}
-			if !failing {
-				f.Log.WarnContext(ctx, "the topology cannot be published, trying again", "error", err)
-			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(again):
-			}
+		if len(batch) == 0 && !whole() {
+			continue
+		}
+		err := publish(ctx, batch)
+		if err == nil {
+			failing = false
+			f.published(len(batch))
+			continue
+		}
+		if !failing && ctx.Err() == nil {
+			f.Log.WarnContext(ctx, "the topology cannot be published, trying again", "error", err)
+		}
+		failing = true
+		select {
+		case <-ctx.Done():
+		case <-time.After(again):
 		}
 	}
 }
 
-// next waits for records; none when the feed is closed.
+// next waits for records; none when there were none for a while.
 func (f *Feed) next() []incident.GraphChange {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for len(f.pending) == 0 && !f.closed {
+	waited := false
+	alarm := time.AfterFunc(stillWhole, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		waited = true
+		f.room.Broadcast()
+	})
+	defer alarm.Stop()
+	for len(f.pending) == 0 && !f.closed && !waited {
 		f.room.Wait()
 	}
-	if f.closed {
-		return nil
-	}
-	n := min(len(f.pending), atOnce)
-	batch := slices.Clone(f.pending[:n])
+	return slices.Clone(f.pending[:min(len(f.pending), atOnce)])
+}
+
+func (f *Feed) published(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.pending = f.pending[n:]; len(f.pending) == 0 {
 		f.pending = nil
 	}
 	f.room.Broadcast()
-	return batch
 }

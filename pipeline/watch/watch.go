@@ -13,11 +13,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 )
 
 // absent is how often the server is asked whether it serves a kind by now that it did not.
@@ -101,8 +103,9 @@ func (w *Watch) follow(ctx context.Context, s *source) {
 	if s.optional && !w.served(ctx, s) {
 		return
 	}
+	silent := logr.Discard() // it would repeat, in its own form, what is noticed already
 	cache.NewReflectorWithOptions(s.lister, s.example(), &store{watch: w, source: s, names: map[string]struct{}{}},
-		cache.ReflectorOptions{Name: s.String(), TypeDescription: s.gvk.Kind}).RunWithContext(ctx)
+		cache.ReflectorOptions{Logger: &silent, Name: s.String(), TypeDescription: s.gvk.Kind}).RunWithContext(klog.NewContext(ctx, silent))
 }
 
 // served waits until the server has the kind, and is false when ctx ends first. To ask for one that it has not would be
