@@ -59,12 +59,13 @@ type Starter struct {
 	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
 }
 
-// Incident starts the remediation of a sealed incident. Told again, it changes nothing.
+// Incident starts the remediation of a sealed incident, and another attempt when it has broken out again. Told again, or changed
+// since, it changes nothing. What began in a maintenance window is people's work.
 func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
-	if inc.State != incident.Sealed {
+	if inc.State != incident.Sealed || inc.Window != "" {
 		return nil
 	}
-	key := incident.Key{Incident: inc.ID, Attempt: 1}
+	key := incident.Key{Incident: inc.ID, Attempt: 1 + inc.Reopened}
 	// Temporal forgets a closed workflow after its retention; the ledger does not.
 	if ended, err := s.Ended(ctx, key); err != nil || ended {
 		return err
