@@ -43,14 +43,16 @@ func (s seen) Owner(r incident.Resource) (incident.Resource, bool) {
 	if s.Graph.Knows(r) {
 		return s.Graph.Owner(r)
 	}
-	if owner, ok := s.watched.Owner(r); ok {
-		return owner, true
+	if s.watched != nil {
+		if owner, ok := s.watched.Owner(r); ok {
+			return owner, true
+		}
 	}
 	return s.Graph.Owner(r)
 }
 
 func (s seen) Blast(r incident.Resource) incident.BlastRadius {
-	if s.Graph.Knows(r) {
+	if s.watched == nil || s.Graph.Knows(r) {
 		return s.Graph.Blast(r)
 	}
 	return s.watched.Blast(r)
