@@ -46,7 +46,12 @@ var optional = map[string][]string{Approve: {"approvers"}}
 // New compiles every .rego file of fsys, at any depth; *_test.rego are for tests and left out. A file that does not
 // compile, or a gate without its rules, is an error.
 func New(ctx context.Context, fsys fs.FS) (*Engine, error) {
-	set, err := Files(fsys).Load(ctx)
+	return Compile(ctx, Files(fsys))
+}
+
+// Compile is New for what the source has now.
+func Compile(ctx context.Context, source Source) (*Engine, error) {
+	set, err := source.Load(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -36,11 +36,7 @@ type Live struct {
 // Open loads the policies. Without any that compile there is no Live, and nothing may act.
 func Open(ctx context.Context, o LiveOptions) (*Live, error) {
 	l := &Live{LiveOptions: o}
-	set, err := o.Source.Load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	engine, err := set.compile(ctx)
+	engine, err := Compile(ctx, o.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +49,7 @@ func Open(ctx context.Context, o LiveOptions) (*Live, error) {
 		l.loads.WithLabelValues(result)
 	}
 	l.current.Set(1)
-	l.seen = set.revision
+	l.seen = engine.revision
 	l.engine.Store(engine)
 	return l, nil
 }

@@ -78,7 +78,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	correlation := correlate.RunOptions{Metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), Log: log}
 	w.components = map[string]func(context.Context) error{
 		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "forge": outside.forge.Ping,
-		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "memory": outside.memory.Ping,
+		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "policy-source": outside.policy.Current, "memory": outside.memory.Ping,
 		"temporal": func(ctx context.Context) error {
 			_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
 			return err
@@ -93,6 +93,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	w.jobs = []job{
 		func(ctx context.Context) error { graph.Run(ctx); return nil },
 		func(ctx context.Context) error { keeper.Run(ctx); return nil },
+		func(ctx context.Context) error { outside.policy.Run(ctx); return nil },
 		func(ctx context.Context) error {
 			if err := graph.WaitSynced(ctx); err != nil { // before that an owner may be unknown although it exists
 				return err
