@@ -82,7 +82,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	w.details = map[string]func() string{"graph": join.detail}
 	w.components = map[string]func(context.Context) error{
 		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "graph": join.check, "forge": outside.forge.Ping,
-		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "memory": outside.memory.Ping,
+		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "policy-source": outside.policy.Current, "memory": outside.memory.Ping,
 		"brakes": func(ctx context.Context) error {
 			pauses, err := book.Brakes().Pauses(ctx, c.Cluster)
 			if err == nil && len(pauses) > 0 {
@@ -104,6 +104,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	w.jobs = []job{
 		func(ctx context.Context) error { graph.Run(ctx); return nil },
 		func(ctx context.Context) error { keeper.Run(ctx); return nil },
+		func(ctx context.Context) error { outside.policy.Run(ctx); return nil },
 		func(ctx context.Context) error {
 			if err := graph.WaitSynced(ctx); err != nil { // before that an owner may be unknown although it exists
 				return err
