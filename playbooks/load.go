@@ -88,7 +88,11 @@ func loadOne(fsys fs.FS, folder string) (Playbook, error) {
 	return parse(file, folder, src)
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
+var (
+	yamlLine = regexp.MustCompile(`line (\d+): `)
+	// What the parser says, not the scanner, counts the lines from 0.
+	grammar = regexp.MustCompile(`^line \d+: (did not find expected (key|node content|'-' indicator|',' or '[\]}]'|<document start>)|found undefined tag handle)$`)
+)
 
 // parse reads one playbook that must be named as its folder.
 func parse(file, folder string, src []byte) (Playbook, error) {
@@ -117,6 +121,9 @@ func syntax(file string, err error) error {
 	if m := yamlLine.FindStringSubmatch(msg); m != nil {
 		if _, err := fmt.Sscan(m[1], &e.Line); err == nil {
 			e.Column = 1
+		}
+		if grammar.MatchString(msg) {
+			e.Line++
 		}
 	}
 	return e

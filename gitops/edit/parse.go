@@ -49,8 +49,12 @@ func refuse(file string, at *yaml.Node, why string) *Refusal {
 	return &Refusal{File: file, Line: at.Line, Column: at.Column, Why: why}
 }
 
-// line is where the parser said that it stopped; its errors carry the position as text only.
-var line = regexp.MustCompile(`line (\d+): ?`)
+var (
+	// line is where the parser said that it stopped; its errors carry the position as text only.
+	line = regexp.MustCompile(`line (\d+): ?`)
+	// What the parser says, not the scanner, counts the lines from 0.
+	grammar = regexp.MustCompile(`^line \d+: (did not find expected (key|node content|'-' indicator|',' or '[\]}]'|<document start>)|found undefined tag handle)$`)
+)
 
 // parse reads every document of src, and refuses what must not be edited as YAML at all.
 func parse(file string, src []byte) ([]*yaml.Node, error) {
@@ -96,6 +100,9 @@ func syntaxError(file string, err error) error {
 	out := &SyntaxError{File: file, Line: 1, Column: 1, Msg: strings.TrimPrefix(err.Error(), "yaml: ")}
 	if m := line.FindStringSubmatchIndex(out.Msg); m != nil {
 		out.Line, _ = strconv.Atoi(out.Msg[m[2]:m[3]])
+		if grammar.MatchString(out.Msg) {
+			out.Line++
+		}
 		out.Msg = out.Msg[:m[0]] + out.Msg[m[1]:]
 	}
 	return out
