@@ -220,6 +220,8 @@ func typed(err error) error {
 		return err
 	case errors.Is(err, edit.ErrAmbiguous):
 		return &Refusal{Reason: Ambiguous, Why: err.Error(), Err: err}
+	case errors.Is(err, edit.ErrTest):
+		return &Refusal{Reason: Unproven, Why: err.Error(), Err: err}
 	case errors.As(err, &refused) && refused.Encrypted:
 		return &Refusal{Reason: Encrypted, Why: err.Error(), Err: err}
 	case errors.As(err, &refused), errors.Is(err, edit.ErrNotFound):
