@@ -50,6 +50,8 @@ type Ending struct {
 	Target   string           `json:"target,omitempty"`
 	Message  string           `json:"message,omitempty"` // in the chat
 	Shut     bool             `json:"shut,omitempty"`
+
+	Suspects []incident.Suspect `json:"suspects,omitempty"` // where there is no pull request that tells of them
 }
 
 // Close tells everybody who looks how it ended.
@@ -72,7 +74,7 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 		c.Remember(ctx, proposal, in.Change, in.Outcome)
 	}
 	if c.Chat != nil && in.Message == "" {
-		text, blocks := c.Writer.SlackEnded(in.Key, in.Target, in.Change, in.Outcome)
+		text, blocks := c.Writer.SlackEnded(in.Key, in.Target, in.Change, in.Outcome, in.Suspects)
 		tell(ctx, c.Chat, in.Key, "ending", text, blocks)
 	}
 	var onForge, noted error
