@@ -2,6 +2,7 @@ package locate
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -86,8 +87,12 @@ func (a *amendment) expect() error {
 	}
 	o := a.before
 	changed, err := a.change(a.unit.name(), text, edit.Selector{Group: o.Group, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name})
-	if err != nil {
-		return typed(err)
+	if err != nil { // the change itself is not for this object: no other place mends that
+		var r *Refusal
+		if err = typed(err); !errors.As(err, &r) {
+			err = &Refusal{Reason: Uneditable, Why: err.Error(), Err: err}
+		}
+		return err
 	}
 	a.after = o
 	if a.after.JSON, err = yaml.YAMLToJSON(changed); err != nil {
