@@ -99,7 +99,7 @@ func parse(file, folder string, src []byte) (Playbook, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(src))
 	var doc yaml.Node
 	if err := dec.Decode(&doc); err != nil {
-		return Playbook{}, syntax(file, err)
+		return Playbook{}, syntax(file, src, err)
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return Playbook{}, &Error{File: file, Message: "holds more than one document: write one playbook per file"}
@@ -112,7 +112,7 @@ func parse(file, folder string, src []byte) (Playbook, error) {
 }
 
 // syntax gives yaml's own complaint, which knows the line in its text only, our shape.
-func syntax(file string, err error) error {
+func syntax(file string, src []byte, err error) error {
 	if errors.Is(err, io.EOF) {
 		return &Error{File: file, Message: "is empty"}
 	}
@@ -123,7 +123,7 @@ func syntax(file string, err error) error {
 			e.Column = 1
 		}
 		if grammar.MatchString(msg) {
-			e.Line++
+			e.Line = min(e.Line+1, 1+bytes.Count(bytes.TrimRight(src, "\r\n"), []byte("\n"))) // not after the end
 		}
 	}
 	return e

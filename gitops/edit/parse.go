@@ -78,7 +78,7 @@ func parse(file string, src []byte) ([]*yaml.Node, error) {
 			if bytes.Contains(src, []byte("{{")) {
 				return nil, &Refusal{File: file, Why: "it is a template, not YAML"}
 			}
-			return nil, syntaxError(file, err)
+			return nil, syntaxError(file, src, err)
 		}
 		docs = append(docs, &n)
 	}
@@ -96,12 +96,12 @@ func parse(file string, src []byte) ([]*yaml.Node, error) {
 	return docs, nil
 }
 
-func syntaxError(file string, err error) error {
+func syntaxError(file string, src []byte, err error) error {
 	out := &SyntaxError{File: file, Line: 1, Column: 1, Msg: strings.TrimPrefix(err.Error(), "yaml: ")}
 	if m := line.FindStringSubmatchIndex(out.Msg); m != nil {
 		out.Line, _ = strconv.Atoi(out.Msg[m[2]:m[3]])
 		if grammar.MatchString(out.Msg) {
-			out.Line++
+			out.Line = min(out.Line+1, 1+bytes.Count(bytes.TrimRight(src, "\r\n"), []byte("\n"))) // not after the end
 		}
 		out.Msg = out.Msg[:m[0]] + out.Msg[m[1]:]
 	}

@@ -94,7 +94,7 @@ func TestRenderReachesNothing(t *testing.T) {
 func TestRenderSaysWhereItBreaks(t *testing.T) {
 	t.Parallel()
 	_, err := Render(shop.but(memory{"base/cart.yaml": "kind: Deployment\nspec:\n  a: b\n c: d\n"}), production)
-	isRefused(t, err, Invalid, "base/cart.yaml:3:1")
+	isRefused(t, err, Invalid, "base/cart.yaml:4:1")
 	_, err = Render(shop.but(memory{production + "/kustomization.yaml": "resources:\n- a: [\n"}), production)
 	isRefused(t, err, Invalid, production+"/kustomization.yaml:2:1")
 }

@@ -64,19 +64,23 @@ func (p *Planner) Propose(r Request) (incident.Proposal, Wanted, error) {
 
 func (p *Planner) propose(r Request) (incident.Proposal, error) {
 	inc := r.Incident
-	book, why := playbooks.Match(p.Playbooks, facts(inc, r.Suspects))
+	w := work{Request: r, overlays: p.Overlays, root: inc.Root, now: r.Files, changed: map[string][]byte{}}
+	seen := facts(inc, r.Suspects)
+	if seen.Container == "" {
+		seen.Container = w.onlyContainer()
+	}
+	book, why := playbooks.Match(p.Playbooks, seen)
 	if book == nil {
 		return incident.Proposal{}, &incident.NoPlan{Why: "no playbook fits: " + join(why)}
 	}
 	if inc.Root.Kind == "Secret" && inc.Root.Group == "" {
 		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but a Secret's values are shown to nobody, so that nobody could approve", book.Name)}
 	}
-	bound, err := playbooks.Bind(*book, playbooks.Binding{Namespace: inc.Root.Namespace, Name: inc.Root.Name, Container: inc.OfRoot().Container})
+	bound, err := playbooks.Bind(*book, playbooks.Binding{Namespace: inc.Root.Namespace, Name: inc.Root.Name, Container: seen.Container})
 	if err != nil {
 		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but: %v", book.Name, err)}
 	}
 	out := incident.Proposal{Key: r.Key, Incident: inc, Advisory: r.Advisory, Playbook: summary(book, bound), BaseSHA: r.BaseSHA, Suspects: r.Suspects}
-	w := work{Request: r, overlays: p.Overlays, root: inc.Root, now: r.Files, changed: map[string][]byte{}}
 	for _, e := range bound.Edits {
 		if err := w.edit(e); err != nil {
 			return incident.Proposal{}, advised(err)
@@ -89,7 +93,7 @@ func (p *Planner) propose(r Request) (incident.Proposal, error) {
 	if err = w.rendered(&out); err != nil {
 		return incident.Proposal{}, advised(err)
 	}
-	out.Explain, err = playbooks.Explain(*book, explanation(out, w.blame))
+	out.Explain, err = playbooks.Explain(*book, explanation(out, seen.Container, w.blame))
 	return out, err
 }
 

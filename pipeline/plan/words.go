@@ -16,9 +16,9 @@ func summary(p *playbooks.Playbook, b playbooks.Bound) incident.Playbook {
 	return out
 }
 
-func explanation(p incident.Proposal, blame *incident.Suspect) playbooks.Explanation {
+func explanation(p incident.Proposal, container string, blame *incident.Suspect) playbooks.Explanation {
 	inc, own, first := p.Incident, p.Incident.OfRoot(), p.Edits[0]
-	out := playbooks.Explanation{Container: own.Container, Namespace: inc.Root.Namespace, Name: inc.Root.Name, Count: own.Signals,
+	out := playbooks.Explanation{Container: container, Namespace: inc.Root.Namespace, Name: inc.Root.Name, Count: own.Signals,
 		Alerts: own.Alerts, From: first.From, To: first.To}
 	if s := blame; s != nil {
 		out.Commit, out.Subject, out.Author, out.Before = s.Short(), s.Subject, s.Author, round(s.Before)

@@ -140,6 +140,22 @@ func (w *work) env(e playbooks.Env, base bool) error {
 	})
 }
 
+// onlyContainer is the name of the root's container where it has one only, so that the signals need not name it.
+func (w *work) onlyContainer() string {
+	name := func(i int) string {
+		at := append(w.pods(), edit.Step{Key: "spec"}, edit.Step{Key: "containers"}, edit.Step{Index: i}, edit.Step{Key: "name"})
+		value, _, err := locate.Current(w.Files, w.query(w.root, at, false))
+		if err != nil { // the edit will say so
+			return ""
+		}
+		return value
+	}
+	if name(1) != "" {
+		return ""
+	}
+	return name(0)
+}
+
 // pods leads to the template of the pods that the root makes.
 func (w *work) pods() edit.Path {
 	p := edit.Path{{Key: "spec"}, {Key: "template"}}
