@@ -128,7 +128,7 @@ func (w *work) rollBack(by playbooks.RollBack, path edit.Path, value string) (st
 	for _, v := range values[1:] {
 		if v.Set && v.Value != value && v.For(w.Began) >= by.HealthyFor {
 			w.blame = &incident.Suspect{SHA: now.SHA, Subject: now.Subject, Author: now.Author.Name, When: now.When, Before: w.Incident.Onset.Sub(now.When)}
-			w.why = append(w.why, fmt.Sprintf("git says that %s was in effect for %s, until %s set %s, %s before the incident began",
+			w.why = append(w.why, fmt.Sprintf("git says that %s was in effect for %s, and that %s set %s %s before the incident began",
 				v.Value, round(v.For(w.Began)), w.blame.Short(), value, round(w.blame.Before)))
 			return v.Value, nil
 		}

@@ -254,7 +254,7 @@ func TestRollBack(t *testing.T) {
 			case err != nil:
 				t.Fatal(err)
 			case !strings.Contains(string(p.Files[0].After), "newTag: "+c.to) || len(p.Files) != 1 || p.Edits[0].To != "shop/api:"+c.to ||
-				!strings.Contains(p.Edits[0].Why[0], "was in effect for") || p.Explain != "shop/api:1.5.0 shop/api:"+c.to+" bad 1h":
+				!strings.Contains(strings.Join(p.Edits[0].Why, "\n"), "was in effect for") || p.Explain != "shop/api:1.5.0 shop/api:"+c.to+" bad 1h":
 				t.Errorf("%+v", p)
 			}
 		})

@@ -119,7 +119,7 @@ func (w *work) set(object incident.Resource, path edit.Path, base bool, to strin
 	if err := locate.Prove(w.now, locate.With(w.now, changed), q, found.Overlay, to); err != nil {
 		return err
 	}
-	why := append(w.why, found.Chain...)
+	why := slices.Concat(found.Chain, w.why)
 	w.why = nil
 	return w.take(changed, found.Overlay, incident.Edit{File: found.File, Line: found.Line, Why: why})
 }
