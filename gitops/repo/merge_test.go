@@ -63,6 +63,27 @@ func TestMergeAgreesWithGit(t *testing.T) {
 	}
 }
 
+// These are conflicts to git and to us; the library's other algorithm, Myers, merges them.
+func TestMergeIsAsStrictAsGit(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("not run: git is not installed")
+	}
+	for _, c := range []struct{ now, old, before string }{
+		{"b\nb\nc\nb\n", "b\nc\nb\n", "c\nb\nc\nx\n"},
+		{"a\nc\na\nx\n", "a\nc\na\na\nb\n", "d\na\nc\na\na\nx\n"},
+		{"x\na\nb\nd\na\na\nx\n", "c\na\nb\nd\na\na\na\n", "c\na\nb\nd\na\na\nx\na\n"},
+	} {
+		now, old, before := []byte(c.now), []byte(c.old), []byte(c.before)
+		if want, ok := gitMerge(t, now, old, before); ok {
+			t.Fatalf("git merges %q: %q", c, want)
+		}
+		if got, why := merge(now, old, before); why == "" {
+			t.Errorf("%q is merged: %q", c, got)
+		}
+	}
+}
+
 func gitMerge(t *testing.T, now, old, before []byte) ([]byte, bool) {
 	t.Helper()
 	dir := t.TempDir()

@@ -50,6 +50,7 @@ func TestABadImageIsRolledBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.reconfigured(t, func(config map[string]any) { config["playbooks"] = map[string]any{"directory": books} })
+	h.tell.title("A bad image is rolled back")
 	sha, err := seed.ShipFaultyCart(t.Context(), h.Stack)
 	if err != nil {
 		t.Fatal(err)
