@@ -40,6 +40,17 @@ func (s sheets) Blob(_ context.Context, digest string) ([]byte, error) {
 	return nil, errors.New("no such blob")
 }
 
+// loose holds nothing back.
+type loose struct{ remediation.Brakes }
+
+func (loose) Take(_ context.Context, _ string, key incident.Key, _ time.Time) (incident.Key, error) {
+	return key, nil
+}
+
+func (loose) Release(context.Context, string, incident.Key) error { return nil }
+
+func (loose) Failures(context.Context, string, string, time.Time) (int, error) { return 0, nil }
+
 // shopHistory is a repository with commits of a day, an hour and ten minutes before the onset, and a bare clone of it.
 func shopHistory(t *testing.T, onset time.Time, steps ...map[string]string) (url string) {
 	t.Helper()
@@ -89,8 +100,10 @@ func planned(t *testing.T, url string, overlays []string, inc incident.Incident,
 		t.Fatal(err)
 	}
 	digest, _ := book.PutBlob(t.Context(), data)
-	p := &remediation.Planner{Book: book, Repo: mirror, Base: "main", Make: planning{&plan.Planner{Playbooks: books, Overlays: overlays}},
-		Advise: func(context.Context, incident.Incident) incident.Advisory { return incident.Advisory{By: "heuristics", Cause: "errors"} }}
+	p := &remediation.Planner{Book: book, Claims: loose{}, Brakes: loose{}, Repo: mirror, Base: "main", Make: planning{&plan.Planner{Playbooks: books, Overlays: overlays}},
+		Advise: func(context.Context, incident.Incident) incident.Advisory {
+			return incident.Advisory{By: "heuristics", Cause: "errors"}
+		}}
 	var env testsuite.WorkflowTestSuite
 	act := env.NewTestActivityEnvironment()
 	act.RegisterActivity(p.Plan)

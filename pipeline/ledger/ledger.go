@@ -114,20 +114,20 @@ func (l *Ledger) Append(ctx context.Context, e incident.Entry) (fresh bool, err 
 		return false, fmt.Errorf("append to ledger: %w", err)
 	}
 	defer tx.Rollback()
-	var one int
-	err = tx.QueryRowContext(ctx, l.bind(`SELECT 1 FROM entries WHERE incident=? AND attempt=? AND step=? AND kind=?`),
-		e.Incident, e.Attempt, e.Step, e.Kind).Scan(&one)
-	if err == nil {
-		return false, nil
-	}
-	if !errors.Is(err, sql.ErrNoRows) {
-		return false, fmt.Errorf("append to ledger: %w", err)
-	}
 	var seq int64
 	var prev string
-	err = tx.QueryRowContext(ctx, `SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1`).Scan(&seq, &prev)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+	var there bool
+	err = tx.QueryRowContext(ctx, l.bind(`SELECT seq, hash, EXISTS (SELECT 1 FROM entries WHERE incident=? AND attempt=? AND step=? AND kind=?) FROM head`),
+		e.Incident, e.Attempt, e.Step, e.Kind).Scan(&seq, &prev, &there)
+	if err != nil {
 		return false, fmt.Errorf("append to ledger: %w", err)
+	}
+	if there { // perhaps not on disk yet, and whoever asks will act on it
+		err = errors.Join(tx.Rollback(), l.flush(ctx, l.db))
+		if err != nil {
+			err = fmt.Errorf("append to ledger: %w", err)
+		}
+		return false, err
 	}
 	at := e.At.UTC().Format(time.RFC3339Nano)
 	_, err = tx.ExecContext(ctx, l.bind(`INSERT INTO entries(seq,incident,attempt,phase,step,kind,actor,detail,at,prev_hash,hash)
@@ -136,7 +136,7 @@ func (l *Ledger) Append(ctx context.Context, e incident.Entry) (fresh bool, err 
 	if err != nil {
 		return false, fmt.Errorf("append to ledger: %w", err)
 	}
-	if err := tx.Commit(); err != nil {
+	if err := errors.Join(tx.Commit(), l.flush(ctx, l.db)); err != nil {
 		return false, fmt.Errorf("append to ledger: %w", err)
 	}
 	return true, nil
@@ -162,113 +162,6 @@ func (l *Ledger) Ended(ctx context.Context, key incident.Key) (bool, error) {
 func chain(prev string, seq int64, e incident.Entry, at string) string {
 	return incident.Digest(prev, strconv.FormatInt(seq, 10), e.Incident, strconv.Itoa(e.Attempt), string(e.Phase), e.Step,
 		string(e.Kind), e.Actor, string(e.Detail), at)
-}
-
-// Entries lists the rows of one incident, or all for "", in the order of the chain.
-func (l *Ledger) Entries(ctx context.Context, id string) ([]incident.Entry, error) {
-	var out []incident.Entry
-	err := l.each(ctx, func(_ int64, _, _ string, e incident.Entry, _ string) error {
-		if id == "" || e.Incident == id {
-			out = append(out, e)
-		}
-		return nil
-	})
-	return out, err
-}
-
-// Verify walks the chain, rehashes the blobs, and returns the number of rows, or an error that names the first one that does not fit.
-func (l *Ledger) Verify(ctx context.Context) (int, error) {
-	rows, last := 0, ""
-	blobs, err := l.blobs(ctx)
-	if err != nil {
-		return 0, err
-	}
-	err = l.each(ctx, func(seq int64, prev, hash string, e incident.Entry, at string) error {
-		rows++
-		switch {
-		case seq != int64(rows):
-			return fmt.Errorf("row %d is missing", rows)
-		case prev != last:
-			return fmt.Errorf("row %d does not follow row %d: it was moved, or the row before it was changed", seq, seq-1)
-		case hash != chain(prev, seq, e, at):
-			return fmt.Errorf("row %d was changed: its hash does not fit its content", seq)
-		}
-		for _, digest := range named(e.Detail) {
-			if digest != "" && !blobs[digest] {
-				return fmt.Errorf("row %d names blob %s, which is not there any more", seq, digest)
-			}
-		}
-		last = hash
-		return nil
-	})
-	return rows, err
-}
-
-func (l *Ledger) each(ctx context.Context, f func(seq int64, prev, hash string, e incident.Entry, at string) error) error {
-	rows, err := l.db.QueryContext(ctx, `SELECT seq,incident,attempt,phase,step,kind,actor,detail,at,prev_hash,hash FROM entries ORDER BY seq`)
-	if err != nil {
-		return fmt.Errorf("read ledger: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var seq int64
-		var detail, at, prev, hash string
-		var e incident.Entry
-		if err := rows.Scan(&seq, &e.Incident, &e.Attempt, &e.Phase, &e.Step, &e.Kind, &e.Actor, &detail, &at, &prev, &hash); err != nil {
-			return fmt.Errorf("read ledger: %w", err)
-		}
-		e.Detail = json.RawMessage(detail)
-		if e.At, err = time.Parse(time.RFC3339Nano, at); err != nil {
-			return fmt.Errorf("row %d was changed: %w", seq, err)
-		}
-		if err := f(seq, prev, hash, e, at); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// Head is the hash of the last row, "" of an empty ledger. Whoever keeps it elsewhere sees when rows are cut off the end.
-func (l *Ledger) Head(ctx context.Context) (hash string, err error) {
-	err = l.db.QueryRowContext(ctx, `SELECT hash FROM entries ORDER BY seq DESC LIMIT 1`).Scan(&hash)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("read ledger: %w", err)
-	}
-	return hash, nil
-}
-
-// blobs reads all of them, and returns their digests if each still fits its bytes.
-func (l *Ledger) blobs(ctx context.Context) (map[string]bool, error) {
-	rows, err := l.db.QueryContext(ctx, `SELECT digest, bytes FROM blobs ORDER BY digest`)
-	if err != nil {
-		return nil, fmt.Errorf("read ledger: %w", err)
-	}
-	defer rows.Close()
-	there := map[string]bool{}
-	for rows.Next() {
-		var digest string
-		var data []byte
-		if err := rows.Scan(&digest, &data); err != nil {
-			return nil, fmt.Errorf("read ledger: %w", err)
-		}
-		if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != digest {
-			return nil, fmt.Errorf("blob %s was changed: its bytes do not fit its digest", digest)
-		}
-		there[digest] = true
-	}
-	return there, rows.Err()
-}
-
-// named are the digests of blobs that a row rests on.
-func named(detail json.RawMessage) []string {
-	var of struct {
-		Proposal string `json:"proposal"`
-		DryRun   string `json:"dryRun"`
-	}
-	if json.Unmarshal(detail, &of) != nil { // of another form: it names none
-		return nil
-	}
-	return []string{of.Proposal, of.DryRun}
 }
 
 // PutBlob keeps data and returns its digest: sha256 in hex.

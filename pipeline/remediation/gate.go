@@ -18,6 +18,7 @@ type Policy interface {
 type Gatekeeper struct {
 	Book   Book
 	Policy Policy
+	Brakes Brakes
 	Bot    string // our own login on the forge
 }
 
@@ -53,6 +54,11 @@ func (g *Gatekeeper) Decide(ctx context.Context, in GateInput) (incident.Decisio
 	}
 	d := incident.Decision{Gate: in.Gate, Allow: said.Allow, Approvals: said.Approvals, Reasons: said.Reasons,
 		Revision: said.Revision, InputDigest: said.InputDigest}
+	if d.Allow && in.Gate == incident.GateApply && in.Phase != incident.RollingBack { // what did harm is taken back in any case
+		if d.Wait, err = g.Brakes.Act(ctx, proposal.Incident.Root, in.Key, time.Now()); err != nil || d.Wait != "" {
+			return d, err
+		}
+	}
 	step := in.Step
 	if !d.Allow {
 		step = "policy_violation"
