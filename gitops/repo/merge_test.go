@@ -20,7 +20,7 @@ func TestMergeAgreesWithGit(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	words := []string{"a:", "  b: 1", "  c: 2", "- name: x", "", "# note", "  memory: 1Gi\r"}
 	other, clean := 0, 0
-	const trials = 150
+	const trials = 60
 	for range trials {
 		var base []string
 		for range 5 + rnd.IntN(40) {
@@ -58,7 +58,7 @@ func TestMergeAgreesWithGit(t *testing.T) {
 		}
 		other++
 	}
-	if other > trials/50 || clean < trials/10 {
+	if other > 1 || clean < trials/10 {
 		t.Errorf("%d of %d verdicts differ, %d are clean", other, trials, clean)
 	}
 }
