@@ -43,6 +43,8 @@ type Config struct {
 		Kubeconfig string `yaml:"kubeconfig"`
 		// Namespaces that are watched and may be remediated.
 		Namespaces []string `yaml:"namespaces"`
+		// Signals are made of what the objects say of themselves, too.
+		Signals bool `yaml:"signals"`
 	} `yaml:"kubernetes"`
 	Forge struct {
 		// API is the REST root: https://api.github.com/, or https://HOST/api/v3/ of a GitHub Enterprise.
@@ -78,6 +80,8 @@ type Config struct {
 	} `yaml:"delivery"`
 	Prometheus struct {
 		URL string `yaml:"url"`
+		// Traffic is a query of who calls whom, for the topology. Empty: it is not known.
+		Traffic string `yaml:"traffic"`
 	} `yaml:"prometheus"`
 	Ledger struct {
 		// Path of the SQLite file; empty where CORTEXOPS_LEDGER_URL names a Postgres.

@@ -76,7 +76,7 @@ func serve(ctx context.Context, c Config, r roles, log *slog.Logger) error {
 		jobs = w.jobs
 	}
 	// The default registry is both; its two variables show one half each.
-	checks, err := health.New(health.Options{Metrics: prometheus.DefaultRegisterer.(*prometheus.Registry), Ready: []string{"nats"}, Optional: []string{"llm", "memory", "policy-source", "slack"}, Checks: components})
+	checks, err := health.New(health.Options{Metrics: prometheus.DefaultRegisterer.(*prometheus.Registry), Ready: []string{"nats"}, Optional: []string{"brakes", "llm", "memory", "policy-source", "slack"}, Checks: components})
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,9 @@ import (
 
 // Limits in bytes of what each stream keeps; 0 takes the default.
 type Limits struct {
-	Signals, Actions, Incidents int64
-	Memory                      bool // SIGNALS is kept in the server's memory: faster, and gone when the server restarts
+	Signals, Actions, Incidents, Folds, Graph int64
+
+	Memory bool // SIGNALS is kept in the server's memory: faster, and gone when the server restarts
 }
 
 // Partitions of SIGNALS, each a stream of its own with an equal share of the limit: the one reader of a partition reads a
@@ -42,6 +43,7 @@ const (
 	dedupeWindow  = 2 * time.Minute
 	clickWindow   = 15 * time.Minute    // longer than a signed click can be sent again
 	signalsKept   = time.Hour           // at least the correlation horizon
+	foldsKept     = 2 * signalsKept     // a new joiner reads those of a horizon before what the one before it had joined
 	humansKept    = 30 * 24 * time.Hour // actions and incidents: far longer than any remediation lasts
 	revisionsKept = 8                   // of one incident: each holds all that the one before held
 	workersKept   = 4 * time.Second     // a worker that has said nothing for so long is gone
@@ -53,6 +55,7 @@ const (
 	actions   = "ACTIONS"
 	incidents = "INCIDENTS"
 	workers   = "WORKERS"
+	folds     = "FOLDS"
 )
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -80,9 +83,11 @@ func streams(prefix string, l Limits) []jetstream.StreamConfig {
 	a.Discard, a.MaxAge = jetstream.DiscardNew, humansKept
 	i := one(incidents, "incidents.>", orDefault(l.Incidents, 256*mib))
 	i.Discard, i.MaxAge, i.MaxMsgsPerSubject = jetstream.DiscardNew, humansKept, revisionsKept
+	f := one(folds, "folds.>", orDefault(l.Folds, 256*mib))
+	f.Discard, f.MaxAge = jetstream.DiscardOld, foldsKept
 	w := one(workers, "workers.*", workersBytes)
 	w.Discard, w.MaxAge, w.Duplicates, w.MaxMsgsPerSubject = jetstream.DiscardOld, workersKept, workersKept, 1
-	return append(all, a, i, w)
+	return append(all, f, a, i, w)
 }
 
 func orDefault(v, d int64) int64 {

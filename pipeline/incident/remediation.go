@@ -185,6 +185,7 @@ type Decision struct {
 	Reasons     []string `json:"reasons"`             // of a denial, or of the number of people
 	Revision    string   `json:"revision"`            // of the policies
 	InputDigest string   `json:"inputDigest"`
+	Wait        string   `json:"wait,omitempty"` // a brake that holds back what is allowed
 }
 
 // Change is a commit on a branch and its pull request.

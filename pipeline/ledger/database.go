@@ -127,7 +127,7 @@ func (d database) bind(query string) string {
 	return b.String()
 }
 
-// writing begins a transaction that holds the one lock of all writers until it ends.
+// writing begins a transaction that holds the one lock of all writers until it ends. What it commits is on disk after flush.
 func (d database) writing(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
 	if !d.postgres {
 		return db.BeginTx(ctx, nil) // takes the lock

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -22,6 +23,8 @@ type Closer struct {
 	Forge  Marks
 	Chat   Chat
 	Writer Writer
+	Claims Claims
+	Brakes Brakes
 	// Remember keeps the ending as advice for later incidents. It never fails, and returns within its own deadline.
 	Remember func(ctx context.Context, p incident.Proposal, c incident.Change, o incident.Outcome)
 }
@@ -50,6 +53,7 @@ type Ending struct {
 	Target   string           `json:"target,omitempty"`
 	Message  string           `json:"message,omitempty"` // in the chat
 	Shut     bool             `json:"shut,omitempty"`
+	Joined   bool             `json:"joined,omitempty"` // another remediation holds the target
 }
 
 // Close tells everybody who looks how it ended.
@@ -62,6 +66,9 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 	}
 	err := once(ctx, c.Book, in.Key, in.Outcome.Phase, incident.StepEnding, actor, in.Outcome, endings.WithLabelValues(string(in.Outcome.Phase), in.Playbook))
 	if err != nil {
+		return err
+	}
+	if err := c.letGo(ctx, in); err != nil {
 		return err
 	}
 	if in.Proposal != "" && c.Remember != nil {
@@ -84,6 +91,22 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 		noted = c.Repo.Note(ctx, in.Merge, text)
 	}
 	return classify(errors.Join(onForge, noted))
+}
+
+// letGo gives the target back, and remembers what did not help.
+func (c *Closer) letGo(ctx context.Context, in Ending) error {
+	if in.Merge != "" && (in.Outcome.Phase == incident.RolledBack || in.Outcome.Phase == incident.Escalated) {
+		if err := c.Brakes.Failed(ctx, in.Target, in.Playbook, in.Key, time.Now()); err != nil {
+			return err
+		}
+	}
+	if in.Joined {
+		return nil
+	}
+	if err := c.Claims.Release(ctx, in.Target, in.Key); err != nil { // the sweeper does it once this is over
+		slog.WarnContext(ctx, "the claim on the target was not released", "workflow", in.Key.Workflow(), "error", err)
+	}
+	return nil
 }
 
 func (c *Closer) onForge(ctx context.Context, in Ending) error {

@@ -19,6 +19,7 @@ type Policy interface {
 type Gatekeeper struct {
 	Book    Book
 	Policy  Policy
+	Brakes  Brakes
 	Bot     string // our own login on the forge
 	Freezes []policies.Freeze
 	// History of a target since then. nil: policy is told of none.
@@ -70,6 +71,11 @@ func (g *Gatekeeper) Decide(ctx context.Context, in GateInput) (incident.Decisio
 	}
 	d := incident.Decision{Gate: in.Gate, Allow: said.Allow, Approvals: said.Approvals, Approvers: said.Approvers, Rules: said.Rules,
 		Reasons: said.Reasons, Revision: said.Revision, InputDigest: said.InputDigest}
+	if d.Allow && in.Gate == incident.GateApply && in.Phase != incident.RollingBack { // what did harm is taken back in any case
+		if d.Wait, err = g.Brakes.Act(ctx, proposal.Incident.Root, in.Key, time.Now()); err != nil || d.Wait != "" {
+			return d, err
+		}
+	}
 	step, row := in.Step, decided{d, proposal.Incident.Root.Key(), proposal.Playbook.Name}
 	if !d.Allow {
 		step = "policy_violation"

@@ -29,6 +29,8 @@ type Planner struct {
 	Make Planning
 	// Advise never fails, and answers within its own deadline. What it says is words for people: Make decides nothing by it.
 	Advise func(ctx context.Context, inc incident.Incident) incident.Advisory
+	Claims Claims
+	Brakes Brakes
 }
 
 // PlanInput is what Plan is asked.
@@ -40,6 +42,8 @@ type PlanInput struct {
 // Planned is what the workflow needs to know of a proposal.
 type Planned struct {
 	Advised  string        `json:"advised,omitempty"` // why there is no proposal
+	Holder   *incident.Key `json:"holder,omitempty"`  // another remediation, which is at work on the target
+	Tried    string        `json:"tried,omitempty"`   // why it is not tried again
 	Proposal string        `json:"proposal"`          // digest
 	Summary  string        `json:"summary"`
 	Playbook string        `json:"playbook"`
@@ -54,6 +58,13 @@ type Planned struct {
 // Plan finds the playbook, the file and the smallest edit.
 func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	defer beat(ctx)()
+	holder, err := p.Claims.Take(ctx, in.Start.Target, in.Start.Key, time.Now())
+	if err != nil {
+		return Planned{}, err
+	}
+	if holder != in.Start.Key {
+		return Planned{Holder: &holder}, nil
+	}
 	inc, err := get[incident.Incident](ctx, p.Book, in.Start.Incident)
 	if err != nil {
 		return Planned{}, err
@@ -77,6 +88,14 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	}
 	if err != nil {
 		return Planned{}, classify(err)
+	}
+	failed, err := p.Brakes.Failures(ctx, in.Start.Target, proposal.Playbook.Name, time.Now().Add(-cooldown))
+	if err != nil {
+		return Planned{}, err
+	}
+	if failed >= tries {
+		why := fmt.Sprintf("%s did not help %s %d times in %s, and is not tried again", proposal.Playbook.Name, inc.Root, failed, cooldown)
+		return Planned{Tried: why}, note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor, map[string]string{"tried": why})
 	}
 	digest, err := put(ctx, p.Book, proposal)
 	if err != nil {

@@ -39,9 +39,9 @@ func Register(w worker.Registry, a Activities) {
 	w.RegisterWorkflowWithOptions(Remediate, workflow.RegisterOptions{Name: WorkflowName})
 	// An activity's name is its method's: two methods of one name would be one activity to Temporal.
 	for _, f := range []any{
-		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Approver.Judge, a.Approver.Expire, a.Merger.Merge,
-		a.Applier.Rehearse, a.Applier.Apply, a.Applier.Wait, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
-		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer,
+		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Approver.Judge, a.Approver.Expire, a.Approver.Withdraw, a.Merger.Merge,
+		a.Applier.Rehearse, a.Applier.Apply, a.Applier.Wait, a.Applier.Ready, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
+		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer, a.Asker.Brake, a.Asker.Amend,
 	} {
 		w.RegisterActivity(f)
 	}
@@ -57,10 +57,15 @@ type Starter struct {
 	Book      Book
 	Ended     func(ctx context.Context, key incident.Key) (bool, error)
 	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
+
+	told told
 }
 
 // Incident starts the remediation of a sealed incident. Told again, it changes nothing.
 func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
+	if inc.State == incident.Healed {
+		return s.hand(ctx, inc)
+	}
 	if inc.State != incident.Sealed {
 		return nil
 	}
@@ -82,7 +87,10 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 		StaticSummary:            fmt.Sprintf("%v on %s", inc.Alerts(), inc.Root),
 	}, WorkflowName, Start{Key: key, Incident: digest, Target: inc.Root.Key()})
 	var again *serviceerror.WorkflowExecutionAlreadyStarted
-	if err != nil && !errors.As(err, &again) {
+	if errors.As(err, &again) {
+		return s.hand(ctx, inc)
+	}
+	if err != nil {
 		return fmt.Errorf("start %s: %w", key.Workflow(), err)
 	}
 	return nil

@@ -9,6 +9,26 @@ type Claim struct {
 	TakenAt time.Time `json:"takenAt"`
 }
 
+// Pause is the word of a person that nothing is merged or applied for now.
+type Pause struct {
+	Cluster string    `json:"cluster"` // empty: all
+	By      string    `json:"by"`
+	Reason  string    `json:"reason"` // untrusted text
+	At      time.Time `json:"at"`
+}
+
+func (p Pause) String() string {
+	where := p.Cluster
+	if where == "" {
+		where = "every cluster"
+	}
+	s := "paused on " + where + " by " + p.By + " since " + p.At.UTC().Format("2006-01-02 15:04 MST")
+	if p.Reason != "" {
+		s += ": " + p.Reason
+	}
+	return s
+}
+
 // Past is an earlier remediation of a target.
 type Past struct {
 	Key      Key       `json:"key"`
