@@ -74,7 +74,7 @@ func (b *Brakes) Act(ctx context.Context, root incident.Resource, key incident.K
 	if len(pauses) > 0 {
 		return pauses[0].String(), nil
 	}
-	tx, err := b.l.writing(ctx, b.l.db)
+	tx, _, err := b.l.writing(ctx, b.l.db)
 	if err != nil {
 		return "", fmt.Errorf("count who acts: %w", err)
 	}
