@@ -27,7 +27,7 @@ const (
 func (f *flow) do(ctx workflow.Context, options workflow.ActivityOptions, activity string, in, out any) error {
 	since := workflow.Now(ctx)
 	for {
-		err := run(ctx, options, activity, in, out)
+		err := f.run(ctx, options, activity, in, out)
 		var app *temporal.ApplicationError
 		if !errors.As(err, &app) || app.Type() != typeUnauthorized {
 			return err

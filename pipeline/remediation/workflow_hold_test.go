@@ -33,7 +33,7 @@ func TestAMissingPermissionIsWaitedFor(t *testing.T) {
 	}{
 		"the rule is added":            {false, 1, time.Hour, incident.Succeeded, 2, 1},
 		"nobody adds it":               {false, 9, 0, incident.Escalated, 1, 1},
-		"told too early":               {false, 9, time.Millisecond, incident.Escalated, 1, 1},
+		"told too early":               {false, 9, time.Nanosecond, incident.Escalated, 1, 1},
 		"added, but not all of it":     {false, 9, time.Hour, incident.Escalated, 2, 2},
 		"a token that is renewed":      {true, 3, 0, incident.Succeeded, 4, 0},
 		"a token that nobody renews":   {true, 99, 0, incident.Escalated, 13, 1},

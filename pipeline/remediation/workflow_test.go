@@ -129,6 +129,9 @@ func (w *world) play(t *testing.T) incident.Outcome {
 	env.SetOnActivityStartedListener(func(info *activity.Info, _ stdcontext.Context, _ converter.EncodedValues) {
 		w.calls = append(w.calls, info.ActivityType.Name)
 	})
+	env.SetOnLocalActivityStartedListener(func(info *activity.Info, _ stdcontext.Context, _ []any) {
+		w.calls = append(w.calls, info.ActivityType.Name)
+	})
 	env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe()
 	if w.later != nil {
 		w.later(env)
