@@ -15,7 +15,8 @@
 //
 //	PLANNING          plan matches a playbook, finds the one place that sets the field, or a patch for this overlay where
 //	                  others have it from there too (gitops/locate proves it by rendering), and changes that (gitops/edit
-//	                  keeps every other byte). No fit: ADVISED.
+//	                  keeps every other byte). gitops/repo tells which commits are suspect, what the field was before, and
+//	                  what takes a commit back. No fit: ADVISED, with the suspects.
 //	POLICY_CHECK      policies decides on the edit alone: gate plan. A denial ends here: DENIED, no branch.
 //	DRY_RUNNING       gitops/delivery asks the API server what it would store, under the worker's own identity;
 //	                  then gate approve, which also says how many people must agree.
