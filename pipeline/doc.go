@@ -38,8 +38,10 @@
 // what is running, and closes what somebody ended by hand. advise words the likely cause, by heuristics or a model, and
 // recalls how incidents like it ended.
 //
-// Beside this way stands gitops/chain, which follows Flux, Helm and Argo CD to a field as locate follows kustomize; so far only
-// the command line asks it. And replay: it feeds correlate's Joiner and topology's Graph from a file. The Joiner makes one incident
+// Where a Kustomization or HelmRelease of Flux, or an Application of Argo CD, in the repository delivers the workload,
+// gitops/chain follows those to the field as locate follows kustomize, and the variable or the release's values are edited.
+//
+// Beside this way stands replay: it feeds correlate's Joiner and topology's Graph from a file. The Joiner makes one incident
 // of workloads whose troubles come from each other, over namespaces and clusters: correlate/rules.go says when. Live, each
 // partition still makes one incident of each workload.
 //

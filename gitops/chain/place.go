@@ -39,6 +39,9 @@ func (s *search) place(ctx context.Context, hits []hit) (locate.Found, error) {
 	f := locate.Found{Overlay: s.unit.where(), File: main.File, Line: main.Line, Column: main.Column, Value: s.value, Chain: s.chain}
 	return f.Written(func(files locate.Files, want string) (map[string][]byte, error) {
 		return s.set(files, append([]hit{main}, hits...), want)
+	}).ReadBy(func(data []byte) (string, bool) {
+		c, err := main.In(data)
+		return main.before + c.Value + main.after, err == nil
 	}), nil
 }
 
