@@ -43,15 +43,13 @@ func (s sheets) Blob(_ context.Context, digest string) ([]byte, error) {
 }
 
 // loose holds nothing back.
-type loose struct{ remediation.Brakes }
+type loose struct{}
 
 func (loose) Take(_ context.Context, _ string, key incident.Key, _ time.Time) (incident.Key, error) {
 	return key, nil
 }
 
 func (loose) Release(context.Context, string, incident.Key) error { return nil }
-
-func (loose) Failures(context.Context, string, string, time.Time) (int, error) { return 0, nil }
 
 // shopHistory is a repository with commits of a day, an hour and ten minutes before the onset, and a bare clone of it.
 func shopHistory(t *testing.T, onset time.Time, steps ...map[string]string) (url string) {
@@ -85,8 +83,8 @@ func shopHistory(t *testing.T, onset time.Time, steps ...map[string]string) (url
 	return dir
 }
 
-// planned runs the activity of PLANNING as the product wires it, on a real repository.
-func planned(t *testing.T, url string, overlays []string, inc incident.Incident, began time.Time) (remediation.Planned, incident.Proposal) {
+// plannedOn runs the activity of PLANNING as the product wires it, on a real repository.
+func plannedOn(t *testing.T, url string, overlays []string, inc incident.Incident, began time.Time) (remediation.Planned, incident.Proposal) {
 	t.Helper()
 	mirror, err := repo.Open(t.Context(), repo.Options{URL: url, Dir: filepath.Join(t.TempDir(), "mirror")})
 	if err != nil {
@@ -108,7 +106,7 @@ func planned(t *testing.T, url string, overlays []string, inc incident.Incident,
 	}
 	t.Cleanup(charts.Close)
 	delivered := ways{overlays, charts}
-	p := &remediation.Planner{Book: book, Way: delivered.open, Claims: loose{}, Brakes: loose{}, Repo: mirror, Base: "main", Make: planning{&plan.Planner{Playbooks: books, Overlays: overlays}},
+	p := &remediation.Planner{Book: book, Way: delivered.open, Claims: loose{}, History: func(context.Context, string, time.Time) ([]incident.Past, error) { return nil, nil }, Repo: mirror, Base: "main", Make: planning{&plan.Planner{Playbooks: books, Overlays: overlays}},
 		Advise: func(context.Context, incident.Incident) incident.Advisory {
 			return incident.Advisory{By: "heuristics", Cause: "errors"}
 		}}
@@ -151,7 +149,7 @@ func TestPlanningRollsABadImageBack(t *testing.T) {
 	url := shopHistory(t, onset, shopAt("1.8.0", "10", "1"), shopAt("1.8.9", "10", "1"), shopAt("1.9.0", "10", "1"), shopAt("1.9.0", "10", "2"))
 	inc := incident.Incident{ID: "0123456789ab", Onset: onset, Root: incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "cart"},
 		Signals: []incident.Signal{{Name: "HttpErrorRatioHigh"}}}
-	got, p := planned(t, url, []string{"prod"}, inc, onset.Add(time.Minute))
+	got, p := plannedOn(t, url, []string{"prod"}, inc, onset.Add(time.Minute))
 	if got.Playbook != "roll-back-image" || len(p.Files) != 1 || string(p.Files[0].After) != strings.Replace(string(p.Files[0].Before), "1.9.0", "1.8.0", 1) {
 		t.Fatalf("%+v\n%+v", got, p.Edits)
 	}
@@ -175,7 +173,7 @@ func TestPlanningRevertsASuspect(t *testing.T) {
 	url := shopHistory(t, onset, shopAt("1.8.0", "10", "1"), shopAt("1.8.0", "10", "2"), shopAt("1.8.0", "999", "2"), shopAt("1.8.0", "999", "3"))
 	inc := incident.Incident{ID: "0123456789ab", Onset: onset, Root: incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "cart"},
 		Signals: []incident.Signal{{Name: "HighErrorRate"}}}
-	got, p := planned(t, url, []string{"prod"}, inc, onset.Add(time.Minute))
+	got, p := plannedOn(t, url, []string{"prod"}, inc, onset.Add(time.Minute))
 	if got.Playbook != "revert-suspect" || p.Reverts == nil || p.Reverts.Subject != "step 2 <b> @team" || len(p.Files) != 1 || p.Files[0].Path != "base/cart.yaml" ||
 		p.Edits[0].From != "999" || p.Edits[0].To != "10" || p.Edits[0].Line != 11 {
 		t.Fatalf("%+v\n%+v", got, p)
@@ -193,7 +191,7 @@ func TestPlanningAdvisesWithSuspects(t *testing.T) {
 	url := shopHistory(t, onset, shopAt("1.8.0", "10", "1"), shopAt("1.8.0", "10", "2"), shopAt("1.8.0", "999", "2"), shopAt("1.8.0", "7", "2"))
 	inc := incident.Incident{ID: "0123456789ab", Onset: onset, Root: incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "cart"},
 		Signals: []incident.Signal{{Name: "SomethingElse"}}}
-	got, _ := planned(t, url, []string{"prod"}, inc, onset.Add(time.Minute))
+	got, _ := plannedOn(t, url, []string{"prod"}, inc, onset.Add(time.Minute))
 	if !strings.Contains(got.Advised, "no playbook fits") || len(got.Suspects) != 2 || got.Suspects[0].Subject != "step 3 <b> @team" {
 		t.Fatalf("%+v", got)
 	}
@@ -271,7 +269,7 @@ spec:
 	} {
 		inc := incident.Incident{ID: "0123456789ab", Onset: onset, Root: incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: name},
 			Signals: []incident.Signal{{Name: "ContainerOOMKilled", Container: "app"}}}
-		got, p := planned(t, url, []string{"clusters/prod"}, inc, onset.Add(time.Minute))
+		got, p := plannedOn(t, url, []string{"clusters/prod"}, inc, onset.Add(time.Minute))
 		if len(p.Files) != 1 || p.Files[0].Path != want.file || !strings.Contains(string(p.Files[0].After), want.line) || p.Edits[0].From != want.from || p.Edits[0].To != want.to ||
 			p.Edits[0].Resource.Name != name {
 			t.Errorf("%s: %+v\n%+v", name, got, p)

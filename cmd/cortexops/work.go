@@ -26,6 +26,7 @@ import (
 // work is the role that correlates and remediates.
 type work struct {
 	components map[string]func(context.Context) error // for /debug/healthz
+	details    map[string]func() string               // likewise
 	jobs       []job
 	opened     []func()
 }
@@ -81,10 +82,11 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch}
 	keeper := &remediation.Keeper{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Bot: c.Forge.User, Book: book, Forge: outside.forge, Writer: writeup.Writer{},
 		Claims: book.Claims(), Pauses: func(ctx context.Context) ([]incident.Pause, error) { return book.Brakes().Pauses(ctx, c.Cluster) }}
-	correlation := correlate.RunOptions{Metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), Log: log}
+	join := &joining{settle: c.Correlate.Settle, watched: graph, metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), log: log}
+	w.details = map[string]func() string{"graph": join.detail}
 	w.components = map[string]func(context.Context) error{
-		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "forge": outside.forge.Ping,
-		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "memory": outside.memory.Ping,
+		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "graph": join.check, "forge": outside.forge.Ping,
+		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "policy-source": outside.policy.Current, "memory": outside.memory.Ping,
 		"brakes": func(ctx context.Context) error {
 			pauses, err := book.Brakes().Pauses(ctx, c.Cluster)
 			if err == nil && len(pauses) > 0 {
@@ -106,14 +108,14 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	w.jobs = []job{
 		func(ctx context.Context) error { graph.Run(ctx); return nil },
 		func(ctx context.Context) error { keeper.Run(ctx); return nil },
+		func(ctx context.Context) error { outside.policy.Run(ctx); return nil },
 		func(ctx context.Context) error {
 			if err := graph.WaitSynced(ctx); err != nil { // before that an owner may be unknown although it exists
 				return err
 			}
-			return events.Own(ctx, func(ctx context.Context, p *bus.Partition) error {
-				engine := correlate.New(correlate.Options{Settle: c.Correlate.Settle, Owner: graph.Owner, Blast: graph.Blast})
-				return correlate.Run(ctx, engine, p, correlation)
-			})
+			return events.Own(ctx, bus.Shares{Join: join.run, Fold: func(ctx context.Context, p *bus.Partition) error {
+				return correlate.Fold(ctx, p, join.metrics)
+			}})
 		},
 		func(ctx context.Context) error { return events.ConsumeIncidents(ctx, starter.Incident) },
 		func(ctx context.Context) error { return events.ConsumeActions(ctx, starter.Action) },

@@ -8,12 +8,3 @@ CREATE TABLE pauses ( -- not part of the audit either: its rows say who paused a
     reason    TEXT NOT NULL,
     paused_at TEXT NOT NULL -- RFC 3339, UTC
 );
-CREATE TABLE failures ( -- what did not help, for the decision to try it again
-    incident  TEXT    NOT NULL,
-    attempt   INTEGER NOT NULL,
-    target    TEXT    NOT NULL,
-    playbook  TEXT    NOT NULL,
-    failed_at TEXT    NOT NULL, -- RFC 3339, UTC
-    PRIMARY KEY (incident, attempt)
-);
-CREATE INDEX failures_of_a_playbook ON failures (target, playbook);

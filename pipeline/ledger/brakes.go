@@ -110,34 +110,3 @@ func (b *Brakes) full(ctx context.Context, tx *sql.Tx, root incident.Resource, k
 	}
 	return "", nil
 }
-
-// Failed remembers that the playbook did not help the target. Said again, nothing changes.
-func (b *Brakes) Failed(ctx context.Context, target, playbook string, key incident.Key, at time.Time) error {
-	_, err := b.l.db.ExecContext(ctx, b.l.bind(`INSERT INTO failures(incident,attempt,target,playbook,failed_at) VALUES(?,?,?,?,?) ON CONFLICT DO NOTHING`),
-		key.Incident, key.Attempt, target, playbook, at.UTC().Format(time.RFC3339Nano))
-	if err != nil {
-		return fmt.Errorf("remember a failure: %w", err)
-	}
-	return nil
-}
-
-// Failures counts how often the playbook did not help the target since then.
-func (b *Brakes) Failures(ctx context.Context, target, playbook string, since time.Time) (n int, err error) {
-	rows, err := b.l.db.QueryContext(ctx, b.l.bind(`SELECT failed_at FROM failures WHERE target=? AND playbook=?`), target, playbook)
-	if err != nil {
-		return 0, fmt.Errorf("count failures: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return 0, fmt.Errorf("count failures: %w", err)
-		}
-		if at, err := time.Parse(time.RFC3339Nano, text); err != nil {
-			return 0, fmt.Errorf("count failures: %w", err)
-		} else if !at.Before(since) {
-			n++
-		}
-	}
-	return n, rows.Err()
-}

@@ -120,22 +120,3 @@ func TestActOneOfMany(t *testing.T) {
 		}
 	})
 }
-
-func TestFailures(t *testing.T) {
-	onBoth(t, func(t *testing.T, at string) {
-		b := openAt(t, at).Brakes()
-		for i, when := range []int64{100, 200, 300} { // the third time is the second told again
-			if err := b.Failed(t.Context(), "t", "p", incident.Key{Incident: "0123456789ab", Attempt: min(i+1, 2)}, time.Unix(when, 5)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for since, want := range map[int64]int{0: 2, 100: 2, 101: 1, 201: 0} {
-			if n, err := b.Failures(t.Context(), "t", "p", time.Unix(since, 5)); err != nil || n != want {
-				t.Errorf("since %d: %d %v", since, n, err)
-			}
-		}
-		if n, err := b.Failures(t.Context(), "t", "other", time.Unix(0, 0)); err != nil || n != 0 {
-			t.Errorf("%d %v", n, err)
-		}
-	})
-}

@@ -7,15 +7,11 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -33,6 +29,7 @@ var ErrNoBlob = errors.New("no such blob in the ledger")
 type Ledger struct {
 	db *sql.DB
 	database
+	queue
 }
 
 // Open opens the SQLite file of that path (or sqlite:PATH), or the Postgres of that URL (postgres://USER:PASSWORD@HOST:PORT/DATABASE). It
@@ -53,7 +50,7 @@ func Open(ctx context.Context, at string) (*Ledger, error) {
 		}
 		return nil, fmt.Errorf("open ledger %s: %w", d.name, err)
 	}
-	return &Ledger{db, d}, nil
+	return &Ledger{db: db, database: d}, nil
 }
 
 // Migrate brings the schema up to date and reports how many migrations ran.
@@ -102,51 +99,6 @@ func (l *Ledger) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Append adds the row to the chain. A row that is there already, by (incident, attempt, step, kind), is left as it is
-// and fresh is false.
-func (l *Ledger) Append(ctx context.Context, e incident.Entry) (fresh bool, err error) {
-	if len(e.Detail) == 0 {
-		e.Detail = json.RawMessage("{}")
-	}
-	e.Step, e.Actor, e.Detail = text(e.Step), text(e.Actor), json.RawMessage(text(string(e.Detail)))
-	tx, err := l.writing(ctx, l.db)
-	if err != nil {
-		return false, fmt.Errorf("append to ledger: %w", err)
-	}
-	defer tx.Rollback()
-	var seq int64
-	var prev string
-	var there bool
-	err = tx.QueryRowContext(ctx, l.bind(`SELECT seq, hash, EXISTS (SELECT 1 FROM entries WHERE incident=? AND attempt=? AND step=? AND kind=?) FROM head`),
-		e.Incident, e.Attempt, e.Step, e.Kind).Scan(&seq, &prev, &there)
-	if err != nil {
-		return false, fmt.Errorf("append to ledger: %w", err)
-	}
-	if there { // perhaps not on disk yet, and whoever asks will act on it
-		err = errors.Join(tx.Rollback(), l.flush(ctx, l.db))
-		if err != nil {
-			err = fmt.Errorf("append to ledger: %w", err)
-		}
-		return false, err
-	}
-	at := e.At.UTC().Format(time.RFC3339Nano)
-	_, err = tx.ExecContext(ctx, l.bind(`INSERT INTO entries(seq,incident,attempt,phase,step,kind,actor,detail,at,prev_hash,hash)
-		VALUES(?,?,?,?,?,?,?,?,?,?,?)`), seq+1, e.Incident, e.Attempt, e.Phase, e.Step, e.Kind, e.Actor, string(e.Detail), at,
-		prev, chain(prev, seq+1, e, at))
-	if err != nil {
-		return false, fmt.Errorf("append to ledger: %w", err)
-	}
-	if err := errors.Join(tx.Commit(), l.flush(ctx, l.db)); err != nil {
-		return false, fmt.Errorf("append to ledger: %w", err)
-	}
-	return true, nil
-}
-
-// text is s without what Postgres refuses: a row that can never be written would be retried for ever.
-func text(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-}
-
 // Ended tells whether the remediation has its ending.
 func (l *Ledger) Ended(ctx context.Context, key incident.Key) (bool, error) {
 	var n int
@@ -156,12 +108,6 @@ func (l *Ledger) Ended(ctx context.Context, key incident.Key) (bool, error) {
 		return false, fmt.Errorf("look for the ending of %s: %w", key.Workflow(), err)
 	}
 	return n > 0, nil
-}
-
-// chain hashes a row with the hash of the row before it.
-func chain(prev string, seq int64, e incident.Entry, at string) string {
-	return incident.Digest(prev, strconv.FormatInt(seq, 10), e.Incident, strconv.Itoa(e.Attempt), string(e.Phase), e.Step,
-		string(e.Kind), e.Actor, string(e.Detail), at)
 }
 
 // PutBlob keeps data and returns its digest: sha256 in hex.

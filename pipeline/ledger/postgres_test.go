@@ -223,7 +223,7 @@ func TestTwoMigrateAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if slices.Sort(counts); counts[3] != 4 || counts[2] != 0 {
+	if slices.Sort(counts); counts[3] != 6 || counts[2] != 0 {
 		t.Errorf("they applied %v migrations", counts)
 	}
 }
@@ -242,7 +242,7 @@ func TestPingAStandby(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if err := (&Ledger{db, readOnly}).Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "read-only") {
+	if err := (&Ledger{db: db, database: readOnly}).Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "read-only") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -263,7 +263,7 @@ func TestPingHeedsItsContext(t *testing.T) {
 	defer db.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := (&Ledger{db, silent}).Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if err := (&Ledger{db: db, database: silent}).Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }

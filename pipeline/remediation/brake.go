@@ -19,9 +19,6 @@ type Claims interface {
 type Brakes interface {
 	// Act lets key act on root until its claim is released, or says why it must wait.
 	Act(ctx context.Context, root incident.Resource, key incident.Key, at time.Time) (wait string, err error)
-	// Failed remembers that the playbook did not help.
-	Failed(ctx context.Context, target, playbook string, key incident.Key, at time.Time) error
-	Failures(ctx context.Context, target, playbook string, since time.Time) (int, error)
 }
 
 const (

@@ -25,7 +25,6 @@ type shared struct {
 	wait     string
 	acted    []incident.Key
 	failures int
-	failed   []string
 }
 
 func (s *shared) Take(_ context.Context, _ string, key incident.Key, _ time.Time) (incident.Key, error) {
@@ -45,13 +44,11 @@ func (s *shared) Act(_ context.Context, _ incident.Resource, key incident.Key, _
 	return s.wait, nil
 }
 
-func (s *shared) Failed(_ context.Context, target, playbook string, _ incident.Key, _ time.Time) error {
-	s.failed = append(s.failed, target+" "+playbook)
-	return nil
-}
-
-func (s *shared) Failures(context.Context, string, string, time.Time) (int, error) {
-	return s.failures, nil
+func (s *shared) History(context.Context, string, time.Time) (past []incident.Past, _ error) {
+	for i := range s.failures {
+		past = append(past, incident.Past{Playbook: "p", Outcome: []incident.Phase{incident.RolledBack, incident.Escalated}[i%2]})
+	}
+	return append(past, incident.Past{Playbook: "another", Outcome: incident.RolledBack}, incident.Past{Playbook: "p", Outcome: incident.Succeeded}), nil
 }
 
 type noMirror struct{ Past }
@@ -92,7 +89,7 @@ func TestPlanStandsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		made := false
-		p := &Planner{Book: book, Repo: noMirror{}, Claims: &c.shared, Brakes: &c.shared,
+		p := &Planner{Book: book, Repo: noMirror{}, Claims: &c.shared, History: c.shared.History,
 			Advise: func(context.Context, incident.Incident) incident.Advisory { return incident.Advisory{} },
 			Make:   anyPlan{made: &made}}
 		got, err := activityRun[Planned](t, p.Plan, PlanInput{Start: Start{Key: thisOne, Incident: digest, Target: "t"}})
@@ -142,27 +139,14 @@ func TestOnlyWhatIsAllowedMeetsABrake(t *testing.T) {
 	}
 }
 
-// TestCloseLetsGo of the target, other than of one that another remediation holds, and remembers what did not help.
+// TestCloseLetsGo of the target, other than of one that another remediation holds.
 func TestCloseLetsGo(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		in       Ending
-		released int
-		failed   int
-	}{
-		"succeeded":                 {Ending{Merge: "m", Outcome: incident.Outcome{Phase: incident.Succeeded}}, 1, 0},
-		"rolled back":               {Ending{Merge: "m", Outcome: incident.Outcome{Phase: incident.RolledBack}}, 1, 1},
-		"escalated after the merge": {Ending{Merge: "m", Outcome: incident.Outcome{Phase: incident.Escalated}}, 1, 1},
-		"escalated before it":       {Ending{Outcome: incident.Outcome{Phase: incident.Escalated}}, 1, 0},
-		"joined another":            {Ending{Joined: true, Outcome: incident.Outcome{Phase: incident.Superseded}}, 0, 0},
-	} {
-		s := &shared{refuse: errors.New("another holds it")}
-		c.in.Key, c.in.Target, c.in.Playbook = thisOne, "t", "p"
-		if err := (&Closer{Book: &pages{}, Repo: gitless{}, Claims: s, Brakes: s}).Close(t.Context(), c.in); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if len(s.released) != c.released || len(s.failed) != c.failed {
-			t.Errorf("%s: released %v, failed %v", name, s.released, s.failed)
+	for _, joined := range []bool{false, true} {
+		s := &shared{refuse: errors.New("away")}
+		in := Ending{Key: thisOne, Target: "t", Joined: joined, Outcome: incident.Outcome{Phase: incident.Superseded}}
+		if err := (&Closer{Book: &pages{}, Repo: gitless{}, Claims: s}).Close(t.Context(), in); err != nil || (len(s.released) == 0) != joined {
+			t.Errorf("joined %v: released %v, %v", joined, s.released, err)
 		}
 	}
 }

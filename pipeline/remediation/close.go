@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -24,7 +23,6 @@ type Closer struct {
 	Chat   Chat
 	Writer Writer
 	Claims Claims
-	Brakes Brakes
 	// Remember keeps the ending as advice for later incidents. It never fails, and returns within its own deadline.
 	Remember func(ctx context.Context, p incident.Proposal, c incident.Change, o incident.Outcome)
 }
@@ -69,8 +67,10 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 	if err != nil {
 		return err
 	}
-	if err := c.letGo(ctx, in); err != nil {
-		return err
+	if !in.Joined {
+		if err := c.Claims.Release(ctx, in.Target, in.Key); err != nil { // the keeper does it once this is over
+			slog.WarnContext(ctx, "the claim on the target was not released", "workflow", in.Key.Workflow(), "error", err)
+		}
 	}
 	if in.Proposal != "" && c.Remember != nil {
 		proposal, err := get[incident.Proposal](ctx, c.Book, in.Proposal)
@@ -92,22 +92,6 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 		noted = c.Repo.Note(ctx, in.Merge, text)
 	}
 	return classify(errors.Join(onForge, noted))
-}
-
-// letGo gives the target back, and remembers what did not help.
-func (c *Closer) letGo(ctx context.Context, in Ending) error {
-	if in.Merge != "" && (in.Outcome.Phase == incident.RolledBack || in.Outcome.Phase == incident.Escalated) {
-		if err := c.Brakes.Failed(ctx, in.Target, in.Playbook, in.Key, time.Now()); err != nil {
-			return err
-		}
-	}
-	if in.Joined {
-		return nil
-	}
-	if err := c.Claims.Release(ctx, in.Target, in.Key); err != nil { // the sweeper does it once this is over
-		slog.WarnContext(ctx, "the claim on the target was not released", "workflow", in.Key.Workflow(), "error", err)
-	}
-	return nil
 }
 
 func (c *Closer) onForge(ctx context.Context, in Ending) error {

@@ -12,7 +12,7 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// retries of one incident by people, beyond which a change of it is not handed on.
+// mostRetries of one incident by people, and as many outbreaks, are looked through for the attempt that runs.
 const mostRetries = 5
 
 // told is what running remediations were told of their incidents: at most once a minute, other than of a change of state.
@@ -65,8 +65,8 @@ func (s *Starter) hand(ctx context.Context, inc incident.Incident) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for n := range mostRetries {
-		key := incident.Key{Incident: inc.ID, Attempt: 1 + inc.Reopened + n}
+	for n := max(1, 1+inc.Reopened-mostRetries); n <= 1+inc.Reopened+mostRetries; n++ {
+		key := incident.Key{Incident: inc.ID, Attempt: n}
 		err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", EvidenceSignal, news)
 		var gone *serviceerror.NotFound
 		if err == nil {

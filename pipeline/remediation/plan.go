@@ -73,7 +73,8 @@ type Planner struct {
 	// Advise never fails, and answers within its own deadline. What it says is words for people: Make decides nothing by it.
 	Advise func(ctx context.Context, inc incident.Incident) incident.Advisory
 	Claims Claims
-	Brakes Brakes
+	// History of a target since then.
+	History func(ctx context.Context, target string, since time.Time) ([]incident.Past, error)
 }
 
 // PlanInput is what Plan is asked.
@@ -144,7 +145,7 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	if err != nil {
 		return Planned{}, classify(err)
 	}
-	failed, err := p.Brakes.Failures(ctx, in.Start.Target, proposal.Playbook.Name, time.Now().Add(-cooldown))
+	failed, err := p.failures(ctx, in.Start.Target, proposal.Playbook.Name)
 	if err != nil {
 		return Planned{}, err
 	}
@@ -182,4 +183,15 @@ func summary(p incident.Proposal) string {
 		out = fmt.Sprintf("revert %s: %s", p.Reverts.Short(), out)
 	}
 	return out
+}
+
+// failures counts how often the playbook did not help the target lately.
+func (p *Planner) failures(ctx context.Context, target, playbook string) (n int, err error) {
+	past, err := p.History(ctx, target, time.Now().Add(-cooldown))
+	for _, e := range past {
+		if e.Playbook == playbook && (e.Outcome == incident.RolledBack || e.Outcome == incident.Escalated) {
+			n++
+		}
+	}
+	return n, err
 }

@@ -9,6 +9,14 @@ type Claim struct {
 	TakenAt time.Time `json:"takenAt"`
 }
 
+// Past is an earlier remediation of a target.
+type Past struct {
+	Key      Key       `json:"key"`
+	Playbook string    `json:"playbook"`
+	Outcome  Phase     `json:"outcome"` // its ending; empty: it is still going on
+	At       time.Time `json:"at"`      // of the ending; while there is none, of the plan
+}
+
 // Pause is the word of a person that nothing is merged or applied for now.
 type Pause struct {
 	Cluster string    `json:"cluster"` // empty: all
