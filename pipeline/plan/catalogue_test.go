@@ -120,7 +120,7 @@ func (s story) run(t *testing.T, planner *Planner, i int) {
 			break
 		}
 		if wanted.History != nil {
-			r.Histories[HistoryKey(*wanted.History)] = c.values()
+			r.Histories[wanted.History.Key()] = c.values()
 			continue
 		}
 		files := map[string][]byte{}

@@ -120,7 +120,7 @@ func (w *work) rollBack(ctx context.Context, by playbooks.RollBack, path edit.Pa
 		return "", err
 	}
 	field := repo.Field{Path: found.File, Name: fmt.Sprintf("%s %s of %s", found.Overlay, path, w.root.Key()), Read: found.ValueIn}
-	values, known := w.Histories[HistoryKey(field)]
+	values, known := w.Histories[field.Key()]
 	if !known {
 		return "", &errWanted{Wanted{History: &field}}
 	}

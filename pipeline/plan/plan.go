@@ -34,7 +34,7 @@ type Request struct {
 	Files    locate.Files // of BaseSHA
 	Way      *chain.Chain // of these, along which Flux or Argo CD delivers; nil: there is none
 	Suspects []incident.Suspect
-	// What was Wanted so far: the values of fields by HistoryKey, the newest first, and what undoes commits on BaseSHA, or
+	// What was Wanted so far: the values of fields by their Key, the newest first, and what undoes commits on BaseSHA, or
 	// why nothing does.
 	Histories map[string][]repo.Value
 	Reverts   map[string]repo.Reverted
@@ -46,9 +46,6 @@ type Wanted struct {
 	History *repo.Field
 	Revert  string // the SHA of a commit
 }
-
-// HistoryKey is the key of a field in Request.Histories.
-func HistoryKey(f repo.Field) string { return f.Path + " " + f.Name }
 
 // errWanted ends a proposal until what is wanted is there.
 type errWanted struct{ Wanted }

@@ -243,7 +243,7 @@ func TestRollBack(t *testing.T) {
 			if v, ok := wanted.History.Read([]byte(old)); !ok || v != "shop/api:1.4.9" {
 				t.Errorf("an older file is read as %q %v", v, ok)
 			}
-			r.Histories = map[string][]repo.Value{HistoryKey(*wanted.History): c.values}
+			r.Histories = map[string][]repo.Value{wanted.History.Key(): c.values}
 			p, _, err := plan.Propose(t.Context(), r)
 			var none *incident.NoPlan
 			switch {

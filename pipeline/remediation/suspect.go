@@ -109,7 +109,7 @@ func (p *Planner) propose(ctx context.Context, r PlanRequest) (incident.Proposal
 			if err != nil {
 				return incident.Proposal{}, err
 			}
-			r.Histories[f.Path+" "+f.Name] = values
+			r.Histories[f.Key()] = values
 			continue
 		}
 		undo, err := p.Repo.Revert(ctx, wanted.Revert, r.BaseSHA)
