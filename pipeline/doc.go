@@ -18,7 +18,8 @@
 //	PLANNING          one remediation at a time has the target: a claim in the ledger's database. A second one ends as
 //	                  SUPERSEDED and hands its incident to the first. plan matches a playbook, finds the one place that sets the field, or a patch for this overlay where
 //	                  others have it from there too (gitops/locate proves it by rendering), and changes that (gitops/edit
-//	                  keeps every other byte). No fit: ADVISED.
+//	                  keeps every other byte). gitops/repo tells which commits are suspect, what the field was before, and
+//	                  what takes a commit back. No fit: ADVISED, with the suspects.
 //	POLICY_CHECK      policies decides on the edit alone: gate plan. A denial ends here: DENIED, no branch.
 //	DRY_RUNNING       gitops/delivery asks the API server what it would store, under the worker's own identity;
 //	                  then gate approve, which also says how many people must agree.
@@ -41,8 +42,10 @@
 // what is running, and closes what somebody ended by hand. advise words the likely cause, by heuristics or a model, and
 // recalls how incidents like it ended.
 //
-// Beside this way stands gitops/chain, which follows Flux, Helm and Argo CD to a field as locate follows kustomize; so far only
-// the command line asks it. And replay: it feeds correlate's Joiner and topology's Graph from a file.
+// Where a Kustomization or HelmRelease of Flux, or an Application of Argo CD, in the repository delivers the workload,
+// gitops/chain follows those to the field as locate follows kustomize, and the variable or the release's values are edited.
+//
+// Beside this way stands replay: it feeds correlate's Joiner and topology's Graph from a file.
 //
 // health answers /debug/healthz, /livez, /readyz and /metrics beside all of this. The nouns are in incident; who is
 // wired to whom is in cmd/cortexops/serve.go.

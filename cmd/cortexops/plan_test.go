@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"go.temporal.io/sdk/testsuite"
 
+	"github.com/cortexops/cortexops/gitops/locate"
 	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/pipeline/plan"
@@ -49,9 +51,6 @@ func (loose) Take(_ context.Context, _ string, key incident.Key, _ time.Time) (i
 
 func (loose) Release(context.Context, string, incident.Key) error { return nil }
 
-// never was anything tried.
-func never(context.Context, string, time.Time) ([]incident.Past, error) { return nil, nil }
-
 // shopHistory is a repository with commits of a day, an hour and ten minutes before the onset, and a bare clone of it.
 func shopHistory(t *testing.T, onset time.Time, steps ...map[string]string) (url string) {
 	t.Helper()
@@ -84,8 +83,8 @@ func shopHistory(t *testing.T, onset time.Time, steps ...map[string]string) (url
 	return dir
 }
 
-// planned runs the activity of PLANNING as the product wires it, on a real repository.
-func planned(t *testing.T, url string, overlays []string, inc incident.Incident, began time.Time) (remediation.Planned, incident.Proposal) {
+// plannedOn runs the activity of PLANNING as the product wires it, on a real repository.
+func plannedOn(t *testing.T, url string, overlays []string, inc incident.Incident, began time.Time) (remediation.Planned, incident.Proposal) {
 	t.Helper()
 	mirror, err := repo.Open(t.Context(), repo.Options{URL: url, Dir: filepath.Join(t.TempDir(), "mirror")})
 	if err != nil {
@@ -101,7 +100,14 @@ func planned(t *testing.T, url string, overlays []string, inc incident.Incident,
 		t.Fatal(err)
 	}
 	digest, _ := book.PutBlob(t.Context(), data)
-	p := &remediation.Planner{Book: book, Claims: loose{}, History: never, Repo: mirror, Base: "main", Make: planning{&plan.Planner{Playbooks: books, Overlays: overlays}},
+	charts, err := chartRenderer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(charts.Close)
+	delivered := ways{overlays, charts}
+	p := &remediation.Planner{Book: book, Way: delivered.open, Claims: loose{}, History: func(context.Context, string, time.Time) ([]incident.Past, error) { return nil, nil }, Repo: mirror, Base: "main",
+		Make: planning{&plan.Planner{Playbooks: books, Overlays: overlays}},
 		Advise: func(context.Context, incident.Incident) incident.Advisory {
 			return incident.Advisory{By: "heuristics", Cause: "errors"}
 		}}
@@ -122,6 +128,7 @@ func planned(t *testing.T, url string, overlays []string, inc incident.Incident,
 		if err := json.Unmarshal(book[out.Proposal], &proposal); err != nil {
 			t.Fatal(err)
 		}
+		rendersAsApproved(t, mirror, delivered, proposal)
 	}
 	return out, proposal
 }
@@ -143,7 +150,7 @@ func TestPlanningRollsABadImageBack(t *testing.T) {
 	url := shopHistory(t, onset, shopAt("1.8.0", "10", "1"), shopAt("1.8.9", "10", "1"), shopAt("1.9.0", "10", "1"), shopAt("1.9.0", "10", "2"))
 	inc := incident.Incident{ID: "0123456789ab", Onset: onset, Root: incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "cart"},
 		Signals: []incident.Signal{{Name: "HttpErrorRatioHigh"}}}
-	got, p := planned(t, url, []string{"prod"}, inc, onset.Add(time.Minute))
+	got, p := plannedOn(t, url, []string{"prod"}, inc, onset.Add(time.Minute))
 	if got.Playbook != "roll-back-image" || len(p.Files) != 1 || string(p.Files[0].After) != strings.Replace(string(p.Files[0].Before), "1.9.0", "1.8.0", 1) {
 		t.Fatalf("%+v\n%+v", got, p.Edits)
 	}
@@ -167,7 +174,7 @@ func TestPlanningRevertsASuspect(t *testing.T) {
 	url := shopHistory(t, onset, shopAt("1.8.0", "10", "1"), shopAt("1.8.0", "10", "2"), shopAt("1.8.0", "999", "2"), shopAt("1.8.0", "999", "3"))
 	inc := incident.Incident{ID: "0123456789ab", Onset: onset, Root: incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "cart"},
 		Signals: []incident.Signal{{Name: "HighErrorRate"}}}
-	got, p := planned(t, url, []string{"prod"}, inc, onset.Add(time.Minute))
+	got, p := plannedOn(t, url, []string{"prod"}, inc, onset.Add(time.Minute))
 	if got.Playbook != "revert-suspect" || p.Reverts == nil || p.Reverts.Subject != "step 2 <b> @team" || len(p.Files) != 1 || p.Files[0].Path != "base/cart.yaml" ||
 		p.Edits[0].From != "999" || p.Edits[0].To != "10" || p.Edits[0].Line != 11 {
 		t.Fatalf("%+v\n%+v", got, p)
@@ -185,12 +192,99 @@ func TestPlanningAdvisesWithSuspects(t *testing.T) {
 	url := shopHistory(t, onset, shopAt("1.8.0", "10", "1"), shopAt("1.8.0", "10", "2"), shopAt("1.8.0", "999", "2"), shopAt("1.8.0", "7", "2"))
 	inc := incident.Incident{ID: "0123456789ab", Onset: onset, Root: incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "cart"},
 		Signals: []incident.Signal{{Name: "SomethingElse"}}}
-	got, _ := planned(t, url, []string{"prod"}, inc, onset.Add(time.Minute))
+	got, _ := plannedOn(t, url, []string{"prod"}, inc, onset.Add(time.Minute))
 	if !strings.Contains(got.Advised, "no playbook fits") || len(got.Suspects) != 2 || got.Suspects[0].Subject != "step 3 <b> @team" {
 		t.Fatalf("%+v", got)
 	}
 	_, blocks := writeup.Writer{}.SlackEnded(incident.Key{}, "Deployment shop/cart", incident.Change{}, incident.Outcome{Phase: incident.Advised, Reason: got.Advised}, got.Suspects)
 	if said := string(blocks); !strings.Contains(said, "What changed before") || !strings.Contains(said, "5m before it began, `"+got.Suspects[0].Short()+"` by dana") || strings.Contains(said, "@team") {
 		t.Errorf("%s", said)
+	}
+}
+
+// rendersAsApproved holds what the applier will render of the change to what people are asked to approve.
+func rendersAsApproved(t *testing.T, mirror *repo.Repo, delivered ways, p incident.Proposal) {
+	t.Helper()
+	files, err := mirror.Snapshot(p.BaseSHA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := map[string][]byte{}
+	for _, f := range p.Files {
+		changed[f.Path] = f.After
+	}
+	for _, want := range p.Objects {
+		objects, err := delivered.render(t.Context(), locate.With(files, changed), cmp.Or(want.Overlay, p.Overlay))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, o := range objects {
+			r := want.Resource
+			found = found || o.Group == r.Group && o.Kind == r.Kind && o.Namespace == r.Namespace && o.Name == r.Name && incident.Rendered(r, o.JSON).Digest == want.Digest
+		}
+		if !found {
+			t.Errorf("%s of %s is not rendered as it is approved", want.Resource, cmp.Or(want.Overlay, p.Overlay))
+		}
+	}
+}
+
+const fluxSync = `apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {name: fleet, namespace: flux-system}
+spec: {url: ssh://git@example.com/shop/fleet, ref: {branch: main}}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: apps, namespace: flux-system}
+spec:
+  path: ./apps
+  sourceRef: {kind: GitRepository, name: fleet}
+  postBuild: {substitute: {cart_memory: 512Mi}}
+`
+
+// What Flux delivers is edited where it comes from: a variable, a release's values.
+func TestPlanningFollowsFlux(t *testing.T) {
+	t.Parallel()
+	onset := time.Now().Add(-time.Minute).UTC().Truncate(time.Second)
+	files := map[string]string{"clusters/prod/sync.yaml": fluxSync,
+		"apps/kustomization.yaml": "namespace: shop\nresources: [cart.yaml, web.yaml]\n",
+		"apps/cart.yaml":          "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart}\nspec: {template: {spec: {containers: [{name: app, image: shop/cart, resources: {limits: {memory: '${cart_memory}'}}}]}}}\n",
+		"apps/web.yaml": `apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: web}
+spec:
+  chart: {spec: {chart: charts/web, sourceRef: {kind: GitRepository, name: fleet, namespace: flux-system}}}
+  values:
+    memory: 256Mi # measured
+`,
+		"charts/web/Chart.yaml":            "apiVersion: v2\nname: web\nversion: 0.1.0\n",
+		"charts/web/values.yaml":           "memory: 128Mi\n",
+		"charts/web/templates/deploy.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: app, image: shop/web, resources: {limits: {memory: {{ .Values.memory }} }}}]}}}\n",
+	}
+	later := map[string]string{"apps/web.yaml": strings.Replace(files["apps/web.yaml"], "256Mi", "300Mi", 1)}
+	url := shopHistory(t, onset, files, later)
+	for name, want := range map[string]struct{ file, line, from, to, kinds string }{
+		"cart": {"clusters/prod/sync.yaml", "  postBuild: {substitute: {cart_memory: 1Gi}}\n", "512Mi", "1Gi", "Deployment"},
+		"web":  {"apps/web.yaml", "    memory: 600Mi # measured\n", "300Mi", "600Mi", "HelmRelease"},
+	} {
+		inc := incident.Incident{ID: "0123456789ab", Onset: onset, Root: incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: name},
+			Signals: []incident.Signal{{Name: "ContainerOOMKilled", Container: "app"}}}
+		got, p := plannedOn(t, url, []string{"clusters/prod"}, inc, onset.Add(time.Minute))
+		if len(p.Files) != 1 || p.Files[0].Path != want.file || !strings.Contains(string(p.Files[0].After), want.line) || p.Edits[0].From != want.from || p.Edits[0].To != want.to ||
+			p.Edits[0].Resource.Name != name {
+			t.Errorf("%s: %+v\n%+v", name, got, p)
+			continue
+		}
+		var kinds []string
+		for _, o := range p.Objects {
+			kinds = append(kinds, o.Resource.Kind)
+		}
+		if strings.Join(kinds, " ") != want.kinds { // what helm-controller makes of a release is not for us to apply
+			t.Errorf("%s: %v are applied", name, kinds)
+		}
+		if name == "web" && (len(p.Suspects) != 1 || p.Suspects[0].Subject != "step 1 <b> @team") {
+			t.Errorf("suspects: %+v", p.Suspects)
+		}
 	}
 }

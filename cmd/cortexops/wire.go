@@ -19,7 +19,7 @@ import (
 
 	"github.com/cortexops/cortexops/gitops/delivery"
 	"github.com/cortexops/cortexops/gitops/forge"
-	"github.com/cortexops/cortexops/gitops/locate"
+	"github.com/cortexops/cortexops/gitops/helm"
 	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/advise"
 	"github.com/cortexops/cortexops/pipeline/advise/memory"
@@ -47,6 +47,7 @@ type outside struct {
 	llm        *advise.LLM   // nil: heuristics advise
 	slack      *notify.Slack // nil: nobody is told
 	memory     *memory.Memory
+	charts     *helm.Renderer
 }
 
 // chat is nil where Slack is not configured.
@@ -193,15 +194,16 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 	writer := writeup.Writer{}
 	where := remediation.Repository{Name: c.Forge.Owner + "/" + c.Forge.Repo, Base: c.Forge.Base,
 		Author: c.author()}
+	delivered := ways{c.Overlays, o.charts}
 	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays}
 	return remediation.Activities{
-		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: planning{planner}, Advise: o.advise, Claims: book.Claims(), History: book.History},
+		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: planning{planner}, Way: delivered.open, Advise: o.advise, Claims: book.Claims(), History: book.History},
 		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Brakes: book.Brakes(), Bot: c.Forge.User, Freezes: c.Policies.Freezes, History: book.History},
 		DryRunner:  &remediation.DryRunner{Book: book, Cluster: o.cluster},
 		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Repository: where},
 		Approver:   &remediation.Approver{Book: book, Forge: o.forge, Rule: judging(c.Forge.User)},
 		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Rule: judging(c.Forge.User)},
-		Applier:    &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: locate.Render, Cluster: o.cluster},
+		Applier:    &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: delivered.render, Cluster: o.cluster},
 		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
@@ -212,8 +214,8 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 // planning is plan as the activity of PLANNING uses it.
 type planning struct{ *plan.Planner }
 
-func (p planning) Propose(r remediation.PlanRequest) (incident.Proposal, remediation.Wanted, error) {
-	proposal, wanted, err := p.Planner.Propose(plan.Request(r))
+func (p planning) Propose(ctx context.Context, r remediation.PlanRequest) (incident.Proposal, remediation.Wanted, error) {
+	proposal, wanted, err := p.Planner.Propose(ctx, plan.Request(r))
 	return proposal, remediation.Wanted(wanted), err
 }
 

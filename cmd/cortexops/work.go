@@ -65,6 +65,10 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		return nil, err
 	}
 	w.opened = append(w.opened, func() { _ = outside.memory.Close() })
+	if outside.charts, err = chartRenderer(); err != nil {
+		return nil, err
+	}
+	w.opened = append(w.opened, outside.charts.Close)
 	graph, err := topology.New(topology.Options{Config: outside.kube, Cluster: c.Cluster, Namespaces: c.Kubernetes.Namespaces, Log: log})
 	if err != nil {
 		return nil, err

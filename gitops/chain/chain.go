@@ -2,7 +2,10 @@ package chain
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/cortexops/cortexops/gitops/locate"
 )
@@ -96,12 +99,86 @@ func (c *Chain) Prove(after *Chain, q Query, want string) error {
 	return s.holds(after.world, want)
 }
 
-// Render is what a unit renders, by the name that Found.Overlay has.
-func (c *Chain) Render(unit string) ([]locate.Object, error) {
+// Units are the names of all that is delivered, as Found.Overlay has them.
+func (c *Chain) Units() []string {
+	var out []string
 	for _, u := range c.world.units {
-		if u.where() == unit {
-			return u.objects, u.err
+		out = append(out, u.where())
+	}
+	return out
+}
+
+// ByHelm reports whether the unit of that name is a HelmRelease.
+func ByHelm(unit string) bool {
+	return strings.HasPrefix(unit, helmRelease+" ") && strings.Contains(unit, " (under ")
+}
+
+// RenderedBy is the unit that renders the object, by its name.
+func (c *Chain) RenderedBy(q Query) (string, error) {
+	s, err := c.world.seek(q)
+	if err != nil {
+		return "", err
+	}
+	return s.unit.where(), nil
+}
+
+// Reads are the files that the unit which renders the object, and those above it, were rendered from.
+func (c *Chain) Reads(q Query) ([]string, error) {
+	s, err := c.world.seek(q)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for u := s.unit; u != nil; u = u.up {
+		for _, p := range append(slices.Clone(u.reads.paths), u.file) {
+			if p != "" && isFile(c.world.files, p) {
+				out = append(out, p)
+			}
 		}
 	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// Render is what a unit renders, by the name that Found.Overlay has. What of the usual kinds names no namespace is in the
+// one that the unit works in.
+func (c *Chain) Render(unit string) ([]locate.Object, error) {
+	for _, u := range c.world.units {
+		if u.where() != unit {
+			continue
+		}
+		out := slices.Clone(u.objects)
+		for i, o := range out {
+			if o.Namespace != "" || u.defaults == "" || !namespaced(o) {
+				continue
+			}
+			var err error
+			if out[i], err = settled(o, u.defaults); err != nil {
+				return nil, err
+			}
+		}
+		return out, u.err
+	}
 	return nil, refuse(locate.NotFound, "%s is no unit of the repository", unit)
+}
+
+func namespaced(o locate.Object) bool {
+	return slices.Contains([]string{"apps", "batch", "autoscaling"}, o.Group) ||
+		o.Group == "" && slices.Contains([]string{"ConfigMap", "Secret", "Service", "ServiceAccount", "PersistentVolumeClaim"}, o.Kind)
+}
+
+// settled is an object in a namespace.
+func settled(o locate.Object, namespace string) (locate.Object, error) {
+	v, err := decode(o.JSON)
+	if err != nil {
+		return o, err
+	}
+	meta, _ := at(v, "metadata").(m)
+	if meta == nil {
+		return o, nil
+	}
+	meta["namespace"] = namespace
+	o.Namespace = namespace
+	o.JSON, err = json.Marshal(v)
+	return o, err
 }

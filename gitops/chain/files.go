@@ -12,15 +12,17 @@ import (
 	"github.com/cortexops/cortexops/gitops/locate"
 )
 
-// snapshot is the repository with some files changed, or added.
+// snapshot is the repository with some files changed, added, or, where there are no bytes, removed.
 type snapshot struct {
 	base    locate.Files
 	changed map[string][]byte
 }
 
 func (s snapshot) ReadFile(p string) ([]byte, error) {
-	if data, ok := s.changed[p]; ok {
+	if data, ok := s.changed[p]; ok && data != nil {
 		return data, nil
+	} else if ok {
+		return nil, fs.ErrNotExist
 	}
 	return s.base.ReadFile(p)
 }
@@ -30,12 +32,12 @@ func (s snapshot) List(dir string) ([]string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	for p := range s.changed {
-		if (dir == "." || strings.HasPrefix(p, dir+"/")) && !slices.Contains(out, p) {
+	for p, data := range s.changed {
+		if data != nil && (dir == "." || strings.HasPrefix(p, dir+"/")) && !slices.Contains(out, p) {
 			out = append(out, p)
 		}
 	}
-	return out, nil
+	return slices.DeleteFunc(out, func(p string) bool { data, ok := s.changed[p]; return ok && data == nil }), nil
 }
 
 // with is s with one more change.

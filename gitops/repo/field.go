@@ -21,6 +21,9 @@ type Field struct {
 	Read func(data []byte) (value string, ok bool)
 }
 
+// Key tells fields apart.
+func (f Field) Key() string { return f.Path + " " + f.Name }
+
 // FieldOf is a field of an object in a manifest. Where edit.Find refuses it, it has no value.
 func FieldOf(path string, object edit.Selector, field edit.Path) Field {
 	return Field{path, fmt.Sprintf("%s %s %s", object.Group, object, field), func(data []byte) (string, bool) {

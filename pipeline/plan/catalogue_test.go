@@ -116,11 +116,11 @@ func (s story) run(t *testing.T, planner *Planner, i int) {
 	var wanted Wanted
 	var err error
 	for range 4 {
-		if p, wanted, err = planner.Propose(r); wanted == (Wanted{}) {
+		if p, wanted, err = planner.Propose(t.Context(), r); wanted == (Wanted{}) {
 			break
 		}
 		if wanted.History != nil {
-			r.Histories[HistoryKey(*wanted.History)] = c.values()
+			r.Histories[wanted.History.Key()] = c.values()
 			continue
 		}
 		files := map[string][]byte{}

@@ -1,11 +1,13 @@
 package plan
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/cortexops/cortexops/gitops/chain"
 	"github.com/cortexops/cortexops/gitops/edit"
 	"github.com/cortexops/cortexops/gitops/locate"
 	"github.com/cortexops/cortexops/gitops/repo"
@@ -15,8 +17,17 @@ import (
 
 // Places are where the workloads of the incident are set, as the rendering reads them: 0 steps away what names the root, 1
 // what it is put together by and what names others that are in trouble. What cannot be located has none.
-func (p *Planner) Places(inc incident.Incident, files locate.Files) []repo.Place {
+func (p *Planner) Places(inc incident.Incident, files locate.Files, way *chain.Chain) []repo.Place {
 	nearest := map[string]int{}
+	if delivered(way, inc.Root, p.Overlays) {
+		r := inc.Root
+		paths, err := way.Reads(along(locate.Query{Overlays: p.Overlays, Object: edit.Selector{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}}))
+		for _, path := range paths {
+			if err == nil {
+				nearest[path] = 1
+			}
+		}
+	}
 	for i, r := range workloads(inc) {
 		reads, err := locate.Reads(files, locate.Query{Overlays: p.Overlays, Object: edit.Selector{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}})
 		if err != nil {
@@ -55,6 +66,9 @@ func workloads(inc incident.Incident) []incident.Resource {
 // Changed tells what a suspect changed of what the incident's workloads render to: of the root, else of another. It is not
 // known where one of the two does not render.
 func (p *Planner) Changed(inc incident.Incident, before, after locate.Files) (r incident.Resource, fields []incident.FieldChange, known bool) {
+	if _, err := locate.RenderedBy(after, locate.Query{Overlays: p.Overlays, Object: edit.Selector{Group: inc.Root.Group, Kind: inc.Root.Kind, Namespace: inc.Root.Namespace, Name: inc.Root.Name}}); err != nil {
+		return r, nil, false
+	}
 	was, is := map[string][]byte{}, map[string][]byte{}
 	for _, overlay := range p.Overlays {
 		if locate.Unchanged(before, after, overlay) {
@@ -99,14 +113,14 @@ func (p *Planner) Changed(inc incident.Incident, before, after locate.Files) (r 
 }
 
 // rollBack is the last value that the field had for long, if the one that it has now came shortly before the incident.
-func (w *work) rollBack(by playbooks.RollBack, path edit.Path, value string) (string, error) {
+func (w *work) rollBack(ctx context.Context, by playbooks.RollBack, path edit.Path, value string) (string, error) {
 	q := w.query(w.root, path, false)
-	found, err := locate.Locate(w.now, q)
+	found, err := w.now.locate(ctx, q)
 	if err != nil {
 		return "", err
 	}
 	field := repo.Field{Path: found.File, Name: fmt.Sprintf("%s %s of %s", found.Overlay, path, w.root.Key()), Read: found.ValueIn}
-	values, known := w.Histories[HistoryKey(field)]
+	values, known := w.Histories[field.Key()]
 	if !known {
 		return "", &errWanted{Wanted{History: &field}}
 	}
@@ -137,7 +151,7 @@ func (w *work) rollBack(by playbooks.RollBack, path edit.Path, value string) (st
 }
 
 // revert takes the suspect back: the first that is within bounds, is not undone already, and changes what the root is.
-func (w *work) revert(by playbooks.Suspected) error {
+func (w *work) revert(ctx context.Context, by playbooks.Suspected) error {
 	var last error
 	for _, s := range w.Suspects {
 		if s.Before > by.Within || s.Before < 0 || s.Distance > by.Distance {
@@ -158,7 +172,7 @@ func (w *work) revert(by playbooks.Suspected) error {
 			last = &incident.NoPlan{Why: fmt.Sprintf("all of the suspect %s is undone already", s.Short())}
 			continue
 		}
-		done, err := w.undo(s, undo)
+		done, err := w.undo(ctx, s, undo)
 		if done || err != nil {
 			return err
 		}
@@ -171,15 +185,19 @@ func (w *work) revert(by playbooks.Suspected) error {
 }
 
 // undo takes one commit back, if that changes the root.
-func (w *work) undo(s incident.Suspect, undo repo.Reverted) (done bool, err error) {
+func (w *work) undo(ctx context.Context, s incident.Suspect, undo repo.Reverted) (done bool, err error) {
 	if len(undo.Executable) > 0 {
 		return false, &incident.NoPlan{Why: fmt.Sprintf("the suspect %s changed which files are programs, which is not for us to take back", s.Short())}
 	}
-	overlay, err := locate.RenderedBy(w.now, w.query(w.root, nil, false))
+	overlay, err := w.now.renderedBy(w.query(w.root, nil, false))
 	if err != nil {
 		return false, err
 	}
-	all, err := w.compare(w.now, locate.With(w.now, undo.Files), overlay)
+	next, err := w.now.with(ctx, undo.Files)
+	if err != nil {
+		return false, err
+	}
+	all, err := w.compare(w.now, next, overlay)
 	if err != nil {
 		return false, err
 	}
@@ -189,7 +207,7 @@ func (w *work) undo(s incident.Suspect, undo repo.Reverted) (done bool, err erro
 	file := slices.Sorted(maps.Keys(undo.Files))[0]
 	line := 1
 	for _, f := range slices.Sorted(maps.Keys(undo.Files)) {
-		if n, ok := firstLine(w.now, f, undo.Files[f]); ok && slices.Contains(s.Paths, f) {
+		if n, ok := firstLine(w.now.files, f, undo.Files[f]); ok && slices.Contains(s.Paths, f) {
 			file, line = f, n
 			break
 		}
@@ -197,7 +215,7 @@ func (w *work) undo(s incident.Suspect, undo repo.Reverted) (done bool, err erro
 	why := []string{fmt.Sprintf("%s renders %s", overlay, w.root), fmt.Sprintf("%s changed it %s before the incident began", s.Short(), round(s.Before)),
 		fmt.Sprintf("proof: with that commit taken back, %d of the objects that are rendered change, and all else stays", len(all))}
 	w.reverts, w.blame = &s, &s
-	return true, w.take(undo.Files, overlay, incident.Edit{File: file, Line: line, Why: why})
+	return true, w.take(next, undo.Files, overlay, incident.Edit{File: file, Line: line, Why: why})
 }
 
 // firstLine is the first line, from 1, in which a file differs.

@@ -4,11 +4,13 @@
 package plan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/cortexops/cortexops/gitops/chain"
 	"github.com/cortexops/cortexops/gitops/edit"
 	"github.com/cortexops/cortexops/gitops/locate"
 	"github.com/cortexops/cortexops/gitops/repo"
@@ -30,8 +32,9 @@ type Request struct {
 	Advisory incident.Advisory
 	BaseSHA  string
 	Files    locate.Files // of BaseSHA
+	Way      *chain.Chain // of these, along which Flux or Argo CD delivers; nil: there is none
 	Suspects []incident.Suspect
-	// What was Wanted so far: the values of fields by HistoryKey, the newest first, and what undoes commits on BaseSHA, or
+	// What was Wanted so far: the values of fields by their Key, the newest first, and what undoes commits on BaseSHA, or
 	// why nothing does.
 	Histories map[string][]repo.Value
 	Reverts   map[string]repo.Reverted
@@ -44,17 +47,14 @@ type Wanted struct {
 	Revert  string // the SHA of a commit
 }
 
-// HistoryKey is the key of a field in Request.Histories.
-func HistoryKey(f repo.Field) string { return f.Path + " " + f.Name }
-
 // errWanted ends a proposal until what is wanted is there.
 type errWanted struct{ Wanted }
 
 func (*errWanted) Error() string { return "git has to be asked first" }
 
 // Propose makes the proposal, or returns what is wanted first, or *incident.NoPlan.
-func (p *Planner) Propose(r Request) (incident.Proposal, Wanted, error) {
-	out, err := p.propose(r)
+func (p *Planner) Propose(ctx context.Context, r Request) (incident.Proposal, Wanted, error) {
+	out, err := p.propose(ctx, r)
 	var first *errWanted
 	if errors.As(err, &first) {
 		return incident.Proposal{}, first.Wanted, nil
@@ -62,9 +62,13 @@ func (p *Planner) Propose(r Request) (incident.Proposal, Wanted, error) {
 	return out, Wanted{}, err
 }
 
-func (p *Planner) propose(r Request) (incident.Proposal, error) {
+func (p *Planner) propose(ctx context.Context, r Request) (incident.Proposal, error) {
 	inc := r.Incident
-	w := work{Request: r, overlays: p.Overlays, root: inc.Root, now: r.Files, changed: map[string][]byte{}}
+	w := work{Request: r, overlays: p.Overlays, root: inc.Root, before: tree{files: r.Files}, changed: map[string][]byte{}}
+	if delivered(r.Way, inc.Root, p.Overlays) {
+		w.before.way = r.Way
+	}
+	w.now = w.before
 	seen := facts(inc, r.Suspects)
 	if seen.Container == "" {
 		seen.Container = w.onlyContainer()
@@ -82,7 +86,7 @@ func (p *Planner) propose(r Request) (incident.Proposal, error) {
 	}
 	out := incident.Proposal{Key: r.Key, Incident: inc, Advisory: r.Advisory, Playbook: summary(book, bound), BaseSHA: r.BaseSHA, Suspects: r.Suspects}
 	for _, e := range bound.Edits {
-		if err := w.edit(e); err != nil {
+		if err := w.edit(ctx, e); err != nil {
 			return incident.Proposal{}, advised(err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/cortexops/cortexops/gitops/chain"
 	"github.com/cortexops/cortexops/gitops/edit"
 	"github.com/cortexops/cortexops/gitops/locate"
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -24,8 +25,7 @@ type altered struct {
 }
 
 // take takes a proven change over, with the fields that it changes; made says where.
-func (w *work) take(changed map[string][]byte, overlay string, made incident.Edit) error {
-	next := locate.With(w.now, changed)
+func (w *work) take(next tree, changed map[string][]byte, overlay string, made incident.Edit) error {
 	all, err := w.compare(w.now, next, overlay)
 	if err != nil {
 		return err
@@ -46,20 +46,15 @@ func (w *work) take(changed map[string][]byte, overlay string, made incident.Edi
 }
 
 // compare lists the objects that are rendered differently, in all overlays; those of own come first, and of them the root.
-func (w *work) compare(before, after locate.Files, own string) ([]altered, error) {
+func (w *work) compare(before, after tree, own string) ([]altered, error) {
 	var out []altered
-	overlays := slices.DeleteFunc(slices.Clone(w.overlays), func(o string) bool { return o == own })
-	for _, overlay := range append([]string{own}, overlays...) {
-		if locate.Unchanged(before, after, overlay) {
+	for _, overlay := range before.units(own, w.overlays) {
+		from, to, same, err := before.renders(after, overlay)
+		if err != nil {
+			return nil, err
+		}
+		if same {
 			continue
-		}
-		from, err := locate.Render(before, overlay)
-		if err != nil {
-			return nil, err
-		}
-		to, err := locate.Render(after, overlay)
-		if err != nil {
-			return nil, err
 		}
 		all, err := compare(w.root, overlay, from, to)
 		if err != nil {
@@ -116,30 +111,42 @@ func resource(cluster string, o locate.Object) incident.Resource {
 }
 
 func differences(before, after []byte) ([]edit.Difference, error) {
-	var sides [2]any
-	for i, data := range [][]byte{before, after} {
-		d := json.NewDecoder(bytes.NewReader(data))
-		d.UseNumber()
-		if err := d.Decode(&sides[i]); err != nil {
-			return nil, fmt.Errorf("read what was rendered: %w", err)
-		}
+	a, err := decoded(before)
+	if err != nil {
+		return nil, err
 	}
-	return edit.Differences(sides[0], sides[1]), nil
+	b, err := decoded(after)
+	if err != nil {
+		return nil, err
+	}
+	return edit.Differences(a, b), nil
+}
+
+func decoded(data []byte) (v any, err error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		return nil, fmt.Errorf("read what was rendered: %w", err)
+	}
+	return v, nil
 }
 
 // rendered fills in what the edits do to what is rendered.
 func (w *work) rendered(p *incident.Proposal) error {
-	all, err := w.compare(w.Files, w.now, w.overlay)
+	all, err := w.compare(w.before, w.now, w.overlay)
 	if err != nil {
 		return err
 	}
 	touched := map[string]bool{w.overlay: true}
 	for _, o := range all {
+		touched[o.overlay] = true
+	}
+	for _, o := range applied(all) {
 		if o.resource.Kind == "Secret" && o.resource.Group == "" {
 			return &incident.NoPlan{Why: fmt.Sprintf("%s would change, and a Secret's values are shown to nobody, so that nobody could approve", o.resource)}
 		}
 		before, after := incident.Rendered(o.resource, o.before), incident.Rendered(o.resource, o.after)
-		if touched[o.overlay] = true; o.overlay != w.overlay {
+		if o.overlay != w.overlay {
 			before.Overlay, after.Overlay = o.overlay, o.overlay
 		}
 		p.Before, p.Objects = append(p.Before, before), append(p.Objects, after)
@@ -148,10 +155,20 @@ func (w *work) rendered(p *incident.Proposal) error {
 		return fmt.Errorf("%s: %w", w.root, errNothingToDo)
 	}
 	p.Edits = w.edits
-	for _, o := range w.overlays {
+	for _, o := range w.before.units(w.overlay, w.overlays) {
 		if !touched[o] {
 			p.Untouched = append(p.Untouched, o)
 		}
 	}
 	return nil
+}
+
+// applied are the objects that whoever applies what git says applies: what Flux makes of a HelmRelease is for that to make,
+// where the HelmRelease itself, or what it takes its values from, changes.
+func applied(all []altered) []altered {
+	own := slices.DeleteFunc(slices.Clone(all), func(o altered) bool { return chain.ByHelm(o.overlay) })
+	if len(own) == 0 {
+		return all
+	}
+	return own
 }

@@ -125,7 +125,7 @@ func TestWaysOfAnEdit(t *testing.T) {
 			if _, two := c.files["staging/kustomization.yaml"]; two {
 				overlays = append(overlays, "staging")
 			}
-			p, wanted, err := planner(t, c.edit, overlays...).Propose(request(c.files))
+			p, wanted, err := planner(t, c.edit, overlays...).Propose(t.Context(), request(c.files))
 			if err != nil || wanted != (Wanted{}) {
 				t.Fatal(err, wanted)
 			}
@@ -152,7 +152,7 @@ func TestWaysOfAnEdit(t *testing.T) {
 // What other overlays become is part of what is approved, and they are not said to be untouched.
 func TestTheBaseIsShownInFull(t *testing.T) {
 	t.Parallel()
-	p, _, err := planner(t, "{patch: {spec: {paused: true}}, scope: base}", "prod", "staging").Propose(request(shared))
+	p, _, err := planner(t, "{patch: {spec: {paused: true}}, scope: base}", "prod", "staging").Propose(t.Context(), request(shared))
 	if err != nil || len(p.Untouched) != 0 || len(p.Objects) != 2 || p.Objects[0].Overlay != "" || p.Objects[1].Overlay != "staging" || p.Overlay != "prod" {
 		t.Errorf("%+v %v", p, err)
 	}
@@ -185,7 +185,7 @@ func TestWaysAreRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			_, _, err := planner(t, c.edit, "prod").Propose(request(c.files))
+			_, _, err := planner(t, c.edit, "prod").Propose(t.Context(), request(c.files))
 			var none *incident.NoPlan
 			if !errors.As(err, &none) || !strings.Contains(none.Why, c.why) {
 				t.Errorf("%v", err)
@@ -235,7 +235,7 @@ func TestRollBack(t *testing.T) {
 			t.Parallel()
 			r := request(files)
 			plan := planner(t, "{field: '"+image+"', rollBack: {healthyFor: 24h, changedWithin: 2h}}", "prod")
-			_, wanted, err := plan.Propose(r)
+			_, wanted, err := plan.Propose(t.Context(), r)
 			if err != nil || wanted.History == nil || wanted.History.Path != "prod/kustomization.yaml" {
 				t.Fatalf("%+v %v", wanted, err)
 			}
@@ -243,8 +243,8 @@ func TestRollBack(t *testing.T) {
 			if v, ok := wanted.History.Read([]byte(old)); !ok || v != "shop/api:1.4.9" {
 				t.Errorf("an older file is read as %q %v", v, ok)
 			}
-			r.Histories = map[string][]repo.Value{HistoryKey(*wanted.History): c.values}
-			p, _, err := plan.Propose(r)
+			r.Histories = map[string][]repo.Value{wanted.History.Key(): c.values}
+			p, _, err := plan.Propose(t.Context(), r)
 			var none *incident.NoPlan
 			switch {
 			case c.why != "":
@@ -308,7 +308,7 @@ func TestRevertASuspect(t *testing.T) {
 			var wanted Wanted
 			var err error
 			for range 5 {
-				if p, wanted, err = plan.Propose(r); wanted.Revert == "" {
+				if p, wanted, err = plan.Propose(t.Context(), r); wanted.Revert == "" {
 					break
 				}
 				if c.clash {
@@ -357,7 +357,7 @@ func TestChanged(t *testing.T) {
 	if _, _, known := plan.Changed(inc, before, but("prod/api.yaml", "a: [")); known {
 		t.Error("it is known what does not render")
 	}
-	places := plan.Places(inc, before)
+	places := plan.Places(inc, before, nil)
 	if want := []repo.Place{{Path: "prod/api.yaml"}, {Path: "prod/kustomization.yaml", Distance: 1}}; !slices.Equal(places, want) {
 		t.Errorf("places %v", places)
 	}

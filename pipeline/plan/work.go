@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,7 +23,8 @@ type work struct {
 	Request
 	overlays []string
 	root     incident.Resource
-	now      locate.Files      // Files with the edits so far
+	before   tree
+	now      tree              // before with the edits so far
 	changed  map[string][]byte // the files in which they differ
 	overlay  string            // the one that renders root; known after the first edit
 	edits    []incident.Edit
@@ -37,49 +39,49 @@ func (w *work) query(object incident.Resource, path edit.Path, base bool) locate
 }
 
 // edit makes one edit of the playbook.
-func (w *work) edit(e playbooks.Edit) error {
+func (w *work) edit(ctx context.Context, e playbooks.Edit) error {
 	switch {
 	case e.Revert != nil:
-		return w.revert(*e.Revert)
+		return w.revert(ctx, *e.Revert)
 	case e.Autoscaler != nil:
-		return w.bounds(*e.Autoscaler, e.Base)
+		return w.bounds(ctx, *e.Autoscaler, e.Base)
 	case e.Annotation != nil:
 		at := edit.Path{{Key: "metadata"}, {Key: "annotations"}, {Key: e.Annotation.Name}}
 		if e.Annotation.Pods {
 			at = append(w.pods(), at...)
 		}
-		return w.set(w.root, at, e.Base, e.Annotation.Value)
+		return w.set(ctx, w.root, at, e.Base, e.Annotation.Value)
 	case e.Env != nil:
-		return w.env(*e.Env, e.Base)
+		return w.env(ctx, *e.Env, e.Base)
 	case e.Field == "":
-		return w.amend(e)
+		return w.amend(ctx, e)
 	}
 	path, err := edit.ParsePath(e.Field)
 	if err != nil {
 		return err
 	}
 	if e.Remove {
-		return w.amend(e)
+		return w.amend(ctx, e)
 	}
 	if path.String() == "spec.replicas" && (e.Scale != nil || e.Set != nil) {
-		hpa, there, err := locate.Autoscaler(w.now, w.query(w.root, nil, false))
+		hpa, there, err := w.now.autoscaler(w.query(w.root, nil, false))
 		if err != nil {
 			return err
 		}
 		if there {
-			return w.autoscaled(hpa, e)
+			return w.autoscaled(ctx, hpa, e)
 		}
 	}
-	to, err := w.value(e, path)
+	to, err := w.value(ctx, e, path)
 	if err != nil {
 		return err
 	}
-	return w.set(w.root, path, e.Base, to)
+	return w.set(ctx, w.root, path, e.Base, to)
 }
 
 // value is what the field gets.
-func (w *work) value(e playbooks.Edit, path edit.Path) (to string, err error) {
-	value, there, err := locate.Current(w.now, w.query(w.root, path, e.Base))
+func (w *work) value(ctx context.Context, e playbooks.Edit, path edit.Path) (to string, err error) {
+	value, there, err := w.now.current(w.query(w.root, path, e.Base))
 	switch {
 	case err != nil:
 		return "", err
@@ -90,7 +92,7 @@ func (w *work) value(e playbooks.Edit, path edit.Path) (to string, err error) {
 	case !there:
 		return "", fmt.Errorf("%s is rendered without %s: %w", w.root, e.Field, edit.ErrNotFound)
 	case e.RollBack != nil:
-		return w.rollBack(*e.RollBack, path, value)
+		return w.rollBack(ctx, *e.RollBack, path, value)
 	case e.Image != nil:
 		to, err = edit.Image(value, e.Image.Tag, e.Image.Digest)
 	default:
@@ -103,39 +105,43 @@ func (w *work) value(e playbooks.Edit, path edit.Path) (to string, err error) {
 }
 
 // set gives one field one value.
-func (w *work) set(object incident.Resource, path edit.Path, base bool, to string) error {
+func (w *work) set(ctx context.Context, object incident.Resource, path edit.Path, base bool, to string) error {
 	q := w.query(object, path, base)
-	found, err := locate.Place(w.now, q, to)
+	found, err := w.now.place(ctx, q, to)
 	if err != nil {
 		return err
 	}
 	if to == found.Value {
 		return fmt.Errorf("%s: %s is %s: %w", object, path, to, errNothingToDo)
 	}
-	changed, err := found.Write(w.now, to)
+	changed, err := found.Write(w.now.files, to)
 	if err != nil {
 		return err
 	}
-	if err := locate.Prove(w.now, locate.With(w.now, changed), q, found.Overlay, to); err != nil {
+	next, err := w.now.with(ctx, changed)
+	if err != nil {
+		return err
+	}
+	if err := w.now.prove(next, q, found.Overlay, to); err != nil {
 		return err
 	}
 	why := slices.Concat(found.Chain, w.why)
 	w.why = nil
-	return w.take(changed, found.Overlay, incident.Edit{File: found.File, Line: found.Line, Why: why})
+	return w.take(next, changed, found.Overlay, incident.Edit{File: found.File, Line: found.Line, Why: why})
 }
 
 // env sets a variable where the container has it, and adds it where not.
-func (w *work) env(e playbooks.Env, base bool) error {
+func (w *work) env(ctx context.Context, e playbooks.Env, base bool) error {
 	container := append(w.pods(), edit.Step{Key: "spec"}, edit.Step{Key: "containers"}, edit.Step{By: "name", Value: e.Container})
 	at := append(slices.Clone(container), edit.Step{Key: "env"}, edit.Step{By: "name", Value: e.Name}, edit.Step{Key: "value"})
-	_, there, err := locate.Current(w.now, w.query(w.root, at, base))
+	_, there, err := w.now.current(w.query(w.root, at, base))
 	switch {
 	case err != nil:
 		return err
 	case there:
-		return w.set(w.root, at, base, e.Value)
+		return w.set(ctx, w.root, at, base, e.Value)
 	}
-	return w.change(base, func(file string, src []byte, object edit.Selector) ([]byte, error) {
+	return w.change(ctx, base, func(file string, src []byte, object edit.Selector) ([]byte, error) {
 		return edit.SetEnv(file, src, object, container, e.Name, e.Value)
 	})
 }
@@ -144,7 +150,7 @@ func (w *work) env(e playbooks.Env, base bool) error {
 func (w *work) onlyContainer() string {
 	name := func(i int) string {
 		at := append(w.pods(), edit.Step{Key: "spec"}, edit.Step{Key: "containers"}, edit.Step{Index: i}, edit.Step{Key: "name"})
-		value, _, err := locate.Current(w.Files, w.query(w.root, at, false))
+		value, _, err := w.before.current(w.query(w.root, at, false))
 		if err != nil { // the edit will say so
 			return ""
 		}
@@ -166,8 +172,8 @@ func (w *work) pods() edit.Path {
 }
 
 // amend makes an edit that is more than one scalar.
-func (w *work) amend(e playbooks.Edit) error {
-	return w.change(e.Base, func(file string, src []byte, object edit.Selector) ([]byte, error) {
+func (w *work) amend(ctx context.Context, e playbooks.Edit) error {
+	return w.change(ctx, e.Base, func(file string, src []byte, object edit.Selector) ([]byte, error) {
 		switch {
 		case e.Suspend != nil:
 			return edit.Suspend(file, src, object, *e.Suspend)
@@ -184,28 +190,32 @@ func (w *work) amend(e playbooks.Edit) error {
 	})
 }
 
-func (w *work) change(base bool, change locate.Change) error {
-	made, err := locate.Amend(w.now, w.query(w.root, nil, base), change)
+func (w *work) change(ctx context.Context, base bool, change locate.Change) error {
+	made, err := w.now.amend(ctx, w, w.query(w.root, nil, base), change)
 	if err != nil {
 		return err
 	}
 	if len(made.Fields) == 0 {
 		return fmt.Errorf("%s: %w", w.root, errNothingToDo)
 	}
-	return w.take(made.Changed, made.Overlay, incident.Edit{File: made.File, Line: made.Line, Why: made.Chain})
+	next, err := w.now.with(ctx, made.Changed)
+	if err != nil {
+		return err
+	}
+	return w.take(next, made.Changed, made.Overlay, incident.Edit{File: made.File, Line: made.Line, Why: made.Chain})
 }
 
 // autoscaled gives an autoscaler the bounds that bring the number of pods that an edit of replicas asks for.
-func (w *work) autoscaled(hpa edit.Selector, e playbooks.Edit) error {
+func (w *work) autoscaled(ctx context.Context, hpa edit.Selector, e playbooks.Edit) error {
 	w.why = append(w.why, fmt.Sprintf("%s sets the replicas of %s: its bounds are what git says of them", hpa, w.root))
-	return w.bound(w.resource(hpa), playbooks.Autoscaler{MinReplicas: e.Scale}, e.Base, e.Set)
+	return w.bound(ctx, w.resource(hpa), playbooks.Autoscaler{MinReplicas: e.Scale}, e.Base, e.Set)
 }
 
 // bounds scales those of the root, if that is an autoscaler, or of its autoscaler.
-func (w *work) bounds(a playbooks.Autoscaler, base bool) error {
+func (w *work) bounds(ctx context.Context, a playbooks.Autoscaler, base bool) error {
 	hpa := w.root
 	if hpa.Kind != "HorizontalPodAutoscaler" {
-		sel, there, err := locate.Autoscaler(w.now, w.query(w.root, nil, false))
+		sel, there, err := w.now.autoscaler(w.query(w.root, nil, false))
 		if err != nil {
 			return err
 		}
@@ -214,12 +224,12 @@ func (w *work) bounds(a playbooks.Autoscaler, base bool) error {
 		}
 		hpa = w.resource(sel)
 	}
-	return w.bound(hpa, a, base, nil)
+	return w.bound(ctx, hpa, a, base, nil)
 }
 
 // bound scales the bounds of one autoscaler; exactly, where it is given, is what the lower one becomes. A maximum below the
 // minimum goes up with that.
-func (w *work) bound(hpa incident.Resource, a playbooks.Autoscaler, base bool, exactly *string) error {
+func (w *work) bound(ctx context.Context, hpa incident.Resource, a playbooks.Autoscaler, base bool, exactly *string) error {
 	low, high := edit.Path{{Key: "spec"}, {Key: "minReplicas"}}, edit.Path{{Key: "spec"}, {Key: "maxReplicas"}}
 	minimum, lower, err := w.scaled(hpa, low, a.MinReplicas, exactly)
 	if err != nil {
@@ -239,19 +249,19 @@ func (w *work) bound(hpa incident.Resource, a playbooks.Autoscaler, base bool, e
 		return fmt.Errorf("%s: from %d to %d replicas: %w", hpa, lower, upper, errNothingToDo)
 	}
 	if upper != maximum {
-		if err := w.set(hpa, high, base, strconv.Itoa(upper)); err != nil {
+		if err := w.set(ctx, hpa, high, base, strconv.Itoa(upper)); err != nil {
 			return err
 		}
 	}
 	if lower != minimum {
-		return w.set(hpa, low, base, strconv.Itoa(lower))
+		return w.set(ctx, hpa, low, base, strconv.Itoa(lower))
 	}
 	return nil
 }
 
 // scaled is a bound as it is, and as it is to be.
 func (w *work) scaled(hpa incident.Resource, path edit.Path, by *playbooks.Scale, exactly *string) (was, is int, err error) {
-	text, there, err := locate.Current(w.now, w.query(hpa, path, false))
+	text, there, err := w.now.current(w.query(hpa, path, false))
 	if err != nil {
 		return 0, 0, err
 	}

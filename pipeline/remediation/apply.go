@@ -17,7 +17,7 @@ import (
 )
 
 // Rendering renders one overlay of a snapshot, each object in its canonical form.
-type Rendering func(files locate.Files, overlay string) ([]locate.Object, error)
+type Rendering func(ctx context.Context, files locate.Files, overlay string) ([]locate.Object, error)
 
 // Applier is the activity of APPLYING, and of the apply of a revert.
 type Applier struct {
@@ -63,7 +63,7 @@ func (a *Applier) Rehearse(ctx context.Context, in ApplyInput) error {
 	if err := a.Repo.Fetch(ctx); err != nil {
 		return classify(err)
 	}
-	if err := a.same(in.Merge, proposal, approved); err != nil {
+	if err := a.same(ctx, in.Merge, proposal, approved); err != nil {
 		return err
 	}
 	for _, o := range approved {
@@ -90,7 +90,7 @@ func (a *Applier) Apply(ctx context.Context, in ApplyInput) error {
 		return classify(err)
 	}
 	for _, sha := range slices.Compact([]string{in.Merge, head}) { // an apply that comes late must not undo what was merged after it
-		if err := a.same(sha, proposal, approved); err != nil {
+		if err := a.same(ctx, sha, proposal, approved); err != nil {
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func (a *Applier) Apply(ctx context.Context, in ApplyInput) error {
 }
 
 // same refuses a revision that renders anything but what was approved.
-func (a *Applier) same(sha string, p incident.Proposal, approved []incident.RenderedObject) error {
+func (a *Applier) same(ctx context.Context, sha string, p incident.Proposal, approved []incident.RenderedObject) error {
 	files, err := a.Repo.Snapshot(sha)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (a *Applier) same(sha string, p incident.Proposal, approved []incident.Rend
 		overlay := cmp.Or(want.Overlay, p.Overlay)
 		rendered, there := overlays[overlay]
 		if !there {
-			if rendered, err = a.Render(files, overlay); err != nil {
+			if rendered, err = a.Render(ctx, files, overlay); err != nil {
 				return temporal.NewNonRetryableApplicationError(fmt.Sprintf("render %s at %s: %v", overlay, sha, err), "Invalid", nil)
 			}
 			overlays[overlay] = rendered

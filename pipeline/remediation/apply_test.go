@@ -104,7 +104,7 @@ func TestApplyThatComesLate(t *testing.T) {
 				t.Fatal(err)
 			}
 			a := &Applier{Book: book, Repo: line{head: "head", asked: &asked}, Base: "main", Cluster: cluster,
-				Render: func(locate.Files, string) ([]locate.Object, error) {
+				Render: func(context.Context, locate.Files, string) ([]locate.Object, error) {
 					json := map[string]string{"merge": c.merge, "head": c.head}[asked]
 					if json == "" {
 						return nil, nil

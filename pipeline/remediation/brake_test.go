@@ -8,6 +8,7 @@ import (
 
 	"go.temporal.io/sdk/testsuite"
 
+	"github.com/cortexops/cortexops/gitops/chain"
 	"github.com/cortexops/cortexops/gitops/delivery"
 	"github.com/cortexops/cortexops/gitops/forge"
 	"github.com/cortexops/cortexops/gitops/locate"
@@ -62,9 +63,9 @@ type anyPlan struct {
 	made *bool
 }
 
-func (anyPlan) Places(incident.Incident, locate.Files) []repo.Place { return nil }
+func (anyPlan) Places(incident.Incident, locate.Files, *chain.Chain) []repo.Place { return nil }
 
-func (p anyPlan) Propose(PlanRequest) (incident.Proposal, Wanted, error) {
+func (p anyPlan) Propose(context.Context, PlanRequest) (incident.Proposal, Wanted, error) {
 	*p.made = true
 	return incident.Proposal{Playbook: incident.Playbook{Name: "p"}, Edits: []incident.Edit{{}}}, Wanted{}, nil
 }

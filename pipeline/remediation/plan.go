@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cortexops/cortexops/gitops/chain"
 	"github.com/cortexops/cortexops/gitops/locate"
 	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -15,11 +16,11 @@ import (
 // is given, or says.
 type Planning interface {
 	// Places are where the incident's workloads are set; a commit that changed none of them is no suspect.
-	Places(inc incident.Incident, files locate.Files) []repo.Place
+	Places(inc incident.Incident, files locate.Files, way *chain.Chain) []repo.Place
 	// Changed tells what lies between two commits of the first of the incident's workloads that they render differently.
 	Changed(inc incident.Incident, before, after locate.Files) (r incident.Resource, fields []incident.FieldChange, known bool)
 	// Propose returns the proposal, or what is wanted first, or *incident.NoPlan.
-	Propose(PlanRequest) (incident.Proposal, Wanted, error)
+	Propose(ctx context.Context, r PlanRequest) (incident.Proposal, Wanted, error)
 }
 
 // PlanRequest is what a proposal is made of.
@@ -30,6 +31,7 @@ type PlanRequest struct {
 	Advisory  incident.Advisory
 	BaseSHA   string
 	Files     locate.Files
+	Way       *chain.Chain
 	Suspects  []incident.Suspect
 	Histories map[string][]repo.Value
 	Reverts   map[string]repo.Reverted
@@ -66,6 +68,8 @@ type Planner struct {
 	}
 	Base string // the branch that is deployed
 	Make Planning
+	// Way is how Flux and Argo CD deliver what is in the files. Nil: they deliver nothing.
+	Way func(ctx context.Context, files locate.Files) (*chain.Chain, error)
 	// Advise never fails, and answers within its own deadline. What it says is words for people: Make decides nothing by it.
 	Advise func(ctx context.Context, inc incident.Incident) incident.Advisory
 	Claims Claims
@@ -122,11 +126,17 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 		return Planned{}, err
 	}
 	key := in.Start.Key
-	suspects, err := p.suspects(ctx, inc, sha, files)
+	var way *chain.Chain
+	if p.Way != nil {
+		if way, err = p.Way(ctx, files); err != nil {
+			return Planned{}, err
+		}
+	}
+	suspects, err := p.suspects(ctx, inc, sha, files, way)
 	if err != nil {
 		return Planned{}, err
 	}
-	proposal, err := p.propose(ctx, PlanRequest{Key: key, Began: in.Began, Incident: inc, Advisory: p.Advise(ctx, inc), BaseSHA: sha, Files: files, Suspects: suspects})
+	proposal, err := p.propose(ctx, PlanRequest{Key: key, Began: in.Began, Incident: inc, Advisory: p.Advise(ctx, inc), BaseSHA: sha, Files: files, Way: way, Suspects: suspects})
 	var none *incident.NoPlan
 	if errors.As(err, &none) {
 		return Planned{Advised: none.Why, Suspects: suspects}, note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor,
@@ -162,17 +172,6 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 		Window: pb.Window, Rollback: pb.Rollback, Objects: len(proposal.Objects), Risk: pb.Risk}, err
 }
 
-// failures counts how often the playbook did not help the target lately.
-func (p *Planner) failures(ctx context.Context, target, playbook string) (n int, err error) {
-	past, err := p.History(ctx, target, time.Now().Add(-cooldown))
-	for _, e := range past {
-		if e.Playbook == playbook && (e.Outcome == incident.RolledBack || e.Outcome == incident.Escalated) {
-			n++
-		}
-	}
-	return n, err
-}
-
 // summary is the change in one line.
 func summary(p incident.Proposal) string {
 	e := p.Edits[0]
@@ -184,4 +183,15 @@ func summary(p incident.Proposal) string {
 		out = fmt.Sprintf("revert %s: %s", p.Reverts.Short(), out)
 	}
 	return out
+}
+
+// failures counts how often the playbook did not help the target lately.
+func (p *Planner) failures(ctx context.Context, target, playbook string) (n int, err error) {
+	past, err := p.History(ctx, target, time.Now().Add(-cooldown))
+	for _, e := range past {
+		if e.Playbook == playbook && (e.Outcome == incident.RolledBack || e.Outcome == incident.Escalated) {
+			n++
+		}
+	}
+	return n, err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/cortexops/cortexops/gitops/chain"
 	"github.com/cortexops/cortexops/gitops/locate"
 	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -25,8 +26,8 @@ const (
 )
 
 // suspects are the commits before the incident that changed what its workloads are, the likeliest first.
-func (p *Planner) suspects(ctx context.Context, inc incident.Incident, head string, files locate.Files) ([]incident.Suspect, error) {
-	places := p.Make.Places(inc, files)
+func (p *Planner) suspects(ctx context.Context, inc incident.Incident, head string, files locate.Files, way *chain.Chain) ([]incident.Suspect, error) {
+	places := p.Make.Places(inc, files, way)
 	if len(places) == 0 || inc.Onset.IsZero() {
 		return nil, nil
 	}
@@ -99,7 +100,7 @@ func bounded(s string) string {
 func (p *Planner) propose(ctx context.Context, r PlanRequest) (incident.Proposal, error) {
 	r.Histories, r.Reverts, r.Clashes = map[string][]repo.Value{}, map[string]repo.Reverted{}, map[string]error{}
 	for range maxWanted {
-		proposal, wanted, err := p.Make.Propose(r)
+		proposal, wanted, err := p.Make.Propose(ctx, r)
 		if err != nil || wanted == (Wanted{}) {
 			return proposal, err
 		}
@@ -108,7 +109,7 @@ func (p *Planner) propose(ctx context.Context, r PlanRequest) (incident.Proposal
 			if err != nil {
 				return incident.Proposal{}, err
 			}
-			r.Histories[f.Path+" "+f.Name] = values
+			r.Histories[f.Key()] = values
 			continue
 		}
 		undo, err := p.Repo.Revert(ctx, wanted.Revert, r.BaseSHA)

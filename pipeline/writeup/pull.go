@@ -28,8 +28,10 @@ func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision
 			fmt.Fprintf(&b, "%s · ", code(at))
 		}
 	}
-	if len(p.Untouched) > 0 {
-		fmt.Fprintf(&b, "%s %s byte-identical · ", codes(p.Untouched), plural(len(p.Untouched), "renders", "render"))
+	if n := len(p.Untouched); n > mostUntouched { // Flux and Argo CD have many units
+		fmt.Fprintf(&b, "%d others render byte-identical · ", n)
+	} else if n > 0 {
+		fmt.Fprintf(&b, "%s %s byte-identical · ", codes(p.Untouched), plural(n, "renders", "render"))
 	}
 	fmt.Fprintf(&b, "approve by **%s** or this closes itself\n\n", deadline.UTC().Format("15:04 MST"))
 	b.WriteString("#### Why we think so\n" + why(p))
@@ -44,6 +46,8 @@ func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision
 	}
 	return cut(subject(p), maxTitle, "…"), together(b.String(), sections, tail), more
 }
+
+const mostUntouched = 8 // that are named
 
 // wayBack is what approving means for the time after it.
 func wayBack(p incident.Proposal) string {
