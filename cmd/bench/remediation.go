@@ -37,15 +37,17 @@ type took struct{ Ours, Plain []float64 }
 // how the compiled policy lies in memory, too.
 func (r *run) deciding(ctx context.Context) error {
 	var all took
+	var ours, plain []float64 // the p99 of each process: one that the machine disturbed is not all
 	for range rounds {
 		var t took
 		if _, err := child(ctx, &t, "decide"); err != nil {
 			return err
 		}
 		all.Ours, all.Plain = append(all.Ours, t.Ours...), append(all.Plain, t.Plain...)
+		ours, plain = append(ours, quantile(t.Ours, 0.99)), append(plain, quantile(t.Plain, 0.99))
 	}
 	r.ratio("policy decision at the gate apply, against a plain prepared query: µs", median(all.Ours), median(all.Plain), 1.2)
-	r.limit("the same, p99: µs", quantile(all.Ours, 0.99), quantile(all.Plain, 0.99), 1000)
+	r.limit("the same, p99: µs", median(ours), median(plain), 1000)
 	return nil
 }
 

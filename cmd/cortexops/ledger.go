@@ -14,7 +14,7 @@ import (
 func ledgerCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ledger", Short: "Read the audit", Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error { // a typo in a cron job must not look like an intact chain
-			return fmt.Errorf("%s: say ledger show, ledger verify or ledger reconcile", strings.Join(append([]string{"ledger"}, args...), " "))
+			return fmt.Errorf("%s: say ledger show, verify, export or reconcile", strings.Join(append([]string{"ledger"}, args...), " "))
 		}}
 	cmd.AddCommand(
 		&cobra.Command{Use: "show [INCIDENT]", Short: "Print the rows, one JSON object a line", Args: cobra.MaximumNArgs(1),
@@ -40,7 +40,7 @@ func ledgerCommand() *cobra.Command {
 					return nil
 				})
 			}},
-		&cobra.Command{Use: "verify", Short: "Check the hash chain and the blobs; exit 1 and name the first that does not fit. Keep the head that it prints: rows cut off the end show only there", Args: cobra.NoArgs,
+		&cobra.Command{Use: "verify", Short: "Check the hash chain and the blobs; exit 1 and name the first that does not fit. Keep the head that it prints elsewhere: whoever owns the database can write another chain", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return withLedger(cmd, func(l *ledger.Ledger) error {
 					n, err := l.Verify(cmd.Context())
@@ -58,7 +58,7 @@ func ledgerCommand() *cobra.Command {
 					return err
 				})
 			}})
-	cmd.AddCommand(reconcileCommand())
+	cmd.AddCommand(exportCommand(), reconcileCommand())
 	return cmd
 }
 

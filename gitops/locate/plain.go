@@ -95,7 +95,7 @@ func (s *plain) add(files Files, file string) {
 	case s.err != nil:
 	case s.size > maxBytes:
 		s.err = &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has more than %d MiB of manifests", s.path, maxBytes>>20)}
-	case !edit.Bounded(data, maxNodes):
+	case !bounded(files, source{path: file, data: data}):
 		s.err = &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has more than %d values when its aliases are written out", file, maxNodes)}
 	}
 	s.list = append(s.list, source{path: file, data: data, manifest: true})

@@ -48,15 +48,15 @@ func (q Query) prove(before, after Files, tiers [][]unit, unit, want string) err
 		return err
 	}
 	q.Field = byName(q.Field, doc)
-	return q.others(tiers, after, unit, from[target].Namespace)
+	return q.others(tiers, before, after, unit, from[target].Namespace)
 }
 
 // others proves that the other units render as before. A kustomization that others include counts where it gives the
 // object a namespace that is not the target's: it is deployed by itself too, then.
-func (q Query) others(tiers [][]unit, after Files, own, namespace string) error {
+func (q Query) others(tiers [][]unit, before, after Files, own, namespace string) error {
 	for i, tier := range tiers {
 		for _, u := range tier {
-			if u.name() == own {
+			if u.name() == own || untouched(u, before, after) {
 				continue
 			}
 			counts := func(o Object) bool { return i != 1 || o.Namespace != "" && o.Namespace != namespace }

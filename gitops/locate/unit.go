@@ -56,6 +56,9 @@ func open(files Files, name string) unit {
 	if isPlain(files, name) {
 		return openPlain(files, name)
 	}
+	if known, ok := files.(*once); ok {
+		return known.layout(name)
+	}
 	return collect(files, name)
 }
 

@@ -9,21 +9,29 @@ INSERT INTO head SELECT 1, coalesce(max(seq), 0), coalesce((SELECT hash FROM ent
 
 -- +goose StatementBegin
 CREATE FUNCTION ledger_moves_its_head() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    was  head%ROWTYPE;
+    next RECORD;
 BEGIN
-    UPDATE head SET seq = NEW.seq, hash = NEW.hash WHERE seq = NEW.seq - 1 AND hash = NEW.prev_hash;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'the ledger is append-only: row % does not follow its head', NEW.seq;
-    END IF;
+    SELECT * INTO was FROM head FOR UPDATE;
+    FOR next IN SELECT seq, prev_hash, hash FROM added ORDER BY seq LOOP
+        IF next.seq <> was.seq + 1 OR next.prev_hash <> was.hash THEN
+            RAISE EXCEPTION 'the ledger is append-only: row % does not follow its head', next.seq;
+        END IF;
+        was.seq := next.seq;
+        was.hash := next.hash;
+    END LOOP;
+    UPDATE head SET seq = was.seq, hash = was.hash WHERE seq <> was.seq;
     RETURN NULL;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER entries_follow_the_head AFTER INSERT ON entries
-    FOR EACH ROW EXECUTE FUNCTION ledger_moves_its_head();
+CREATE TRIGGER entries_follow_the_head AFTER INSERT ON entries REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_moves_its_head();
 -- +goose StatementBegin
 CREATE FUNCTION ledger_keeps_its_head() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT 1 FROM entries WHERE seq = NEW.seq AND hash = NEW.hash AND seq = OLD.seq + 1) THEN
-        RAISE EXCEPTION 'the ledger is append-only: its head only moves to the next row';
+    IF NEW.seq <= OLD.seq OR NOT EXISTS (SELECT 1 FROM entries WHERE seq = NEW.seq AND hash = NEW.hash) THEN
+        RAISE EXCEPTION 'the ledger is append-only: its head only moves to a later row';
     END IF;
     RETURN NEW;
 END $$;

@@ -140,16 +140,32 @@ func wanted(batch []*pending) (context.Context, context.CancelFunc) {
 	}
 }
 
+// errThere: a row of the batch was there.
+var errThere = errors.New("the row is there already")
+
 // insert chains the rows that are not there yet to the head, in one transaction.
 func (l *Ledger) insert(ctx context.Context, batch []*pending) error {
-	tx, err := l.writing(ctx, l.db)
+	if l.postgres { // they are new, but for retries: do not ask first
+		if err := l.chained(ctx, batch, false); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return l.chained(ctx, batch, true)
+}
+
+func (l *Ledger) chained(ctx context.Context, batch []*pending, look bool) error {
+	tx, head, err := l.writing(ctx, l.db)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	head, there, err := l.find(ctx, tx, batch)
-	if err != nil {
-		return err
+	var there []incident.Entry
+	conflict := " ON CONFLICT DO NOTHING"
+	if look {
+		if there, err = l.find(ctx, tx, batch); err != nil {
+			return err
+		}
+		conflict = ""
 	}
 	var values []string
 	var args []any
@@ -166,46 +182,37 @@ func (l *Ledger) insert(ctx context.Context, batch []*pending) error {
 	if len(values) == 0 {
 		return nil
 	}
-	_, err = tx.ExecContext(ctx, l.bind(`INSERT INTO entries(seq,incident,attempt,phase,step,kind,actor,detail,at,prev_hash,hash) VALUES `+
-		strings.Join(values, ",")), args...)
+	done, err := tx.ExecContext(ctx, l.bind(`INSERT INTO entries(seq,incident,attempt,phase,step,kind,actor,detail,at,prev_hash,hash) VALUES `+
+		strings.Join(values, ",")+conflict), args...)
 	if err != nil {
 		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n != int64(len(values)) {
+		return errors.Join(errThere, err)
 	}
 	return tx.Commit()
 }
 
-// find reads the head, and which rows of the batch are there.
-func (l *Ledger) find(ctx context.Context, tx *sql.Tx, batch []*pending) (head Row, there []incident.Entry, err error) {
+// find reads which rows of the batch are there.
+func (l *Ledger) find(ctx context.Context, tx *sql.Tx, batch []*pending) (there []incident.Entry, err error) {
 	var args []any
 	for _, p := range batch {
 		args = append(args, p.e.Incident, p.e.Attempt, p.e.Step, p.e.Kind)
 	}
-	const one = `e.incident=? AND e.attempt=? AND e.step=? AND e.kind=?`
-	rows, err := tx.QueryContext(ctx, l.bind(`SELECT head.seq, head.hash, e.incident, e.attempt, e.step, e.kind FROM head LEFT JOIN entries e ON `+
-		one+strings.Repeat(` OR `+one, len(batch)-1)), args...)
+	const one = `incident=? AND attempt=? AND step=? AND kind=?`
+	rows, err := tx.QueryContext(ctx, l.bind(`SELECT incident, attempt, step, kind FROM entries WHERE `+one+strings.Repeat(` OR `+one, len(batch)-1)), args...)
 	if err != nil {
-		return head, nil, err
+		return nil, err
 	}
 	defer rows.Close()
-	known := false
 	for rows.Next() {
-		known = true
-		var id, step, kind sql.NullString
-		var attempt sql.NullInt64
-		if err := rows.Scan(&head.Seq, &head.Hash, &id, &attempt, &step, &kind); err != nil {
-			return head, nil, err
+		var e incident.Entry
+		if err := rows.Scan(&e.Incident, &e.Attempt, &e.Step, &e.Kind); err != nil {
+			return nil, err
 		}
-		if id.Valid {
-			there = append(there, incident.Entry{Incident: id.String, Attempt: int(attempt.Int64), Step: step.String, Kind: incident.EntryKind(kind.String)})
-		}
+		there = append(there, e)
 	}
-	if err := rows.Err(); err != nil {
-		return head, nil, err
-	}
-	if !known {
-		return head, nil, errors.New("the ledger has no head")
-	}
-	return head, there, nil
+	return there, rows.Err()
 }
 
 // text is s without what Postgres refuses: a row that can never be written would be retried for ever.

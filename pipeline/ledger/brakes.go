@@ -74,7 +74,7 @@ func (b *Brakes) Act(ctx context.Context, root incident.Resource, key incident.K
 	if len(pauses) > 0 {
 		return pauses[0].String(), nil
 	}
-	tx, err := b.l.writing(ctx, b.l.db)
+	tx, _, err := b.l.writing(ctx, b.l.db)
 	if err != nil {
 		return "", fmt.Errorf("count who acts: %w", err)
 	}
@@ -86,6 +86,9 @@ func (b *Brakes) Act(ctx context.Context, root incident.Resource, key incident.K
 		at.UTC().Format(time.RFC3339Nano), root.Cluster, root.Namespace, root.Key(), key.Incident, key.Attempt)
 	if err == nil {
 		err = tx.Commit()
+	}
+	if err == nil {
+		err = b.l.flush(ctx, b.l.db)
 	}
 	if err != nil {
 		return "", fmt.Errorf("count who acts: %w", err)

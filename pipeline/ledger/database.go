@@ -127,26 +127,26 @@ func (d database) bind(query string) string {
 	return b.String()
 }
 
-// writing begins a transaction that holds the one lock of all writers until it ends.
-func (d database) writing(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
-	if !d.postgres {
-		return db.BeginTx(ctx, nil) // takes the lock
+// writing begins a transaction that holds the ledger's head, the one lock of all writers, until it ends. What it commits is on disk
+// after flush.
+func (d database) writing(ctx context.Context, db *sql.DB) (tx *sql.Tx, head Row, err error) {
+	// Whatever the server's default is: a stricter level would see the head as it was before the wait for it.
+	level, query := sql.LevelDefault, `SELECT seq, hash, '', '' FROM head` // SQLite's transaction begins with its lock
+	if d.postgres {
+		// Who stops halfway, and would stop all others, loses the connection and with it the lock. And nobody waits for the disk
+		// while he holds it: flush does.
+		level, query = sql.LevelReadCommitted, `SELECT seq, hash, set_config('idle_in_transaction_session_timeout', '5s', true),
+			set_config('synchronous_commit', 'off', true) FROM head FOR UPDATE`
 	}
-	// Whatever the server's default is: a stricter level would see the chain as it was before the wait for the lock.
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
-	if err != nil {
-		return nil, err
+	if tx, err = db.BeginTx(ctx, &sql.TxOptions{Isolation: level}); err != nil {
+		return nil, head, err
 	}
-	const ledgers = 0x636f7274 // anything, as long as everybody takes the same
-	// Who stops halfway, and would stop all others, loses the connection and with it the lock. And nobody waits for the disk
-	// while he holds it: flush does.
-	const lock = `SELECT set_config('idle_in_transaction_session_timeout', '5s', true), set_config('synchronous_commit', 'off', true)
-		FROM pg_advisory_xact_lock($1)`
-	if _, err := tx.ExecContext(ctx, lock, ledgers); err != nil {
+	var set string
+	if err := tx.QueryRowContext(ctx, query).Scan(&head.Seq, &head.Hash, &set, &set); err != nil {
 		_ = tx.Rollback() // done already where ctx ended; the first error is the one to show
-		return nil, err
+		return nil, head, err
 	}
-	return tx, nil
+	return tx, head, nil
 }
 
 // flush returns when all that was committed before is on disk, and on the standbys that commits wait for. Several writers share

@@ -77,8 +77,8 @@ func TestAHangingServer(t *testing.T) {
 func waiting(t *testing.T, l *Ledger) {
 	t.Helper()
 	for n := 0; n == 0; time.Sleep(10 * time.Millisecond) {
-		err := l.db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid=database
-			WHERE locktype='advisory' AND NOT granted AND datname=current_database()`).Scan(&n)
+		err := l.db.QueryRowContext(t.Context(), `SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+			WHERE NOT granted AND datname=current_database()`).Scan(&n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func TestWaitingWriterSeesTheRowItWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer second.Close()
-	tx, err := first.writing(t.Context(), first.db)
+	tx, _, err := first.writing(t.Context(), first.db)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestWriterThatStandsStill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	tx, err := still.writing(t.Context(), still.db)
+	tx, _, err := still.writing(t.Context(), still.db)
 	if err != nil {
 		t.Fatal(err)
 	}
