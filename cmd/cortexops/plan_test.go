@@ -51,6 +51,9 @@ func (loose) Take(_ context.Context, _ string, key incident.Key, _ time.Time) (i
 
 func (loose) Release(context.Context, string, incident.Key) error { return nil }
 
+// never was anything tried.
+func never(context.Context, string, time.Time) ([]incident.Past, error) { return nil, nil }
+
 // shopHistory is a repository with commits of a day, an hour and ten minutes before the onset, and a bare clone of it.
 func shopHistory(t *testing.T, onset time.Time, steps ...map[string]string) (url string) {
 	t.Helper()
@@ -106,8 +109,7 @@ func plannedOn(t *testing.T, url string, overlays []string, inc incident.Inciden
 	}
 	t.Cleanup(charts.Close)
 	delivered := ways{overlays, charts}
-	p := &remediation.Planner{Book: book, Way: delivered.open, Claims: loose{}, History: func(context.Context, string, time.Time) ([]incident.Past, error) { return nil, nil }, Repo: mirror, Base: "main",
-		Make: planning{&plan.Planner{Playbooks: books, Overlays: overlays}},
+	p := &remediation.Planner{Book: book, Way: delivered.open, Claims: loose{}, History: never, Repo: mirror, Base: "main", Make: planning{&plan.Planner{Playbooks: books, Overlays: overlays}},
 		Advise: func(context.Context, incident.Incident) incident.Advisory {
 			return incident.Advisory{By: "heuristics", Cause: "errors"}
 		}}

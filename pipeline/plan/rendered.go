@@ -3,7 +3,9 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 
@@ -171,4 +173,17 @@ func applied(all []altered) []altered {
 		return all
 	}
 	return own
+}
+
+// files are those of the change, sorted by path.
+func (w *work) files() ([]incident.File, error) {
+	var out []incident.File
+	for _, path := range slices.Sorted(maps.Keys(w.changed)) {
+		before, err := w.Files.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a new file has nothing before
+			return nil, err
+		}
+		out = append(out, incident.File{Path: path, Before: before, After: w.changed[path]})
+	}
+	return out, nil
 }

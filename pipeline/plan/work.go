@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -289,17 +287,4 @@ func (w *work) scaled(hpa incident.Resource, path edit.Path, by *playbooks.Scale
 
 func (w *work) resource(sel edit.Selector) incident.Resource {
 	return incident.Resource{Cluster: w.root.Cluster, Group: sel.Group, Kind: sel.Kind, Namespace: sel.Namespace, Name: sel.Name}
-}
-
-// files are those of the change, sorted by path.
-func (w *work) files() ([]incident.File, error) {
-	var out []incident.File
-	for _, path := range slices.Sorted(maps.Keys(w.changed)) {
-		before, err := w.Files.ReadFile(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a new file has nothing before
-			return nil, err
-		}
-		out = append(out, incident.File{Path: path, Before: before, After: w.changed[path]})
-	}
-	return out, nil
 }

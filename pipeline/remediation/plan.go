@@ -172,6 +172,17 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 		Window: pb.Window, Rollback: pb.Rollback, Objects: len(proposal.Objects), Risk: pb.Risk}, err
 }
 
+// failures counts how often the playbook did not help the target lately.
+func (p *Planner) failures(ctx context.Context, target, playbook string) (n int, err error) {
+	past, err := p.History(ctx, target, time.Now().Add(-cooldown))
+	for _, e := range past {
+		if e.Playbook == playbook && (e.Outcome == incident.RolledBack || e.Outcome == incident.Escalated) {
+			n++
+		}
+	}
+	return n, err
+}
+
 // summary is the change in one line.
 func summary(p incident.Proposal) string {
 	e := p.Edits[0]
@@ -183,15 +194,4 @@ func summary(p incident.Proposal) string {
 		out = fmt.Sprintf("revert %s: %s", p.Reverts.Short(), out)
 	}
 	return out
-}
-
-// failures counts how often the playbook did not help the target lately.
-func (p *Planner) failures(ctx context.Context, target, playbook string) (n int, err error) {
-	past, err := p.History(ctx, target, time.Now().Add(-cooldown))
-	for _, e := range past {
-		if e.Playbook == playbook && (e.Outcome == incident.RolledBack || e.Outcome == incident.Escalated) {
-			n++
-		}
-	}
-	return n, err
 }
