@@ -19,6 +19,7 @@ type source struct {
 }
 
 func openSource(ctx context.Context, files locate.Files, q locate.Query) (*source, error) {
+	files = locate.Once(files)
 	charts, err := chartRenderer()
 	if err != nil {
 		return nil, err

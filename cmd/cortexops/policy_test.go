@@ -72,7 +72,7 @@ func TestPolicyTest(t *testing.T) {
 	}
 }
 
-const planned = `{
+const planInput = `{
 	"cluster": "c", "environment": "shop", "incident": "0123456789ab", "actor": "bot",
 	"playbook": {"name": "raise-memory-limit", "risk": "high", "people": 1},
 	"target": {"group": "apps", "kind": "Deployment", "namespace": "shop", "name": "checkout"},
@@ -85,7 +85,7 @@ const planned = `{
 func TestPolicyEval(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	input := written(t, dir, "input.json", planned)
+	input := written(t, dir, "input.json", planInput)
 	out, err := said(t, "policy", "eval", "--input", input)
 	want := "plan    allow\napprove allow after 2 approval(s)\n        Playbook raise-memory-limit asks for 1.\n        Risk high asks for 2.\napply   deny (quorum)\n        0 of 2 approvals are there.\nrevision "
 	if err != nil || !strings.HasPrefix(out, want) {
@@ -120,18 +120,18 @@ func TestPolicyEvalRefuses(t *testing.T) {
 		":2:13: ":                           "{\n  \"cluster\" 3}",
 		"cluster is a number":               "{\n  \"cluster\": 3}",
 		`unknown field "clutser"`:           `{"clutser": "c"}`,
-		"more after the input":              planned + "{}",
-		"target.kind is empty":              strings.Replace(planned, `"kind": "Deployment"`, `"kind": ""`, 1),
+		"more after the input":              planInput + "{}",
+		"target.kind is empty":              strings.Replace(planInput, `"kind": "Deployment"`, `"kind": ""`, 1),
 		"EOF":                               "",
-		`parsing time`:                      strings.Replace(planned, "2026-11-28T10:00:00Z", "today", 1),
-		"dryRun.fieldsOutsideEdit is below": strings.Replace(planned, `"fieldsOutsideEdit": 0`, `"fieldsOutsideEdit": -1`, 1),
+		`parsing time`:                      strings.Replace(planInput, "2026-11-28T10:00:00Z", "today", 1),
+		"dryRun.fieldsOutsideEdit is below": strings.Replace(planInput, `"fieldsOutsideEdit": 0`, `"fieldsOutsideEdit": -1`, 1),
 	} {
 		out, err := said(t, "policy", "eval", "--input", written(t, dir, "input.json", text))
 		if err == nil || !strings.Contains(err.Error(), want) || out != "" {
 			t.Errorf("%v, want %s\n%s", err, want, out)
 		}
 	}
-	input := written(t, dir, "input.json", planned)
+	input := written(t, dir, "input.json", planInput)
 	for _, args := range [][]string{{}, {"--input", dir + "/none"}, {"--input", input, "--gate", "merge"}, {"--input", input, "--output", "yaml"}, {"--input", input, "--directory", dir}} {
 		if _, err := said(t, append([]string{"policy", "eval"}, args...)...); err == nil {
 			t.Errorf("%v is fine", args)
@@ -154,8 +154,8 @@ func TestPolicyInputSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for text, fine := range map[string]bool{planned: true, `{"cluster": "c"}`: false, strings.Replace(planned, "{", `{"clutser": "c",`, 1): false,
-		strings.Replace(planned, `"pods": 2`, `"pods": "2"`, 1): false} {
+	for text, fine := range map[string]bool{planInput: true, `{"cluster": "c"}`: false, strings.Replace(planInput, "{", `{"clutser": "c",`, 1): false,
+		strings.Replace(planInput, `"pods": 2`, `"pods": "2"`, 1): false} {
 		v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 		if err != nil {
 			t.Fatal(err)

@@ -195,7 +195,7 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Author: c.author()}
 	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays}
 	return remediation.Activities{
-		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: planner.Propose, Advise: o.advise, Claims: book.Claims(), History: book.History},
+		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: planning{planner}, Advise: o.advise, Claims: book.Claims(), History: book.History},
 		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Brakes: book.Brakes(), Bot: c.Forge.User, Freezes: c.Policies.Freezes, History: book.History},
 		DryRunner:  &remediation.DryRunner{Book: book, Cluster: o.cluster},
 		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Repository: where},
@@ -207,6 +207,14 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
 		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember},
 	}
+}
+
+// planning is plan as the activity of PLANNING uses it.
+type planning struct{ *plan.Planner }
+
+func (p planning) Propose(r remediation.PlanRequest) (incident.Proposal, remediation.Wanted, error) {
+	proposal, wanted, err := p.Planner.Propose(plan.Request(r))
+	return proposal, remediation.Wanted(wanted), err
 }
 
 // watching is verify as the activity of VERIFYING uses it.

@@ -123,7 +123,9 @@ func (w *world) fromGit(u *unit, g any) ([]params, error) {
 	}
 	slices.Sort(all)
 	var out []params
-	for _, dir := range chosen(list(g, "directories"), foldersOf(all), func(pattern, p string) bool { ok, _ := path.Match(pattern, p); return ok }) {
+	for _, dir := range chosen(list(g, "directories"), foldersOf(all), func(pattern string) func(string) bool {
+		return func(p string) bool { ok, _ := path.Match(pattern, p); return ok }
+	}) {
 		out = append(out, ofPath(params{}, dir))
 	}
 	for _, p := range chosen(list(g, "files"), all, pathspec) {
@@ -167,21 +169,26 @@ func foldersOf(files []string) []string {
 }
 
 // chosen are the names that some pattern has and none excludes.
-func chosen(patterns []any, names []string, match func(pattern, name string) bool) []string {
-	hit := func(name string, exclude bool) bool {
-		return slices.ContainsFunc(patterns, func(p any) bool {
-			return truth(p, "exclude") == exclude && match(strings.TrimPrefix(text(p, "path"), "/"), name)
-		})
+func chosen(patterns []any, names []string, matcher func(pattern string) func(name string) bool) []string {
+	var in, out []func(string) bool
+	for _, p := range patterns {
+		match := matcher(strings.TrimPrefix(text(p, "path"), "/"))
+		if truth(p, "exclude") {
+			out = append(out, match)
+		} else {
+			in = append(in, match)
+		}
 	}
-	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !hit(n, false) || hit(n, true) })
+	hit := func(name string) func(func(string) bool) bool {
+		return func(m func(string) bool) bool { return m(name) }
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !slices.ContainsFunc(in, hit(n)) || slices.ContainsFunc(out, hit(n)) })
 }
 
 // pathspec matches as git does: a * goes over slashes too.
-func pathspec(pattern, name string) bool {
-	quoted := regexp.QuoteMeta(pattern)
-	quoted = strings.ReplaceAll(strings.ReplaceAll(quoted, `\*`, ".*"), `\?`, ".")
-	ok, err := regexp.MatchString("^"+quoted+"$", name)
-	return err == nil && ok
+func pathspec(pattern string) func(name string) bool {
+	quoted := strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(pattern))
+	return regexp.MustCompile("^" + quoted + "$").MatchString
 }
 
 // ofPath adds what both kinds of templates know of a path.

@@ -1,7 +1,6 @@
 package chain
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 	"regexp"
@@ -43,41 +42,6 @@ func (w *world) flux(u *unit) ([]locate.Object, error) {
 		return nil, err
 	}
 	return marked(objects, at(u.spec, "commonMetadata"))
-}
-
-// marked gives the objects the labels and annotations that all have.
-func marked(objects []locate.Object, common any) ([]locate.Object, error) {
-	labels, annotations := texts(common, "labels"), texts(common, "annotations")
-	if len(labels)+len(annotations) == 0 {
-		return objects, nil
-	}
-	out := slices.Clone(objects)
-	for i, o := range objects {
-		v, err := decode(o.JSON)
-		if err != nil {
-			return nil, err
-		}
-		meta, ok := at(v, "metadata").(m)
-		if !ok {
-			continue
-		}
-		for key, more := range map[string]map[string]string{"labels": labels, "annotations": annotations} {
-			have, ok := meta[key].(m)
-			if !ok {
-				have = m{}
-			}
-			for k, text := range more {
-				have[k] = text
-			}
-			if len(have) > 0 {
-				meta[key] = have
-			}
-		}
-		if out[i].JSON, err = json.Marshal(v); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
 }
 
 // build renders the folder with k in the place of its kustomization.

@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -119,11 +120,16 @@ func (a *Applier) same(sha string, p incident.Proposal, approved []incident.Rend
 	if err != nil {
 		return err
 	}
-	rendered, err := a.Render(files, p.Overlay)
-	if err != nil {
-		return temporal.NewNonRetryableApplicationError(fmt.Sprintf("render %s at %s: %v", p.Overlay, sha, err), "Invalid", nil)
-	}
+	overlays := map[string][]locate.Object{}
 	for _, want := range approved {
+		overlay := cmp.Or(want.Overlay, p.Overlay)
+		rendered, there := overlays[overlay]
+		if !there {
+			if rendered, err = a.Render(files, overlay); err != nil {
+				return temporal.NewNonRetryableApplicationError(fmt.Sprintf("render %s at %s: %v", overlay, sha, err), "Invalid", nil)
+			}
+			overlays[overlay] = rendered
+		}
 		found := false
 		for _, o := range rendered {
 			r := want.Resource

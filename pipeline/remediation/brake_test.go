@@ -50,11 +50,24 @@ func (s *shared) History(context.Context, string, time.Time) (past []incident.Pa
 	return append(past, incident.Past{Playbook: "another", Outcome: incident.RolledBack}, incident.Past{Playbook: "p", Outcome: incident.Succeeded}), nil
 }
 
-type noMirror struct{}
+type noMirror struct{ Past }
 
 func (noMirror) Fetch(context.Context) error             { return nil }
 func (noMirror) Head(string) (string, error)             { return "base", nil }
 func (noMirror) Snapshot(string) (*repo.Snapshot, error) { return nil, nil }
+
+// anyPlan makes a proposal of whatever it is asked, and tells.
+type anyPlan struct {
+	Planning
+	made *bool
+}
+
+func (anyPlan) Places(incident.Incident, locate.Files) []repo.Place { return nil }
+
+func (p anyPlan) Propose(PlanRequest) (incident.Proposal, Wanted, error) {
+	*p.made = true
+	return incident.Proposal{Playbook: incident.Playbook{Name: "p"}, Edits: []incident.Edit{{}}}, Wanted{}, nil
+}
 
 var thisOne, another = incident.Key{Incident: "0123456789ab", Attempt: 1}, incident.Key{Incident: "ba9876543210", Attempt: 1}
 
@@ -77,10 +90,7 @@ func TestPlanStandsBack(t *testing.T) {
 		made := false
 		p := &Planner{Book: book, Repo: noMirror{}, Claims: &c.shared, History: c.shared.History,
 			Advise: func(context.Context, incident.Incident) incident.Advisory { return incident.Advisory{} },
-			Make: func(incident.Key, time.Time, incident.Incident, incident.Advisory, string, locate.Files) (incident.Proposal, error) {
-				made = true
-				return incident.Proposal{Playbook: incident.Playbook{Name: "p"}, Edits: []incident.Edit{{}}}, nil
-			}}
+			Make:   anyPlan{made: &made}}
 		got, err := activityRun[Planned](t, p.Plan, PlanInput{Start: Start{Key: thisOne, Incident: digest, Target: "t"}})
 		if err != nil || (got.Holder == nil) != (c.want.Holder == nil) || got.Tried != c.want.Tried || got.Playbook != c.want.Playbook || made != (got.Holder == nil) {
 			t.Errorf("%s: %+v %v", name, got, err)

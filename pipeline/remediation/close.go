@@ -42,16 +42,17 @@ type Marks interface {
 
 // Ending is what Close is told.
 type Ending struct {
-	Key      incident.Key     `json:"key"`
-	Outcome  incident.Outcome `json:"outcome"`
-	Change   incident.Change  `json:"change"`
-	Proposal string           `json:"proposal,omitempty"`
-	Playbook string           `json:"playbook,omitempty"`
-	Merge    string           `json:"merge,omitempty"`
-	Target   string           `json:"target,omitempty"`
-	Message  string           `json:"message,omitempty"` // in the chat
-	Shut     bool             `json:"shut,omitempty"`
-	Joined   bool             `json:"joined,omitempty"` // another remediation holds the target
+	Key      incident.Key       `json:"key"`
+	Outcome  incident.Outcome   `json:"outcome"`
+	Change   incident.Change    `json:"change"`
+	Proposal string             `json:"proposal,omitempty"`
+	Playbook string             `json:"playbook,omitempty"`
+	Merge    string             `json:"merge,omitempty"`
+	Target   string             `json:"target,omitempty"`
+	Message  string             `json:"message,omitempty"` // in the chat
+	Shut     bool               `json:"shut,omitempty"`
+	Joined   bool               `json:"joined,omitempty"`   // another remediation holds the target
+	Suspects []incident.Suspect `json:"suspects,omitempty"` // where there is no pull request that tells of them
 }
 
 // Close tells everybody who looks how it ended.
@@ -79,7 +80,7 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 		c.Remember(ctx, proposal, in.Change, in.Outcome)
 	}
 	if c.Chat != nil && in.Message == "" {
-		text, blocks := c.Writer.SlackEnded(in.Key, in.Target, in.Change, in.Outcome)
+		text, blocks := c.Writer.SlackEnded(in.Key, in.Target, in.Change, in.Outcome, in.Suspects)
 		tell(ctx, c.Chat, in.Key, "ending", text, blocks)
 	}
 	var onForge, noted error

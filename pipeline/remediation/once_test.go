@@ -48,7 +48,7 @@ func (words) Commit(incident.Proposal) string { return "words" }
 func (words) Pull(incident.Proposal, incident.DryRun, incident.Decision, time.Time) (title, body string, more []string) {
 	return "title", "body", []string{"a", "b"}
 }
-func (words) SlackEnded(_ incident.Key, target string, _ incident.Change, o incident.Outcome) (string, []byte) {
+func (words) SlackEnded(_ incident.Key, target string, _ incident.Change, o incident.Outcome, _ []incident.Suspect) (string, []byte) {
 	return target + " " + string(o.Phase), nil
 }
 func (words) Ending(incident.Proposal, incident.Outcome) string { return "the end" }

@@ -82,7 +82,7 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	ending := Ending{Target: start.Target, Message: f.announced.Message, Shut: f.shut, Key: start.Key, Outcome: end, Change: f.change, Proposal: f.planned.Proposal, Merge: f.merge, Playbook: f.planned.Playbook,
-		Joined: f.planned.Holder != nil}
+		Joined: f.planned.Holder != nil, Suspects: f.planned.Suspects}
 	return end, run(ctx, quick, "Close", ending, nil)
 }
 
