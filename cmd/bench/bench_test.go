@@ -89,3 +89,21 @@ func TestSave(t *testing.T) {
 		t.Errorf("got\n%s", data)
 	}
 }
+
+// Both sides of the policy's measurement decide, and as often.
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	answer, err := decideChild(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := answer.(took); len(took.Ours) != decisions || len(took.Plain) != decisions {
+		t.Errorf("%d and %d decisions", len(took.Ours), len(took.Plain))
+	}
+	r := &run{}
+	r.least("x: rows/s", 1, 2, 0.5)
+	r.least("y: rows/s", 1, 2.1, 0.5)
+	if !r.results[0].Pass || r.results[1].Pass || *r.results[0].Ratio != 0.5 {
+		t.Errorf("%+v", r.results)
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -122,12 +121,10 @@ func (l *Ledger) write(batch []*pending) {
 // wanted ends when nobody waits for the batch any more.
 func wanted(batch []*pending) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(batch[0].ctx))
-	var left atomic.Int32
-	left.Store(int32(len(batch)))
 	var stops []func() bool
 	for _, p := range batch {
 		stops = append(stops, context.AfterFunc(p.ctx, func() {
-			if left.Add(-1) == 0 {
+			if !slices.ContainsFunc(batch, func(p *pending) bool { return p.ctx.Err() == nil }) {
 				cancel()
 			}
 		}))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -95,7 +96,7 @@ func TestARefusedRowSparesTheOthers(t *testing.T) {
 	})
 }
 
-// TestWhoLeavesDoesNotTakeTheOthersAlong: a batch is given up when nobody waits for it any more.
+// TestWhoLeavesDoesNotTakeTheOthersAlong, and is not written when it left before its turn.
 func TestWhoLeavesDoesNotTakeTheOthersAlong(t *testing.T) {
 	onBoth(t, func(t *testing.T, at string) {
 		l, drain := stopped(t, at)
@@ -113,22 +114,31 @@ func TestWhoLeavesDoesNotTakeTheOthersAlong(t *testing.T) {
 			}
 		})
 		queued(l, 2)
-		batch, stop := wanted(l.waiting)
 		leave()
-		if batch.Err() != nil {
-			t.Error("the batch was given up")
-		}
-		stop()
 		drain()
 		all.Wait()
 		rows, err := l.Entries(t.Context(), "")
 		if err != nil || len(rows) != 1 || rows[0].Step != "stays" {
 			t.Errorf("%v %v", rows, err)
 		}
-		alone, cancel := context.WithCancel(t.Context())
-		batch, stop = wanted([]*pending{{ctx: alone}, {ctx: alone}})
+	})
+}
+
+func TestABatchIsWantedUntilTheLastLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, leave := context.WithCancel(t.Context())
+		second, goToo := context.WithCancel(t.Context())
+		batch, stop := wanted([]*pending{{ctx: first}, {ctx: second}})
 		defer stop()
-		cancel()
-		<-batch.Done()
+		leave()
+		synctest.Wait()
+		if batch.Err() != nil {
+			t.Error("given up although one waits")
+		}
+		goToo()
+		synctest.Wait()
+		if batch.Err() == nil {
+			t.Error("not given up although nobody waits")
+		}
 	})
 }
