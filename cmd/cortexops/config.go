@@ -43,6 +43,8 @@ type Config struct {
 		Kubeconfig string `yaml:"kubeconfig"`
 		// Namespaces that are watched and may be remediated.
 		Namespaces []string `yaml:"namespaces"`
+		// Signals are made of what the objects say of themselves, too.
+		Signals bool `yaml:"signals"`
 	} `yaml:"kubernetes"`
 	Forge struct {
 		// API is the REST root: https://api.github.com/, or https://HOST/api/v3/ of a GitHub Enterprise.
@@ -78,6 +80,8 @@ type Config struct {
 	} `yaml:"delivery"`
 	Prometheus struct {
 		URL string `yaml:"url"`
+		// Traffic is a query of who calls whom, for the topology. Empty: it is not known.
+		Traffic string `yaml:"traffic"`
 	} `yaml:"prometheus"`
 	Ledger struct {
 		// Path of the SQLite file; empty where CORTEXOPS_LEDGER_URL names a Postgres.
@@ -87,11 +91,8 @@ type Config struct {
 		// Directory of NAME/playbook.yaml. Empty: the built-in catalogue.
 		Directory string `yaml:"directory"`
 	} `yaml:"playbooks"`
-	Policies struct {
-		// Directory of *.rego. Empty: the built-in policies.
-		Directory string `yaml:"directory"`
-	} `yaml:"policies"`
-	Slack struct {
+	Policies policyConfig `yaml:"policies"`
+	Slack    struct {
 		// Channel is its ID; empty: Slack is not used.
 		Channel string `yaml:"channel"`
 		// API is the root of Slack's methods.
@@ -138,6 +139,7 @@ func defaults() Config {
 	c.Slack.API = "https://slack.com/api/"
 	c.LLM.Deadline = 10 * time.Second
 	c.Correlate.Settle = 10 * time.Second
+	c.Policies.Bundle.Algorithm = "RS256"
 	return c
 }
 
@@ -174,7 +176,7 @@ func loadConfig(path string) (Config, error) {
 			missing = append(missing, fmt.Errorf("configuration %s: %s is %s, and must be more than nothing, such as 10s", path, key.name, key.value))
 		}
 	}
-	return c, errors.Join(missing...)
+	return c, errors.Join(append(missing, c.Policies.check(path))...)
 }
 
 var (

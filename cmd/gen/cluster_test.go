@@ -37,7 +37,9 @@ var kinds = map[string]func() metav1.Object{
 	"networking.k8s.io/v1 NetworkPolicy":     func() metav1.Object { return &networkingv1.NetworkPolicy{} },
 	"autoscaling/v2 HorizontalPodAutoscaler": func() metav1.Object { return &autoscalingv2.HorizontalPodAutoscaler{} },
 	"rbac.authorization.k8s.io/v1 Role":      func() metav1.Object { return &rbacv1.Role{} }, "rbac.authorization.k8s.io/v1 RoleBinding": func() metav1.Object { return &rbacv1.RoleBinding{} },
-	"monitoring.coreos.com/v1 PodMonitor": nil, "monitoring.coreos.com/v1 PrometheusRule": nil, "keda.sh/v1alpha1 ScaledObject": nil,
+	"rbac.authorization.k8s.io/v1 ClusterRole":        func() metav1.Object { return &rbacv1.ClusterRole{} },
+	"rbac.authorization.k8s.io/v1 ClusterRoleBinding": func() metav1.Object { return &rbacv1.ClusterRoleBinding{} },
+	"monitoring.coreos.com/v1 PodMonitor":             nil, "monitoring.coreos.com/v1 PrometheusRule": nil, "keda.sh/v1alpha1 ScaledObject": nil,
 }
 
 // render is what `kubectl apply -k` would send, each object as JSON.
@@ -135,6 +137,13 @@ func (c cluster) sound() error {
 		case *autoscalingv2.HorizontalPodAutoscaler:
 			if !c.has(v.Spec.ScaleTargetRef.Kind, v.Namespace, v.Spec.ScaleTargetRef.Name) {
 				errs = append(errs, fmt.Errorf("the autoscaler %s scales nothing", v.Name))
+			}
+			continue
+		case *rbacv1.ClusterRoleBinding:
+			for _, s := range v.Subjects {
+				if !c.has(s.Kind, s.Namespace, s.Name) || !c.has(v.RoleRef.Kind, "", v.RoleRef.Name) {
+					errs = append(errs, fmt.Errorf("ClusterRoleBinding %s binds what is not there", v.Name))
+				}
 			}
 			continue
 		case *rbacv1.RoleBinding:

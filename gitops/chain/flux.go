@@ -1,6 +1,7 @@
 package chain
 
 import (
+	"encoding/json"
 	"fmt"
 	"path"
 	"regexp"
@@ -27,7 +28,7 @@ func (w *world) flux(u *unit) ([]locate.Object, error) {
 		return nil, err
 	}
 	u.folder, u.defaults = dir, text(u.spec, "targetNamespace")
-	file, k, err := kustomizationAt(u.reads, dir)
+	file, k, err := kustomizationAt(u.reads, dir, w.leftOut(u))
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +39,45 @@ func (w *world) flux(u *unit) ([]locate.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return u.substitute(objects)
+	if objects, err = u.substitute(objects); err != nil {
+		return nil, err
+	}
+	return marked(objects, at(u.spec, "commonMetadata"))
+}
+
+// marked gives the objects the labels and annotations that all have.
+func marked(objects []locate.Object, common any) ([]locate.Object, error) {
+	labels, annotations := texts(common, "labels"), texts(common, "annotations")
+	if len(labels)+len(annotations) == 0 {
+		return objects, nil
+	}
+	out := slices.Clone(objects)
+	for i, o := range objects {
+		v, err := decode(o.JSON)
+		if err != nil {
+			return nil, err
+		}
+		meta, ok := at(v, "metadata").(m)
+		if !ok {
+			continue
+		}
+		for key, more := range map[string]map[string]string{"labels": labels, "annotations": annotations} {
+			have, ok := meta[key].(m)
+			if !ok {
+				have = m{}
+			}
+			for k, text := range more {
+				have[k] = text
+			}
+			if len(have) > 0 {
+				meta[key] = have
+			}
+		}
+		if out[i].JSON, err = json.Marshal(v); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // build renders the folder with k in the place of its kustomization.
@@ -51,7 +90,7 @@ func build(files locate.Files, dir, file string, k m) ([]locate.Object, error) {
 }
 
 // kustomizationAt is the kustomization of a folder. Where there is none, it is the one that lists every manifest below.
-func kustomizationAt(files locate.Files, dir string) (file string, k m, err error) {
+func kustomizationAt(files locate.Files, dir string, leftOut func(string) bool) (file string, k m, err error) {
 	for _, name := range kustomizationNames {
 		p := path.Join(dir, name)
 		data, err := files.ReadFile(p)
@@ -66,7 +105,7 @@ func kustomizationAt(files locate.Files, dir string) (file string, k m, err erro
 		}
 		return p, k, nil
 	}
-	resources, err := manifests(files, dir)
+	resources, err := manifests(files, dir, leftOut)
 	if err != nil {
 		return "", nil, err
 	}
@@ -75,11 +114,12 @@ func kustomizationAt(files locate.Files, dir string) (file string, k m, err erro
 
 // manifests lists what a kustomization for the whole folder has: the files, and the folders with a kustomization of
 // their own.
-func manifests(files locate.Files, dir string) ([]any, error) {
+func manifests(files locate.Files, dir string, leftOut func(string) bool) ([]any, error) {
 	all, err := files.List(dir)
 	if err != nil {
 		return nil, err
 	}
+	all = slices.DeleteFunc(slices.Clone(all), leftOut)
 	slices.Sort(all)
 	var whole []string
 	for _, p := range all {
@@ -97,24 +137,12 @@ func manifests(files locate.Files, dir string) ([]any, error) {
 		switch {
 		case i >= 0 && slices.Contains(kustomizationNames, path.Base(p)) && path.Dir(p) == whole[i]:
 			out = append(out, path.Dir(rel))
-		case i >= 0, !manifest(p), ignored(rel):
+		case i >= 0, !manifest(p):
 		default:
 			out = append(out, rel)
 		}
 	}
 	return out, nil
-}
-
-// ignored are files that no source takes into its artifact unless asked to.
-func ignored(rel string) bool {
-	for _, part := range strings.Split(rel, "/") {
-		if part == ".git" || part == ".github" || part == ".circleci" {
-			return true
-		}
-	}
-	base := path.Base(rel)
-	return slices.Contains([]string{".travis.yml", ".gitlab-ci.yml", "appveyor.yml", ".drone.yml", "cloudbuild.yaml", ".goreleaser.yml", ".goreleaser.yaml",
-		".sops.yaml", ".flux.yaml"}, base) || strings.HasPrefix(base, "codeship-")
 }
 
 // addFlux adds to k what a Kustomization's spec says.

@@ -238,6 +238,8 @@ func sentinel(p edit.Path, value string) string {
 		return "false"
 	case value == "false":
 		return "true"
+	case strings.HasPrefix(value, "0") && isNumber(value) && !strings.Contains(value, "."): // 07 is octal
+		return "7" + value
 	case value == "" || isNumber(value):
 		return value + "7"
 	case isImage(p) && !strings.Contains(value[strings.LastIndex(value, "/")+1:], ":"):

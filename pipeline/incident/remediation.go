@@ -179,10 +179,13 @@ const (
 type Decision struct {
 	Gate        Gate     `json:"gate"`
 	Allow       bool     `json:"allow"`
-	Approvals   int      `json:"approvals"` // people still needed; of the approve gate
-	Reasons     []string `json:"reasons"`   // of a denial, or of the number of people
-	Revision    string   `json:"revision"`  // of the policies
+	Approvals   int      `json:"approvals"`           // people still needed; of the approve gate
+	Approvers   []string `json:"approvers,omitempty"` // logins that alone may approve, in lower case; none: everybody who may push
+	Rules       []string `json:"rules,omitempty"`     // that deny
+	Reasons     []string `json:"reasons"`             // of a denial, or of the number of people
+	Revision    string   `json:"revision"`            // of the policies
 	InputDigest string   `json:"inputDigest"`
+	Wait        string   `json:"wait,omitempty"` // a brake that holds back what is allowed
 }
 
 // Change is a commit on a branch and its pull request.

@@ -20,15 +20,18 @@ type metrics struct {
 	ingested, duplicate, rejected *prometheus.CounterVec
 }
 
+var (
+	ingestedOpts = prometheus.CounterOpts{Name: "cortexops_events_ingested_total",
+		Help: "Signals and actions accepted and stored, duplicates apart."}
+	duplicateOpts = prometheus.CounterOpts{Name: "cortexops_events_duplicate_total",
+		Help: "Signals and actions that had been stored before."}
+)
+
 // newMetrics starts every series at zero, so that a rate is right from the first event on.
 func newMetrics(r prometheus.Registerer, sources []source) metrics {
-	auto := promauto.With(r)
 	m := metrics{
-		ingested: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_events_ingested_total",
-			Help: "Signals and actions accepted and stored, duplicates apart."}, []string{"source"}),
-		duplicate: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_events_duplicate_total",
-			Help: "Signals and actions that had been stored before."}, []string{"source"}),
-		rejected: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_events_rejected_total",
+		ingested: counted(r, ingestedOpts), duplicate: counted(r, duplicateOpts),
+		rejected: promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "cortexops_events_rejected_total",
 			Help: "Webhook requests that were not taken."}, []string{"source", "reason"}),
 	}
 	for _, s := range sources {

@@ -22,6 +22,7 @@ type Closer struct {
 	Forge  Marks
 	Chat   Chat
 	Writer Writer
+	Claims Claims
 	// Remember keeps the ending as advice for later incidents. It never fails, and returns within its own deadline.
 	Remember func(ctx context.Context, p incident.Proposal, c incident.Change, o incident.Outcome)
 }
@@ -50,6 +51,7 @@ type Ending struct {
 	Target   string           `json:"target,omitempty"`
 	Message  string           `json:"message,omitempty"` // in the chat
 	Shut     bool             `json:"shut,omitempty"`
+	Joined   bool             `json:"joined,omitempty"` // another remediation holds the target
 }
 
 // Close tells everybody who looks how it ended.
@@ -63,6 +65,11 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 	err := once(ctx, c.Book, in.Key, in.Outcome.Phase, incident.StepEnding, actor, in.Outcome, endings.WithLabelValues(string(in.Outcome.Phase), in.Playbook))
 	if err != nil {
 		return err
+	}
+	if !in.Joined {
+		if err := c.Claims.Release(ctx, in.Target, in.Key); err != nil { // the keeper does it once this is over
+			slog.WarnContext(ctx, "the claim on the target was not released", "workflow", in.Key.Workflow(), "error", err)
+		}
 	}
 	if in.Proposal != "" && c.Remember != nil {
 		proposal, err := get[incident.Proposal](ctx, c.Book, in.Proposal)

@@ -29,6 +29,9 @@ type Planner struct {
 	Make Planning
 	// Advise never fails, and answers within its own deadline. What it says is words for people: Make decides nothing by it.
 	Advise func(ctx context.Context, inc incident.Incident) incident.Advisory
+	Claims Claims
+	// History of a target since then.
+	History func(ctx context.Context, target string, since time.Time) ([]incident.Past, error)
 }
 
 // PlanInput is what Plan is asked.
@@ -40,6 +43,8 @@ type PlanInput struct {
 // Planned is what the workflow needs to know of a proposal.
 type Planned struct {
 	Advised  string        `json:"advised,omitempty"` // why there is no proposal
+	Holder   *incident.Key `json:"holder,omitempty"`  // another remediation, which is at work on the target
+	Tried    string        `json:"tried,omitempty"`   // why it is not tried again
 	Proposal string        `json:"proposal"`          // digest
 	Summary  string        `json:"summary"`
 	Playbook string        `json:"playbook"`
@@ -54,6 +59,13 @@ type Planned struct {
 // Plan finds the playbook, the file and the smallest edit.
 func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	defer beat(ctx)()
+	holder, err := p.Claims.Take(ctx, in.Start.Target, in.Start.Key, time.Now())
+	if err != nil {
+		return Planned{}, err
+	}
+	if holder != in.Start.Key {
+		return Planned{Holder: &holder}, nil
+	}
 	inc, err := get[incident.Incident](ctx, p.Book, in.Start.Incident)
 	if err != nil {
 		return Planned{}, err
@@ -78,6 +90,14 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	if err != nil {
 		return Planned{}, classify(err)
 	}
+	failed, err := p.failures(ctx, in.Start.Target, proposal.Playbook.Name)
+	if err != nil {
+		return Planned{}, err
+	}
+	if failed >= tries {
+		why := fmt.Sprintf("%s did not help %s %d times in %s, and is not tried again", proposal.Playbook.Name, inc.Root, failed, cooldown)
+		return Planned{Tried: why}, note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor, map[string]string{"tried": why})
+	}
 	digest, err := put(ctx, p.Book, proposal)
 	if err != nil {
 		return Planned{}, err
@@ -96,4 +116,15 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	}
 	return Planned{Proposal: digest, Summary: summary, Playbook: pb.Name, People: pb.People, Within: pb.Within,
 		Window: pb.Window, Rollback: pb.Rollback, Objects: len(proposal.Objects), Risk: pb.Risk}, err
+}
+
+// failures counts how often the playbook did not help the target lately.
+func (p *Planner) failures(ctx context.Context, target, playbook string) (n int, err error) {
+	past, err := p.History(ctx, target, time.Now().Add(-cooldown))
+	for _, e := range past {
+		if e.Playbook == playbook && (e.Outcome == incident.RolledBack || e.Outcome == incident.Escalated) {
+			n++
+		}
+	}
+	return n, err
 }
