@@ -39,6 +39,7 @@ func (b *Bus) claimJoin(ctx context.Context, owner string, lose context.CancelFu
 	if err != nil {
 		return nil, err
 	}
+	c.alone = true
 	floor, err := b.acknowledged(ctx, readFolds)
 	return &Join{claim: c, floor: floor, totals: map[int]uint64{}, pulses: map[int]pulse{}}, err
 }
