@@ -170,7 +170,9 @@ func latency(ctx context.Context, url string) (float64, error) {
 			return 0, err
 		}
 	}
-	time.Sleep(2 * time.Second)
+	for deadline := time.Now().Add(30 * time.Second); !first.all() && time.Now().Before(deadline); {
+		time.Sleep(100 * time.Millisecond)
+	}
 	return first.p99()
 }
 
@@ -219,6 +221,12 @@ func (f *firsts) listen(ctx context.Context, url, prefix string) (stop func(), e
 		return nil, err
 	}
 	return func() { reading.Stop(); nc.Close() }, nil
+}
+
+func (f *firsts) all() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.at) == 0
 }
 
 func (f *firsts) p99() (float64, error) {

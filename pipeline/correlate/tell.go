@@ -32,12 +32,20 @@ func (j *Joiner) soon(m memo) bool {
 func (j *Joiner) tell() []Revision {
 	out := j.out
 	j.out = nil
+	if p := &j.putOff; j.seen.Sub(p.looked) >= j.Tell/4 { // not each time: in a storm it is thousands
+		j.stirred, j.dirty = append(j.stirred, p.groups...), append(j.dirty, p.troubles...)
+		p.groups, p.troubles, p.looked = nil, nil, j.seen
+	}
 	stirred := j.stirred
 	j.stirred = nil
 	for _, g := range stirred {
+		if !g.dirty { // it was put off, and has been told since
+			continue
+		}
 		g.dirty = false
 		if m := j.told[g.id]; m.state == g.state && j.soon(m) || j.now.Before(g.asOf) {
-			j.stir(g) // later
+			g.dirty = true
+			j.putOff.groups = append(j.putOff.groups, g)
 			continue
 		}
 		if r, news := j.revision(j.incident(g)); news {
@@ -48,6 +56,9 @@ func (j *Joiner) tell() []Revision {
 	j.dirty = nil
 	seen := map[*trouble]bool{}
 	for _, t := range dirty {
+		if !t.dirty {
+			continue
+		}
 		t.dirty = false
 		if t.group != nil || seen[t] {
 			continue
@@ -58,7 +69,8 @@ func (j *Joiner) tell() []Revision {
 		}
 		i := j.provisional(got)
 		if m := j.told[i.ID]; m.state == incident.Provisional && j.soon(m) {
-			j.touch(t) // later
+			t.dirty = true
+			j.putOff.troubles = append(j.putOff.troubles, t)
 			continue
 		}
 		j.fill(&i, got.troubles)
