@@ -21,13 +21,13 @@ import (
 
 // groups are measured in the order of their names. Each is one file.
 var groups = map[string]func(context.Context, *run) error{
-	"gitops": gitops, "remediation": remediation,
+	"gitops": gitops, "remediation": remediation, "signals": signals,
 }
 
 // children are what the groups measure of ours. What they return is printed as JSON.
 var children = map[string]func(ctx context.Context, args []string) (any, error){
 	"mirror": mirrorChild, "change": changeChild, "suspects": suspectsChild, "field": fieldChild, "render": renderChild,
-	"decide": decideChild,
+	"decide": decideChild, "correlate": correlateChild,
 }
 
 // benchmarks are the packages that have some.

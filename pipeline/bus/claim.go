@@ -22,6 +22,7 @@ type claim struct {
 	bus    *Bus
 	stream string
 	under  string // the subject, without what follows the last dot
+	alone  bool   // nobody writes to the stream who has not claimed this: asking for the last of many subjects is slow
 	lose   context.CancelFunc
 	epoch  uint64 // the sequence of the claim
 
@@ -71,7 +72,11 @@ const pipelined = 256
 func (c *claim) inflight(ctx context.Context, msgs []*nats.Msg, sent int) (stored int, err error) {
 	futures := make([]jetstream.PubAckFuture, 0, sent)
 	for i, m := range msgs[:sent] {
-		f, err := c.bus.js.PublishMsgAsync(m, jetstream.WithExpectLastSequenceForSubject(c.last+uint64(i), c.under+".>"))
+		follows := jetstream.WithExpectLastSequenceForSubject(c.last+uint64(i), c.under+".>")
+		if c.alone {
+			follows = jetstream.WithExpectLastSequence(c.last + uint64(i))
+		}
+		f, err := c.bus.js.PublishMsgAsync(m, follows)
 		if err != nil {
 			if i > 0 {
 				break // what was sent is waited for

@@ -218,7 +218,7 @@ func (j *Joiner) hushed() {
 }
 
 func (j *Joiner) heal(g *group, at time.Time) {
-	g.state, g.healedAt = incident.Healed, at
+	g.state, g.healedAt, g.dirty = incident.Healed, at, false // a state is told at once
 	for _, t := range g.troubles {
 		t.over, t.links = true, nil
 		id := whoIs(t.owner)
@@ -233,7 +233,7 @@ func (j *Joiner) heal(g *group, at time.Time) {
 
 // reopen what healed and breaks out again.
 func (j *Joiner) reopen(g *group) {
-	g.state, g.healedAt, g.since, g.asked = incident.Sealed, time.Time{}, time.Time{}, false
+	g.state, g.healedAt, g.since, g.asked, g.dirty = incident.Sealed, time.Time{}, time.Time{}, false, false
 	g.reopened++
 	j.healed = slices.DeleteFunc(j.healed, func(o *group) bool { return o == g })
 	for _, t := range g.troubles {

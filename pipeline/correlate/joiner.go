@@ -58,10 +58,15 @@ type Joiner struct {
 	kept    int                 // signals with text
 	dirty   []*trouble          // pending, and changed since they were told
 	stirred []*group            // likewise
-	told    map[string]memo     // by incident ID
-	hinted  map[who]bool        // announced, and still in the tail
-	out     []Revision
-	swept   time.Time // see forget
+	putOff  struct {            // what is told later; it stays dirty
+		troubles []*trouble
+		groups   []*group
+		looked   time.Time
+	}
+	told   map[string]memo // by incident ID
+	hinted map[who]bool    // announced, and still in the tail
+	out    []Revision
+	swept  time.Time // see forget
 
 	Late    int // signals that came after their time had been worked off
 	Refused int // changes of the graph that could not be applied
