@@ -1,6 +1,6 @@
-// Package delivery brings rendered objects to a cluster: here `direct`, by server-side apply of single objects under
-// the identity of the kubeconfig it is given. It never takes a field from another owner, and what it applies are the
-// very bytes that it can dry-run.
+// Package delivery brings rendered objects to a cluster: by server-side apply of single objects under the identity of the
+// kubeconfig it is given (`direct`), or by asking Flux or Argo CD and following them. It never takes a field from another
+// owner, and what it applies are the very bytes that it can dry-run.
 package delivery
 
 import (
@@ -52,7 +52,8 @@ type Direct struct {
 	client  dynamic.Interface
 	kube    kubernetes.Interface
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
-	manager string
+	mode    Mode
+	manager string // of ByUs
 
 	mu   sync.Mutex
 	user string // once known
@@ -64,6 +65,15 @@ func NewDirect(rc *rest.Config, fieldManager string) (*Direct, error) {
 	if fieldManager == "" {
 		return nil, errors.New("delivery needs the field manager that the team's own applier uses")
 	}
+	d, err := connect(rc)
+	if err != nil {
+		return nil, err
+	}
+	d.mode, d.manager = ByUs, fieldManager
+	return d, nil
+}
+
+func connect(rc *rest.Config) (*Direct, error) {
 	client, err := dynamic.NewForConfig(rc)
 	if err != nil {
 		return nil, err
@@ -73,7 +83,7 @@ func NewDirect(rc *rest.Config, fieldManager string) (*Direct, error) {
 		return nil, err
 	}
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(kube.Discovery()))
-	return &Direct{client: client, kube: kube, mapper: mapper, manager: fieldManager}, nil
+	return &Direct{client: client, kube: kube, mapper: mapper}, nil
 }
 
 // Ping tells whether the API server answers us.
@@ -86,7 +96,7 @@ func (d *Direct) Ping(ctx context.Context) error {
 }
 
 // DryRun asks what Apply would store: the same request, but for dryRun=All. Errors: *Conflict, *Forbidden,
-// *Unauthorized, *Invalid; any other may be retried.
+// *Unauthorized, *Invalid, *Mismanaged; any other may be retried. Where a tool delivers, it is the request of that.
 func (d *Direct) DryRun(ctx context.Context, object []byte) (Change, error) {
 	user, err := d.whoAmI(ctx)
 	if err != nil {
@@ -96,14 +106,11 @@ func (d *Direct) DryRun(ctx context.Context, object []byte) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	live, err := t.resource.Get(ctx, t.ref.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		live, err = nil, nil
-	}
+	live, by, err := d.live(ctx, t)
 	if err != nil {
-		return Change{}, d.explain(ctx, err, t, "get")
+		return Change{}, err
 	}
-	would, err := d.patch(ctx, t, object, dry, false)
+	would, err := d.rehearse(ctx, t, object, by)
 	if err != nil {
 		return Change{}, err
 	}
@@ -118,12 +125,49 @@ func (d *Direct) Apply(ctx context.Context, object []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.patch(ctx, t, object, nil, false)
+	if d.mode != ByUs {
+		return &Invalid{Ref: t.ref, Message: fmt.Sprintf("delivery.mode is %s, and what it delivers we do not apply", d.mode)}
+	}
+	if _, _, err := d.live(ctx, t); err != nil {
+		return err
+	}
+	_, err = d.patch(ctx, t, object, metav1.PatchOptions{FieldManager: d.manager})
 	return err
 }
 
-func (d *Direct) patch(ctx context.Context, t target, object []byte, dryRun []string, force bool) (*unstructured.Unstructured, error) {
-	out, err := t.resource.Patch(ctx, t.ref.Name, types.ApplyPatchType, object, metav1.PatchOptions{FieldManager: d.manager, Force: &force, DryRun: dryRun})
+// live is the object as it is, or nil where there is none, and who delivers it.
+func (d *Direct) live(ctx context.Context, t target) (*unstructured.Unstructured, owner, error) {
+	live, err := t.resource.Get(ctx, t.ref.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		live, err = nil, nil
+	}
+	if err != nil {
+		return nil, owner{}, d.explain(ctx, err, t, "get")
+	}
+	by, err := d.charge(t.ref, live)
+	if by.manager == "" {
+		by.manager = d.manager
+	}
+	return live, by, err
+}
+
+// rehearse is a dry-run as whoever delivers the object. A tool that once applied another way is in its own way then.
+func (d *Direct) rehearse(ctx context.Context, t target, object []byte, by owner) (*unstructured.Unstructured, error) {
+	as := metav1.PatchOptions{FieldManager: by.manager, DryRun: dry}
+	would, err := d.patch(ctx, t, object, as)
+	var c *Conflict
+	if by.mode != ByUs && errors.As(err, &c) && c.onlyBy(by.manager) {
+		as.Force = new(true)
+		return d.patch(ctx, t, object, as)
+	}
+	return would, err
+}
+
+func (d *Direct) patch(ctx context.Context, t target, object []byte, as metav1.PatchOptions) (*unstructured.Unstructured, error) {
+	if as.Force == nil {
+		as.Force = new(false)
+	}
+	out, err := t.resource.Patch(ctx, t.ref.Name, types.ApplyPatchType, object, as)
 	if err != nil {
 		err = d.explain(ctx, err, t, "patch")
 		var c *Conflict

@@ -81,7 +81,9 @@ func final(err error) bool {
 	var unauthorized *Unauthorized
 	var invalid *Invalid
 	var stuck *Stuck
-	return errors.As(err, &conflict) || errors.As(err, &forbidden) || errors.As(err, &unauthorized) || errors.As(err, &invalid) || errors.As(err, &stuck)
+	var mismanaged *Mismanaged
+	var undelivered *NotDelivered
+	return errors.As(err, &mismanaged) || errors.As(err, &undelivered) || errors.As(err, &conflict) || errors.As(err, &forbidden) || errors.As(err, &unauthorized) || errors.As(err, &invalid) || errors.As(err, &stuck)
 }
 
 // typed turns the API server's answer into one of ours, but for a missing permission. What is none of them stays as it

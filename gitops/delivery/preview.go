@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -30,18 +29,15 @@ func (d *Direct) Preview(ctx context.Context, before, after []byte) (Change, err
 	if was, err := d.target(before); err != nil || was.ref != t.ref {
 		return Change{}, &Invalid{Ref: t.ref, Message: fmt.Sprintf("before the edit it was another object: %v", was.ref)}
 	}
-	live, err := t.resource.Get(ctx, t.ref.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		live, err = nil, nil
-	}
-	if err != nil {
-		return Change{}, d.explain(ctx, err, t, "get")
-	}
-	would, err := d.patch(ctx, t, after, dry, false)
+	live, by, err := d.live(ctx, t)
 	if err != nil {
 		return Change{}, err
 	}
-	was, err := d.patch(ctx, t, before, dry, true) // it is stored nowhere: what others own of it is drift, not a conflict
+	would, err := d.rehearse(ctx, t, after, by)
+	if err != nil {
+		return Change{}, err
+	}
+	was, err := d.patch(ctx, t, before, metav1.PatchOptions{FieldManager: by.manager, DryRun: dry, Force: new(true)}) // it is stored nowhere: what others own of it is drift, not a conflict
 	if err != nil {
 		return Change{}, err
 	}
