@@ -71,13 +71,8 @@ type Config struct {
 		} `yaml:"signing"`
 	} `yaml:"git"`
 	// Overlays are the kustomizations in the repository that this cluster runs.
-	Overlays []string `yaml:"overlays"`
-	Delivery struct {
-		Direct struct {
-			// FieldManager is the one that the team's own applier uses: it owns the fields that we edit.
-			FieldManager string `yaml:"fieldManager"`
-		} `yaml:"direct"`
-	} `yaml:"delivery"`
+	Overlays   []string       `yaml:"overlays"`
+	Delivery   deliveryConfig `yaml:"delivery"`
 	Prometheus struct {
 		URL string `yaml:"url"`
 		// Traffic is a query of who calls whom, for the topology. Empty: it is not known.
@@ -139,6 +134,7 @@ func defaults() Config {
 	c.Slack.API = "https://slack.com/api/"
 	c.LLM.Deadline = 10 * time.Second
 	c.Correlate.Settle = 10 * time.Second
+	c.Delivery.Mode = "direct"
 	c.Policies.Bundle.Algorithm = "RS256"
 	return c
 }
@@ -160,8 +156,7 @@ func loadConfig(path string) (Config, error) {
 	required := map[string]string{
 		"cluster": c.Cluster, "forge.owner": c.Forge.Owner, "forge.repo": c.Forge.Repo, "forge.user": c.Forge.User, "git.url": c.Git.URL,
 		"git.directory": c.Git.Directory, "overlays": strings.Join(c.Overlays, ","), "prometheus.url": c.Prometheus.URL,
-		"delivery.direct.fieldManager": c.Delivery.Direct.FieldManager,
-		"kubernetes.namespaces":        strings.Join(c.Kubernetes.Namespaces, ","),
+		"kubernetes.namespaces": strings.Join(c.Kubernetes.Namespaces, ","),
 	}
 	for _, key := range slices.Sorted(maps.Keys(required)) {
 		if required[key] == "" {
@@ -176,7 +171,7 @@ func loadConfig(path string) (Config, error) {
 			missing = append(missing, fmt.Errorf("configuration %s: %s is %s, and must be more than nothing, such as 10s", path, key.name, key.value))
 		}
 	}
-	return c, errors.Join(append(missing, c.Policies.check(path))...)
+	return c, errors.Join(append(missing, c.Delivery.check(path), c.Policies.check(path))...)
 }
 
 var (

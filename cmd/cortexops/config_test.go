@@ -46,6 +46,9 @@ func TestConfigurationIsStrict(t *testing.T) {
 		"a lost quote":       {"\n\ncluster: 'a\n", []string{"line 3: found unexpected end of stream"}},
 		"a lost key":         {"\ncluster: a\n- b\n", []string{"line 2: did not find expected key"}},
 		"a mapping too many": {"\n\na: b: c\n", []string{"line 3: mapping values are not allowed"}},
+		"no way to deliver":  {"delivery: {mode: helm}\n", []string{"delivery.mode is \"helm\", and must be direct or flux"}},
+		"nobody's fields":    {"", []string{"delivery.direct.fieldManager is required"}},
+		"fields of Flux":     {"delivery: {mode: flux, direct: {fieldManager: gitops}}\n", []string{"delivery.direct.fieldManager is of no use where delivery.mode is flux"}},
 		"no time at all":     {"llm: {deadline: 0s}\n", []string{"llm.deadline is 0s"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/kustomize/api/konfig"
 
-	"github.com/cortexops/cortexops/gitops/delivery"
 	"github.com/cortexops/cortexops/gitops/forge"
 	"github.com/cortexops/cortexops/gitops/helm"
 	"github.com/cortexops/cortexops/gitops/repo"
@@ -38,7 +37,8 @@ import (
 // outside is everything that remediation reads and writes.
 type outside struct {
 	kube       *rest.Config
-	cluster    *delivery.Direct
+	cluster    clusterOf
+	tool       remediation.Tool // nil: what is merged is applied by us
 	forge      *forge.Forge
 	repo       *repo.Repo
 	prometheus *verify.Verifier
@@ -72,9 +72,6 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 	if o.kube, err = kubernetes(c.Kubernetes.Kubeconfig); err != nil {
 		return o, err
 	}
-	if o.cluster, err = delivery.NewDirect(o.kube, c.Delivery.Direct.FieldManager); err != nil {
-		return o, err
-	}
 	o.forge, err = forge.New(forge.Options{API: c.Forge.API, Token: c.secrets.forgeToken, Owner: c.Forge.Owner, Repo: c.Forge.Repo})
 	if err != nil {
 		return o, err
@@ -86,6 +83,9 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 	o.repo, err = repo.Open(ctx, repo.Options{URL: c.Git.URL, Dir: c.Git.Directory, User: "x-access-token", Token: c.secrets.forgeToken,
 		Author: c.author(), Signer: signer})
 	if err != nil {
+		return o, err
+	}
+	if o.cluster, o.tool, err = c.deliverer(o.kube, o.repo); err != nil {
 		return o, err
 	}
 	if err := built(o.repo, c.Forge.Base, c.Overlays); err != nil {
@@ -197,13 +197,13 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 	delivered := ways{c.Overlays, o.charts}
 	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays}
 	return remediation.Activities{
-		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: planning{planner}, Way: delivered.open, Advise: o.advise, Claims: book.Claims(), History: book.History},
+		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: planning{planner}, Way: delivered.open, Advise: o.advise, Claims: book.Claims(), History: book.History, Tool: c.Delivery.tool()},
 		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Brakes: book.Brakes(), Bot: c.Forge.User, Freezes: c.Policies.Freezes, History: book.History},
 		DryRunner:  &remediation.DryRunner{Book: book, Cluster: o.cluster},
 		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Repository: where},
 		Approver:   &remediation.Approver{Book: book, Forge: o.forge, Rule: judging(c.Forge.User)},
 		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Rule: judging(c.Forge.User)},
-		Applier:    &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: delivered.render, Cluster: o.cluster},
+		Applier:    &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: delivered.render, Cluster: o.cluster, Tool: o.tool},
 		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},

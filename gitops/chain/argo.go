@@ -79,7 +79,7 @@ func (w *world) ours(u *unit, s any) error {
 	if want == "" && u.up != nil {
 		want = u.up.source
 	}
-	if want != "" && !sameURL(url, want) {
+	if want != "" && !SameURL(url, want) {
 		return refuse(locate.Remote, "%s reads %s, which is another repository", u, url)
 	}
 	u.source = url

@@ -129,12 +129,12 @@ func TestChain(t *testing.T) {
 func TestSameURL(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"https://github.com/shop/fleet", "https://me:secret@github.com/shop/fleet.git", "ssh://git@github.com:22/shop/fleet", "git@github.com:Shop/fleet.git"} {
-		if !sameURL(url, "ssh://git@github.com/shop/fleet/") {
+		if !SameURL(url, "ssh://git@github.com/shop/fleet/") {
 			t.Errorf("%s is another", url)
 		}
 	}
 	for _, url := range []string{"https://github.com/shop/fleet2", "https://gitlab.com/shop/fleet", ""} {
-		if sameURL(url, "ssh://git@github.com/shop/fleet") {
+		if SameURL(url, "ssh://git@github.com/shop/fleet") {
 			t.Errorf("%s is the same", url)
 		}
 	}

@@ -75,7 +75,7 @@ func (w *world) repository(u *unit, ref any) error {
 	}
 	url := w.urlOf(key)
 	if w.o.URL != "" && url != "" && kind == "GitRepository" {
-		if sameURL(url, w.o.URL) {
+		if SameURL(url, w.o.URL) {
 			u.source = key
 			return nil
 		}
@@ -85,7 +85,7 @@ func (w *world) repository(u *unit, ref any) error {
 		u.source = key
 		return nil
 	}
-	if up := w.urlOf(u.up.source); kind == "GitRepository" && url != "" && up != "" && sameURL(url, up) {
+	if up := w.urlOf(u.up.source); kind == "GitRepository" && url != "" && up != "" && SameURL(url, up) {
 		if ref, other := w.stateOf(key, "ref"), w.stateOf(u.up.source, "ref"); edit.Text(ref) != edit.Text(other) {
 			return refuse(locate.Remote, "%s reads this repository at %s, and %s at %s", u, edit.Text(ref), u.up, edit.Text(other))
 		}
@@ -114,8 +114,8 @@ func (w *world) stateOf(key, field string) any {
 	return at(v, "spec", field)
 }
 
-// sameURL compares what two addresses of a git repository name: host and path.
-func sameURL(a, b string) bool { return bare(a) == bare(b) }
+// SameURL compares what two addresses of a git repository name: host and path.
+func SameURL(a, b string) bool { return bare(a) == bare(b) }
 
 func bare(url string) string {
 	_, rest, found := strings.Cut(url, "://")

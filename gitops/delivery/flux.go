@@ -76,8 +76,8 @@ func (f *Flux) Request(ctx context.Context, objects []Ref, commit string) (asked
 	return asked, nil
 }
 
-// Follow waits until Flux has brought the commit, or one that comes after it, to the objects, and until they are rolled
-// out as Wait says. *Stuck carries Flux's own word of why it could not apply it. progress may be nil.
+// Follow waits until Flux has brought the commit, or one that comes after it, to the objects. *Stuck carries Flux's own
+// word of why it could not apply it; other errors as Request's. progress may be nil.
 func (f *Flux) Follow(ctx context.Context, objects []Ref, commit string, progress func(string)) error {
 	way, err := f.way(ctx, objects)
 	if err != nil {
@@ -88,7 +88,7 @@ func (f *Flux) Follow(ctx context.Context, objects []Ref, commit string, progres
 			return err
 		}
 	}
-	return f.Wait(ctx, objects, progress)
+	return nil
 }
 
 // bring follows the commit through one unit, whose source has to have it first.

@@ -171,12 +171,18 @@ func (c tools) delivered(memory, group, by string) []byte {
 	return []byte(strings.Replace(string(c.deployment(memory)), `"metadata":{"name":"checkout"`, labels, 1))
 }
 
-var (
-	kustomizations = rbacv1.PolicyRule{APIGroups: []string{kustomizeGroup}, Resources: []string{"kustomizations"}, Verbs: []string{"get", "patch"}}
-	releases       = rbacv1.PolicyRule{APIGroups: []string{helmGroup}, Resources: []string{"helmreleases"}, Verbs: []string{"get", "patch"}}
-	sources        = rbacv1.PolicyRule{APIGroups: []string{sourceGroup}, Resources: []string{"gitrepositories", "ocirepositories"}, Verbs: []string{"get", "patch"}}
-	charts         = rbacv1.PolicyRule{APIGroups: []string{sourceGroup}, Resources: []string{"helmcharts"}, Verbs: []string{"get"}}
-)
+// shipped are the rules of the Role in manifests that is for following a tool.
+func (c tools) shipped(tool string) (rules []rbacv1.PolicyRule) {
+	c.t.Helper()
+	data, err := os.ReadFile(filepath.Join("../../manifests", tool, "access.yaml"))
+	check(c.t, err)
+	for doc := range strings.SplitSeq(string(data), "\n---\n") {
+		var role rbacv1.Role
+		check(c.t, yaml.Unmarshal([]byte(doc), &role))
+		rules = append(rules, role.Rules...)
+	}
+	return rules
+}
 
 // flux is one with the token of a worker who may do what rules say.
 func (c tools) flux(rules ...rbacv1.PolicyRule) *Flux {

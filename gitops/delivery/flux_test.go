@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// following is a Follow that runs beside the test, and what it says.
+// following is a Follow, and a Wait after it, that run beside the test, and what they say.
 type following struct {
 	t    *testing.T
 	c    tools
@@ -28,11 +28,16 @@ func (c tools) follow(f *Flux, refs ...Ref) *following {
 	c.t.Cleanup(cancel)
 	w := &following{t: c.t, c: c, done: make(chan error, 1)}
 	go func() {
-		w.done <- f.Follow(ctx, refs, merged, func(s string) {
+		progress := func(s string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.said = append(w.said, s)
-		})
+		}
+		err := f.Follow(ctx, refs, merged, progress)
+		if err == nil {
+			err = f.Wait(ctx, refs, progress)
+		}
+		w.done <- err
 	}()
 	return w
 }
@@ -58,7 +63,7 @@ func TestFluxBringsTheMergedRevision(t *testing.T) {
 	t.Parallel()
 	c := newTools(t)
 	c.shop()
-	f := c.flux(kustomizations, sources)
+	f := c.flux(c.shipped("flux")...)
 	c.says("Kustomization", "apps", conditions("Ready=False HealthCheckFailed checkout is not ready"))
 
 	change, err := f.Preview(t.Context(), c.delivered("512Mi", kustomizeGroup, "apps"), c.delivered("1Gi", kustomizeGroup, "apps"))
@@ -192,7 +197,7 @@ func TestFluxIsNotAsked(t *testing.T) {
 	}
 }
 
-// A missing permission is found by the preview, and adding the rule as it stands is enough.
+// A missing permission is found by the preview, before anything is proposed, and adding the rule as it stands is enough.
 func TestFluxNamesTheRule(t *testing.T) {
 	t.Parallel()
 	c := newTools(t)
@@ -241,7 +246,7 @@ func TestFluxBringsARelease(t *testing.T) {
 			c.says("HelmRelease", "checkout", "helmChart: "+c.namespace+"/chart\n"+conditions("Ready=False UpgradeFailed out of memory"))
 			c.says("HelmChart", "chart", "observedSourceArtifactRevision: main@sha1:"+before+"\n"+conditions("Ready=True ChartPackageSucceeded ok"))
 			c.deploy(c.delivered("512Mi", helmGroup, "checkout"), "helm-controller")
-			f := c.flux(kustomizations, releases, sources, charts)
+			f := c.flux(c.shipped("flux")...)
 
 			w := c.follow(f, c.ref(), release)
 			c.fetches("shop", merged)

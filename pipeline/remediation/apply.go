@@ -26,6 +26,14 @@ type Applier struct {
 	Base    string // the branch that is deployed
 	Render  Rendering
 	Cluster Cluster
+	// Tool delivers what is merged, and we only ask it to. Nil: we apply it.
+	Tool Tool
+}
+
+// Tool is Flux or Argo CD, as it brings a merged commit to the cluster.
+type Tool interface {
+	Request(ctx context.Context, objects []delivery.Ref, commit string) (asked []string, err error)
+	Follow(ctx context.Context, objects []delivery.Ref, commit string, progress func(string)) error
 }
 
 // ApplyInput is what Apply and Wait are asked.
@@ -74,7 +82,8 @@ func (a *Applier) Rehearse(ctx context.Context, in ApplyInput) error {
 	return nil
 }
 
-// Apply applies exactly the changed objects of the merged revision, and only if they render as they were approved.
+// Apply applies exactly the changed objects of the merged revision, or asks the tool that does, and only if they render as
+// they were approved.
 func (a *Applier) Apply(ctx context.Context, in ApplyInput) error {
 	defer beat(ctx)()
 	proposal, err := get[incident.Proposal](ctx, a.Book, in.Proposal)
@@ -93,6 +102,12 @@ func (a *Applier) Apply(ctx context.Context, in ApplyInput) error {
 		if err := a.same(ctx, sha, proposal, approved); err != nil {
 			return err
 		}
+	}
+	if a.Tool != nil {
+		return write(ctx, a.Book, in.Key, in.phase(), step, func() (any, error) {
+			asked, err := a.Tool.Request(ctx, changed(proposal), in.Merge)
+			return map[string]any{"commit": in.Merge, "asked": asked}, err
+		})
 	}
 	for i, o := range approved {
 		// Look first: after a crash the API server may have it already.
@@ -140,11 +155,19 @@ func (a *Applier) same(ctx context.Context, sha string, p incident.Proposal, app
 		}
 		if !found {
 			return temporal.NewNonRetryableApplicationError(fmt.Sprintf(
-				"%s at %s does not render as it was approved: something else was merged in between; nothing was applied", want.Resource, sha),
+				"%s at %s does not render as it was approved: something else was merged in between; %s", want.Resource, sha, a.untouched()),
 				"Mismatch", nil)
 		}
 	}
 	return nil
+}
+
+// untouched says what became of a revision that nobody approved.
+func (a *Applier) untouched() string {
+	if a.Tool != nil {
+		return "nobody was asked to deliver it, which cannot be held back"
+	}
+	return "nothing was applied"
 }
 
 // Rollout is how waiting for the objects ended.
@@ -159,11 +182,19 @@ func (a *Applier) Wait(ctx context.Context, in ApplyInput) (Rollout, error) {
 	if err != nil {
 		return Rollout{}, err
 	}
-	if in.Revert { // what was there before may well have been unhealthy
+	progress := func(s string) { activity.GetLogger(ctx).Debug("rollout", "status", s) }
+	var stuck *delivery.Stuck
+	objects := refs(proposal.Objects)
+	if a.Tool != nil {
+		objects = changed(proposal)
+		err = a.Tool.Follow(ctx, objects, in.Merge, progress)
+	}
+	if in.Revert && (err == nil || errors.As(err, &stuck)) { // what was there before may well have been unhealthy
 		return a.back(ctx, in, proposal)
 	}
-	err = a.Cluster.Wait(ctx, refs(proposal.Objects), func(s string) { activity.GetLogger(ctx).Debug("rollout", "status", s) })
-	var stuck *delivery.Stuck
+	if err == nil {
+		err = a.Cluster.Wait(ctx, objects, progress)
+	}
 	if errors.As(err, &stuck) {
 		return Rollout{Stuck: stuck.Error()}, nil
 	}
@@ -193,6 +224,18 @@ func (a *Applier) Ready(ctx context.Context, in ReadyInput) (bool, error) {
 		return false, nil
 	}
 	return err == nil, classify(err)
+}
+
+// changed are the objects that are approved, and those that become of them what the edits say: a workload of a release.
+func changed(p incident.Proposal) []delivery.Ref {
+	out := refs(p.Objects)
+	for _, e := range p.Edits {
+		r := e.Resource
+		if ref := (delivery.Ref{Group: r.Group, Version: r.Version, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}); !slices.Contains(out, ref) {
+			out = append(out, ref)
+		}
+	}
+	return out
 }
 
 func refs(objects []incident.RenderedObject) (out []delivery.Ref) {

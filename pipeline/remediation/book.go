@@ -110,6 +110,8 @@ func classify(err error) error {
 		gitDenied    *repo.Unauthorized
 		conflict     *delivery.Conflict
 		invalid      *delivery.Invalid
+		mismanaged   *delivery.Mismanaged
+		undelivered  *delivery.NotDelivered
 		refused      *forge.Refused
 		notClean     *repo.NotClean
 		clash        *repo.Conflict
@@ -132,6 +134,10 @@ func classify(err error) error {
 		kind = "Conflict"
 	case errors.As(err, &invalid):
 		kind = "Invalid"
+	case errors.As(err, &mismanaged):
+		kind = "Mismanaged"
+	case errors.As(err, &undelivered):
+		kind = "NotDelivered"
 	case errors.As(err, &refused):
 		kind = typeRefused
 	case errors.As(err, &notClean), errors.As(err, &clash):

@@ -73,6 +73,7 @@ type Planner struct {
 	// Advise never fails, and answers within its own deadline. What it says is words for people: Make decides nothing by it.
 	Advise func(ctx context.Context, inc incident.Incident) incident.Advisory
 	Claims Claims
+	Tool   string // that delivers what is merged: flux or argocd; empty: we apply it
 	// History of a target since then.
 	History func(ctx context.Context, target string, since time.Time) ([]incident.Past, error)
 }
@@ -98,6 +99,7 @@ type Planned struct {
 	Rollback string             `json:"rollback"`
 	Objects  int                `json:"objects"` // that the edits change
 	Risk     string             `json:"risk"`
+	Tool     string             `json:"tool,omitempty"` // that delivers what is merged; empty: we apply it
 }
 
 // Plan finds the playbook, the file and the smallest edit.
@@ -169,7 +171,7 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 		err = note(ctx, p.Book, key, incident.Planning, "plan-"+short(digest), incident.Event, actor, map[string]string{"proposal": digest})
 	}
 	return Planned{Proposal: digest, Summary: summary, Playbook: pb.Name, People: pb.People, Within: pb.Within,
-		Window: pb.Window, Rollback: pb.Rollback, Objects: len(proposal.Objects), Risk: pb.Risk}, err
+		Window: pb.Window, Rollback: pb.Rollback, Objects: len(proposal.Objects), Risk: pb.Risk, Tool: p.Tool}, err
 }
 
 // failures counts how often the playbook did not help the target lately.

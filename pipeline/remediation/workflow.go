@@ -252,15 +252,16 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 // gate asks policy; a denial ends the journey.
 func (f *flow) gate(ctx workflow.Context, gate incident.Gate, step string, decision *incident.Decision) (*incident.Outcome, error) {
 	var d incident.Decision
+	fact := f.merge != "" && f.planned.Tool != "" && f.phase != incident.RollingBack
 	end, err := f.decide(ctx, GateInput{Key: f.start.Key, Gate: gate, Step: step, Phase: f.phase, Proposal: f.planned.Proposal,
-		DryRun: f.dryRun, Approvals: f.by}, &d)
+		DryRun: f.dryRun, Approvals: f.by, Fact: fact}, &d)
 	if err != nil || end != nil {
 		return end, err
 	}
 	if decision != nil {
 		*decision = d
 	}
-	if d.Allow {
+	if d.Allow || fact {
 		return nil, nil
 	}
 	if f.phase == incident.RollingBack {
