@@ -105,6 +105,14 @@ func (c tools) annotation(kind, name, key string) string {
 	return c.live(kind, name).GetAnnotations()[key]
 }
 
+// asked waits until an object is asked to reconcile.
+func (c tools) asked(kind, name string) {
+	c.t.Helper()
+	c.until(kind+" "+name+" is asked", func(context.Context) (bool, error) {
+		return c.annotation(kind, name, requested) == "cortexops-"+merged, nil
+	})
+}
+
 const requested = "reconcile.fluxcd.io/requestedAt"
 
 // says is a controller that has reconciled an object: it sets observedGeneration and lastHandledReconcileAt, as it does at
