@@ -31,8 +31,8 @@
 //	                  request; where it heals by itself that is closed: SUPERSEDED. A person's /cortexops retry begins the next attempt.
 //	MERGING           gate apply, and the brakes (cortexops pause, too many at a time), then the merge with sha = the approved head.
 //	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then
-//	                  dry-run and server-side apply of those objects, and the wait for their rollout. Where Flux delivers it is
-//	                  asked for the merge commit instead, and followed until it has applied that: policy can only record, then.
+//	                  dry-run and server-side apply of those objects, and the wait for their rollout. Where Flux or Argo CD
+//	                  delivers, it is asked for the merge commit instead, and followed until it has applied that: policy can only record, then.
 //	VERIFYING         verify asks Prometheus until every check has held for its time (SUCCEEDED) or the window is
 //	                  over. No data: a person is asked on the pull request; nothing is reverted on silence.
 //	ROLLING_BACK      a failed verdict: a revert commit and its pull request, rehearsed (rendering, dry-run, policy)

@@ -134,7 +134,7 @@ func defaults() Config {
 	c.Slack.API = "https://slack.com/api/"
 	c.LLM.Deadline = 10 * time.Second
 	c.Correlate.Settle = 10 * time.Second
-	c.Delivery.Mode = "direct"
+	c.Delivery.Mode, c.Delivery.ArgoCD.Namespace = "direct", "argocd"
 	c.Policies.Bundle.Algorithm = "RS256"
 	return c
 }

@@ -19,7 +19,8 @@ func TestTheCommentedConfigurationLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := defaults()
-	if c.Server != want.Server || c.NATS != want.NATS || c.Temporal != want.Temporal || c.Correlate != want.Correlate {
+	if c.Server != want.Server || c.NATS != want.NATS || c.Temporal != want.Temporal || c.Correlate != want.Correlate ||
+		c.Delivery.Mode != want.Delivery.Mode || c.Delivery.ArgoCD != want.Delivery.ArgoCD {
 		t.Errorf("the file says other defaults than the program: %+v, %+v", c, want)
 	}
 }
@@ -46,8 +47,9 @@ func TestConfigurationIsStrict(t *testing.T) {
 		"a lost quote":       {"\n\ncluster: 'a\n", []string{"line 3: found unexpected end of stream"}},
 		"a lost key":         {"\ncluster: a\n- b\n", []string{"line 2: did not find expected key"}},
 		"a mapping too many": {"\n\na: b: c\n", []string{"line 3: mapping values are not allowed"}},
-		"no way to deliver":  {"delivery: {mode: helm}\n", []string{"delivery.mode is \"helm\", and must be direct or flux"}},
+		"no way to deliver":  {"delivery: {mode: helm}\n", []string{"delivery.mode is \"helm\", and must be direct, flux or argocd"}},
 		"nobody's fields":    {"", []string{"delivery.direct.fieldManager is required"}},
+		"nobody's apps":      {"delivery: {mode: argocd, argocd: {namespace: ''}}\n", []string{"delivery.argocd.namespace is required"}},
 		"fields of Flux":     {"delivery: {mode: flux, direct: {fieldManager: gitops}}\n", []string{"delivery.direct.fieldManager is of no use where delivery.mode is flux"}},
 		"no time at all":     {"llm: {deadline: 0s}\n", []string{"llm.deadline is 0s"}},
 	} {

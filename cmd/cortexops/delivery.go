@@ -21,6 +21,10 @@ type deliveryConfig struct {
 		// FieldManager is the one that the team's own applier uses: it owns the fields that we edit.
 		FieldManager string `yaml:"fieldManager"`
 	} `yaml:"direct"`
+	ArgoCD struct {
+		// Namespace of the Applications that do not name theirs in what they track: Argo CD's own.
+		Namespace string `yaml:"namespace"`
+	} `yaml:"argocd"`
 }
 
 // check says what is missing, or of no use.
@@ -28,12 +32,14 @@ func (c deliveryConfig) check(path string) error {
 	switch mode := delivery.Mode(c.Mode); {
 	case mode == delivery.ByUs && c.Direct.FieldManager == "":
 		return fmt.Errorf("configuration %s: delivery.direct.fieldManager is required", path)
-	case mode == delivery.ByUs, mode == delivery.ByFlux && c.Direct.FieldManager == "":
+	case mode == delivery.ByArgoCD && c.ArgoCD.Namespace == "":
+		return fmt.Errorf("configuration %s: delivery.argocd.namespace is required", path)
+	case mode == delivery.ByUs, (mode == delivery.ByFlux || mode == delivery.ByArgoCD) && c.Direct.FieldManager == "":
 		return nil
-	case mode == delivery.ByFlux:
+	case mode == delivery.ByFlux, mode == delivery.ByArgoCD:
 		return fmt.Errorf("configuration %s: delivery.direct.fieldManager is of no use where delivery.mode is %s", path, mode)
 	}
-	return fmt.Errorf("configuration %s: delivery.mode is %q, and must be direct or flux", path, c.Mode)
+	return fmt.Errorf("configuration %s: delivery.mode is %q, and must be direct, flux or argocd", path, c.Mode)
 }
 
 // clusterOf is the API server as the mode needs it. Its Ping is that of health.
@@ -61,9 +67,13 @@ func (c Config) deliverer(rc *rest.Config, git *repo.Repo) (clusterOf, remediati
 			return in, err
 		},
 	}
-	if delivery.Mode(c.Delivery.Mode) == delivery.ByFlux {
+	switch delivery.Mode(c.Delivery.Mode) {
+	case delivery.ByFlux:
 		f, err := delivery.NewFlux(rc, follow)
 		return f, f, err
+	case delivery.ByArgoCD:
+		a, err := delivery.NewArgoCD(rc, c.Delivery.ArgoCD.Namespace, follow)
+		return a, a, err
 	}
 	d, err := delivery.NewDirect(rc, c.Delivery.Direct.FieldManager)
 	return d, nil, err

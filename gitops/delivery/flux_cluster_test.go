@@ -42,6 +42,7 @@ var customs = map[string]schema.GroupVersionResource{
 	"GitRepository": {Group: sourceGroup, Version: "v1", Resource: "gitrepositories"},
 	"OCIRepository": {Group: sourceGroup, Version: "v1", Resource: "ocirepositories"},
 	"HelmChart":     {Group: sourceGroup, Version: "v1", Resource: "helmcharts"},
+	"Application":   {Group: argoGroup, Version: "v1alpha1", Resource: "applications"},
 }
 
 // tools is a cluster with the CRDs of the delivery tools, whose controllers the test plays.

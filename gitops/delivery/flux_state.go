@@ -17,12 +17,15 @@ const (
 	ociRevision = "org.opencontainers.image.revision"
 )
 
-// halted says why Flux leaves an object as it is, or "".
+// halted says why Flux or Argo CD leaves an object as it is, or "".
 func halted(live *unstructured.Unstructured) string {
 	if isUnit(refOf(live)) || refOf(live).Group == sourceGroup {
 		if on, _, _ := unstructured.NestedBool(live.Object, "spec", "suspend"); on {
 			return fmt.Sprintf("it is suspended; resume it: flux resume %s %s -n %s", resumed[live.GetKind()], live.GetName(), live.GetNamespace())
 		}
+	}
+	if live.GetAnnotations()["argocd.argoproj.io/skip-reconcile"] == "true" && refOf(live).Group == argoGroup {
+		return "Argo CD leaves it alone, since it says argocd.argoproj.io/skip-reconcile: true"
 	}
 	const key = kustomizeGroup + "/reconcile"
 	if cmp.Or(live.GetAnnotations()[key], live.GetLabels()[key]) == "disabled" {

@@ -22,7 +22,10 @@ type following struct {
 	said []string
 }
 
-func (c tools) follow(f *Flux, refs ...Ref) *following {
+func (c tools) follow(f interface {
+	Follow(ctx context.Context, objects []Ref, commit string, progress func(string)) error
+	Wait(ctx context.Context, refs []Ref, progress func(string)) error
+}, refs ...Ref) *following {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	c.t.Cleanup(cancel)
@@ -281,6 +284,7 @@ func TestDirectLeavesAToolsObjects(t *testing.T) {
 	}{
 		"a Kustomization's": {func(m string) []byte { return flux.delivered(m, kustomizeGroup, "apps") }, "Flux's Kustomization " + c.namespace + "/apps"},
 		"a HelmRelease's":   {func(m string) []byte { return flux.delivered(m, helmGroup, "shop") }, "Flux's HelmRelease " + c.namespace + "/shop"},
+		"an Application's":  {flux.tracked, "Argo CD's Application shop"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &cluster{t, c.config, c.kube, c.namespace}
@@ -293,10 +297,10 @@ func TestDirectLeavesAToolsObjects(t *testing.T) {
 				"apply":   func() error { return d.Apply(t.Context(), by.object("1Gi")) },
 			} {
 				var refused *Mismanaged
-				if err := act(); !errors.As(err, &refused) || refused.By != ByFlux {
+				if err := act(); !errors.As(err, &refused) {
 					t.Errorf("%s: %v", what, err)
 				} else {
-					contains(t, err.Error(), by.words, "configure delivery.mode: flux")
+					contains(t, err.Error(), by.words, "configure delivery.mode: "+string(refused.By))
 				}
 			}
 			if got := c.limit(); got != "512Mi" {
