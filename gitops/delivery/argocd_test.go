@@ -70,7 +70,9 @@ func (c tools) tracked(memory string) []byte {
 
 func (c tools) refreshed(name string) {
 	c.t.Helper()
-	c.until(name+" is asked", func(context.Context) (bool, error) { return c.annotation("Application", name, refresh) == "normal", nil })
+	c.until(name+" is asked", func(context.Context) (bool, error) {
+		return c.annotation("Application", name, refresh) == "normal", nil
+	})
 }
 
 func TestArgoCDBringsTheMergedRevision(t *testing.T) {
@@ -122,9 +124,11 @@ func TestArgoCDFails(t *testing.T) {
 		as    any
 		words string
 	}{
-		"it cannot sync":         {func() { c.compared("root", merged, "OutOfSync", "Healthy", failed(merged)) }, &stuck, "Failed: one or more objects failed to apply"},
-		"it cannot render":       {func() { c.compared("root", merged, "Unknown", "Healthy", "conditions: [{type: ComparisonError, message: no such file}]") }, &not, "ComparisonError: no such file"},
-		"somebody stops it":      {func() { c.application("root", "", ourURL, "{}") }, &not, "spec.syncPolicy.automated"},
+		"it cannot sync": {func() { c.compared("root", merged, "OutOfSync", "Healthy", failed(merged)) }, &stuck, "Failed: one or more objects failed to apply"},
+		"it cannot render": {func() {
+			c.compared("root", merged, "Unknown", "Healthy", "conditions: [{type: ComparisonError, message: no such file}]")
+		}, &not, "ComparisonError: no such file"},
+		"somebody stops it":      {func() { c.application("root", "", ourURL, "{syncOptions: [Validate=true]}") }, &not, "spec.syncPolicy.automated"},
 		"an older one failed":    {func() { c.compared("root", before, "OutOfSync", "Healthy", failed(before)) }, nil, ""},
 		"it is compared to less": {func() { c.compared("root", before, "Synced", "Healthy", "") }, nil, ""},
 	} {
@@ -160,7 +164,7 @@ func TestArgoCDIsNotAsked(t *testing.T) {
 		words string
 	}{
 		"another repository":       {func() { c.application("shop", "", "https://git.example.com/other/repo", "{automated: {}}") }, "git.url in the configuration"},
-		"synced by hand":           {func() { c.application("shop", "root", ourURL, "{}") }, "spec.syncPolicy.automated"},
+		"synced by hand":           {func() { c.application("shop", "root", ourURL, "{syncOptions: [Validate=true]}") }, "spec.syncPolicy.automated"},
 		"an Application not there": {func() { check(t, c.of("Application").Delete(t.Context(), "shop", metav1.DeleteOptions{})) }, "it is not there"},
 		"Flux's object":            {func() { c.deploy(c.delivered("512Mi", kustomizeGroup, "apps"), argoManager) }, "configure delivery.mode: flux"},
 	} {
