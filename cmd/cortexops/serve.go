@@ -103,7 +103,7 @@ func webhooks(c Config, log *slog.Logger, events *bus.Bus) (http.Handler, error)
 		}
 		tell = client.Tell
 	}
-	return intake.New(intake.Options{SlackTell: tell, Publisher: events, Cluster: c.Cluster, Repository: c.Forge.Owner + "/" + c.Forge.Repo,
+	return intake.New(intake.Options{SlackTell: tell, CloudEvents: c.senders(), Publisher: events, Cluster: c.Cluster, Repository: c.Forge.Owner + "/" + c.Forge.Repo,
 		AlertmanagerToken: c.secrets.alertmanagerToken, FluxKey: c.secrets.fluxKey, ForgeSecret: c.secrets.forgeWebhookSecret, SlackSecret: c.secrets.slackSigningSecret, SlackUsers: c.Slack.Users,
 		Metrics: prometheus.DefaultRegisterer, Log: log})
 }
