@@ -139,6 +139,6 @@ func TestAGroupOfBothKinds(t *testing.T) {
 	if len(bus.signals) != 2 || bus.signals[0].Status != incident.Firing || !bus.signals[0].EndsAt.IsZero() || bus.signals[1].Status != incident.Resolved {
 		t.Fatalf("%+v", bus.signals)
 	}
-	wantValue(t, reg, "cortexops_alerts_truncated_total", 6)
+	wantValue(t, reg, "cortexops_alerts_truncated_total{}", 6)
 	wantValue(t, reg, "cortexops_events_duplicate_total{source=alertmanager}", 2)
 }
