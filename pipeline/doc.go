@@ -4,11 +4,13 @@
 //	Signal whose ID is derived from what it says. bus publishes it to the stream SIGNALS; only when JetStream has
 //	acknowledged it does the webhook answer 2xx. A forge's webhook becomes an Action on the stream ACTIONS.
 //
-//	SIGNALS has partitions, by namespace, which the work processes share: bus gives each an owner, and the stream refuses
-//	an owner that was replaced. correlate reads a partition in order. topology says which workload owns the pod that the
-//	alert is about, and the signals of one owner become one Incident: provisional at first, sealed when its settle window
-//	has passed. Its ID is derived from the owner and the onset. Each revision goes to the stream INCIDENTS, and only then
-//	are the signals in it acknowledged.
+//	SIGNALS has partitions, by namespace, which the work processes share: bus gives each an owner, and refuses one that was
+//	replaced. What says something new goes on to the stream FOLDS, and only then are the signals in it acknowledged. There
+//	the records of the topology come in between. One process, correlate's Joiner, reads all of it in order: topology's Graph
+//	says which workload owns the pod that an alert is about, and whose trouble can come from whose. What belongs together
+//	(correlate/rules.go), over namespaces and clusters, is one Incident: provisional at first, sealed when its settle window
+//	has passed. Its ID is derived from the root and the onset, and it names the graph that it was judged by. Each revision
+//	goes to the stream INCIDENTS.
 //
 //	remediation starts one workflow remediation/<incident>/<attempt> for a sealed incident. From here on every step is
 //	an activity, and every push, pull request, merge and apply looks first and leaves an intent row and a done row in ledger:
@@ -38,9 +40,7 @@
 // recalls how incidents like it ended.
 //
 // Beside this way stands gitops/chain, which follows Flux, Helm and Argo CD to a field as locate follows kustomize; so far only
-// the command line asks it. And replay: it feeds correlate's Joiner and topology's Graph from a file. The Joiner makes one incident
-// of workloads whose troubles come from each other, over namespaces and clusters: correlate/rules.go says when. Live, each
-// partition still makes one incident of each workload.
+// the command line asks it. And replay: it feeds correlate's Joiner and topology's Graph from a file.
 //
 // health answers /debug/healthz, /livez, /readyz and /metrics beside all of this. The nouns are in incident; who is
 // wired to whom is in cmd/cortexops/serve.go.

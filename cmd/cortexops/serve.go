@@ -66,6 +66,7 @@ func serve(ctx context.Context, c Config, r roles, log *slog.Logger) error {
 	defer events.Close()
 	components := map[string]func(context.Context) error{"nats": events.Check}
 	var jobs []job
+	var details map[string]func() string
 	if r.work {
 		w, err := newWork(ctx, c, events, log)
 		if err != nil {
@@ -73,10 +74,10 @@ func serve(ctx context.Context, c Config, r roles, log *slog.Logger) error {
 		}
 		defer w.close()
 		maps.Copy(components, w.components)
-		jobs = w.jobs
+		jobs, details = w.jobs, w.details
 	}
 	// The default registry is both; its two variables show one half each.
-	checks, err := health.New(health.Options{Metrics: prometheus.DefaultRegisterer.(*prometheus.Registry), Ready: []string{"nats"}, Optional: []string{"llm", "memory", "slack"}, Checks: components})
+	checks, err := health.New(health.Options{Metrics: prometheus.DefaultRegisterer.(*prometheus.Registry), Ready: []string{"nats"}, Optional: []string{"graph", "llm", "memory", "slack"}, Checks: components, Details: details})
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,19 @@ type storm struct {
 	signals int // of which 5 % are duplicates and 10 % are late
 	pods    int // of each service
 	seed    int64
+	began   time.Time // zero: stormBegan
+	faster  int       // than a storm of ten seconds; 0: as that
 }
+
+func (s storm) start() time.Time {
+	if s.began.IsZero() {
+		return stormBegan
+	}
+	return s.began
+}
+
+// lasting is a time in the storm.
+func (s storm) lasting(d time.Duration) time.Duration { return d / time.Duration(max(s.faster, 1)) }
 
 // tiers of services, of which each needs all those of the next tier that it names.
 var stormNeeds = map[string][]string{
@@ -69,13 +81,13 @@ func (s storm) apps() []string {
 func (s storm) topology() []stormLine {
 	var list []stormLine
 	add := func(i incident.GraphItem) {
-		list = append(list, stormLine{Type: "topology", At: stormBegan.Add(-time.Hour), Upsert: &i})
+		list = append(list, stormLine{Type: "topology", At: s.start().Add(-time.Hour), Upsert: &i})
 	}
 	for _, app := range s.apps() {
 		d := stormApp(app)
 		n := incident.Node{Resource: d, Labels: map[string]string{"tier": d.Namespace, "owner": "team-" + d.Namespace}}
 		if app == "data/payments" {
-			n.Revision, n.ChangedAt = "9f3c1d2", stormBegan.Add(-3*time.Minute)
+			n.Revision, n.ChangedAt = "9f3c1d2", s.start().Add(-3*time.Minute)
 		}
 		add(incident.GraphItem{Node: &n})
 		svc := d
@@ -106,21 +118,31 @@ func (s storm) delay(app string) float64 {
 	return least + 3
 }
 
+// arriving is a line, and when it comes.
+type arriving struct {
+	stormLine
+	comes time.Time
+}
+
 // lines in the order of their arrival.
 func (s storm) lines() []stormLine {
-	r := rand.New(rand.NewSource(s.seed))
 	list := s.topology()
-	type arriving struct {
-		stormLine
-		comes time.Time
+	for _, a := range s.arrivals() {
+		list = append(list, a.stormLine)
 	}
+	return list
+}
+
+// arrivals of signals, in order.
+func (s storm) arrivals() []arriving {
+	r := rand.New(rand.NewSource(s.seed))
 	var all []arriving
 	apps := s.apps()
 	one := func(n int) incident.Signal {
 		app := apps[n%len(apps)]
 		pod := stormPod(app, n/len(apps)%s.pods)
 		alert := []string{"HighErrorRate", "HighLatency", "ContainerOOMKilled"}[n/len(apps)/s.pods%3]
-		starts := stormBegan.Add(time.Duration((s.delay(app) + r.Float64()) * float64(time.Second)))
+		starts := s.start().Add(s.lasting(time.Duration((s.delay(app) + r.Float64()) * float64(time.Second))))
 		return incident.Signal{Source: "alertmanager", Name: alert, Status: incident.Firing, Severity: "critical", Subject: pod, Container: "app",
 			Fingerprint: fmt.Sprintf("%s-%s-%d", pod.Name, alert, n/len(apps)/s.pods/3), StartsAt: starts.Truncate(time.Millisecond),
 			Labels: map[string]string{"alertname": alert, "namespace": pod.Namespace, "pod": pod.Name, "severity": "critical"}}
@@ -128,24 +150,21 @@ func (s storm) lines() []stormLine {
 	for n := range s.signals - s.signals/20 {
 		x := one(n)
 		x.ID = incident.SignalID(x.Source, x.Fingerprint, x.Status, x.StartsAt, x.EndsAt)
-		accepted := x.StartsAt.Add(time.Duration(500+r.Intn(3000)) * time.Millisecond)
+		accepted := x.StartsAt.Add(s.lasting(time.Duration(500+r.Intn(3000)) * time.Millisecond))
 		a := arriving{stormLine{Type: "signal", At: accepted, Signal: &x}, accepted}
 		if r.Intn(10) == 0 {
-			a.comes = accepted.Add(time.Duration(r.Intn(2000)) * time.Millisecond)
+			a.comes = accepted.Add(s.lasting(time.Duration(r.Intn(2000)) * time.Millisecond))
 		}
 		all = append(all, a)
 	}
 	for range s.signals / 20 {
 		again := all[r.Intn(len(all))]
-		again.At = again.At.Add(time.Duration(r.Intn(1500)) * time.Millisecond)
+		again.At = again.At.Add(s.lasting(time.Duration(r.Intn(1500)) * time.Millisecond))
 		again.comes = again.At
 		all = append(all, again)
 	}
 	slices.SortStableFunc(all, func(a, b arriving) int { return a.comes.Compare(b.comes) })
-	for _, a := range all {
-		list = append(list, a.stormLine)
-	}
-	return list
+	return all
 }
 
 func (s storm) write(w io.Writer) error {

@@ -25,6 +25,7 @@ import (
 // work is the role that correlates and remediates.
 type work struct {
 	components map[string]func(context.Context) error // for /debug/healthz
+	details    map[string]func() string               // likewise
 	jobs       []job
 	opened     []func()
 }
@@ -75,9 +76,10 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	w.opened = append(w.opened, tasks.Stop)
 	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch}
 	keeper := &remediation.Keeper{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Bot: c.Forge.User, Book: book, Forge: outside.forge, Writer: writeup.Writer{}}
-	correlation := correlate.RunOptions{Metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), Log: log}
+	join := &joining{settle: c.Correlate.Settle, watched: graph, metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), log: log}
+	w.details = map[string]func() string{"graph": join.detail}
 	w.components = map[string]func(context.Context) error{
-		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "forge": outside.forge.Ping,
+		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "graph": join.check, "forge": outside.forge.Ping,
 		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "memory": outside.memory.Ping,
 		"temporal": func(ctx context.Context) error {
 			_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
@@ -97,10 +99,9 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 			if err := graph.WaitSynced(ctx); err != nil { // before that an owner may be unknown although it exists
 				return err
 			}
-			return events.Own(ctx, func(ctx context.Context, p *bus.Partition) error {
-				engine := correlate.New(correlate.Options{Settle: c.Correlate.Settle, Owner: graph.Owner, Blast: graph.Blast})
-				return correlate.Run(ctx, engine, p, correlation)
-			})
+			return events.Own(ctx, bus.Shares{Join: join.run, Fold: func(ctx context.Context, p *bus.Partition) error {
+				return correlate.Fold(ctx, p, join.metrics)
+			}})
 		},
 		func(ctx context.Context) error { return events.ConsumeIncidents(ctx, starter.Incident) },
 		func(ctx context.Context) error { return events.ConsumeActions(ctx, starter.Action) },

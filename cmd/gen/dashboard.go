@@ -50,7 +50,7 @@ var rows = []row{
 		{"Incidents", "short", "Incidents that came into a state, in the last hour.", []query{
 			{"{{state}}", `sum by (state) (increase(cortexops_incidents_total[1h]))`},
 		}},
-		{"Signals Correlated", "short", "What became of the signals.", []query{
+		{"Signals Correlated", "short", "New or duplicate to their partition, and of the new ones those that came too late to be put where they belong.", []query{
 			{"{{outcome}}", `sum by (outcome) (increase(cortexops_signals_correlated_total[$__rate_interval]))`},
 		}},
 	}},

@@ -23,6 +23,7 @@ var metrics = map[string][]string{
 	"cortexops_events_dropped_total":        {},
 	"cortexops_bus_pending":                 {"stream"},
 	"cortexops_bus_partitions_owned":        {},
+	"cortexops_bus_joins":                   {},
 	"cortexops_bus_publish_seconds":         {"stream", "le"},
 	"cortexops_bus_retried_total":           {"stream"},
 	"cortexops_bus_terminated_total":        {"stream"},

@@ -31,12 +31,12 @@ type alert struct {
 var alerts = []alert{
 	{
 		name: "CortexOpsBusBacklog",
-		why: "Signals wait unacknowledged while their incident settles (10 s), so a storm of 500 a second holds 5000 and is fine; at 20000 " +
-			"the bus delivers no more. Actions and incidents are handled one by one in milliseconds: one that is there at every " +
-			"evaluation for two minutes is not being handled.",
-		expr: `max by (stream) (cortexops_bus_pending{stream="SIGNALS"}) > 5000
+		why: "Signals and folds go through by the ten thousand in a second: 5000 of them for two minutes is more than a storm, or nobody " +
+			"reads. Actions and incidents are handled one by one in milliseconds: one that is there at every evaluation for two " +
+			"minutes is not being handled.",
+		expr: `max by (stream) (cortexops_bus_pending{stream=~"SIGNALS|FOLDS"}) > 5000
 or
-max by (stream) (cortexops_bus_pending{stream!="SIGNALS"}) > 0`,
+max by (stream) (cortexops_bus_pending{stream!~"SIGNALS|FOLDS"}) > 0`,
 		holds: later, severity: "warning", component: "nats",
 		summary:     "{{ $value }} message(s) of {{ $labels.stream }} wait in NATS",
 		description: "Look at NATS first, then at what reads the stream. Nothing is lost, but incidents start late, and a full SIGNALS drops its oldest.",
@@ -89,7 +89,7 @@ or
 label_replace(absent(cortexops_events_ingested_total), "component", "serve", "", "")
 or
 label_replace(absent(cortexops_component_up{component="ledger"}), "component", "work", "", "")`,
-		holds: soon, severity: `{{ if match "^(llm|slack)$" $labels.component }}warning{{ else }}critical{{ end }}`,
+		holds: soon, severity: `{{ if match "^(graph|llm|slack)$" $labels.component }}warning{{ else }}critical{{ end }}`,
 		summary:     "No answer from {{ $labels.component }}",
 		description: "What needs it waits and goes on by itself afterwards. /debug/healthz says since when and with which error.",
 	},

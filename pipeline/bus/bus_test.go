@@ -37,7 +37,7 @@ func server(t *testing.T) string {
 }
 
 // small limits: the server reserves them, for every test at once.
-var small = Limits{Signals: 4 * mib, Actions: mib, Incidents: 4 * mib}
+var small = Limits{Signals: 4 * mib, Actions: mib, Incidents: 4 * mib, Folds: 4 * mib, Graph: mib}
 
 // open a bus of the test's own, whose streams go with it.
 func open(t *testing.T, limits Limits) (*Bus, *prometheus.Registry) {
@@ -62,11 +62,47 @@ func open(t *testing.T, limits Limits) (*Bus, *prometheus.Registry) {
 // owned is a partition in the hands of the test.
 func owned(t *testing.T, b *Bus, number int) *Partition {
 	t.Helper()
-	p, err := b.claim(t.Context(), number, t.Name(), func() {})
+	p, err := b.claimPartition(t.Context(), number, t.Name(), func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// joining is the join in the hands of the test.
+func joining(t *testing.T, b *Bus) *Join {
+	t.Helper()
+	j, err := b.claimJoin(t.Context(), t.Name(), func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// folded reads a partition and folds nothing away.
+func folded(t *testing.T, p *Partition, got chan<- []incident.Signal) (stop func()) {
+	t.Helper()
+	return background(t, func(ctx context.Context) error {
+		return p.Fold(ctx, func(list []incident.Signal) incident.Fold {
+			if len(list) > 0 {
+				got <- list
+			}
+			return incident.Fold{Signals: list}
+		})
+	})
+}
+
+// joined reads what was folded, from a position on.
+func joined(t *testing.T, j *Join, from uint64, got chan<- incident.JoinRecord) (stop func()) {
+	t.Helper()
+	return background(t, func(ctx context.Context) error {
+		return j.Follow(ctx, from, func(_ context.Context, list []incident.JoinRecord) error {
+			for _, r := range list {
+				got <- r
+			}
+			return nil
+		})
+	})
 }
 
 // home is the partition of signal.
@@ -141,9 +177,7 @@ func TestSignalsInOrderAndOnce(t *testing.T) {
 		t.Fatalf("%d duplicates, %v, want 100", d, err)
 	}
 	batches := make(chan []incident.Signal, 100)
-	stop := background(t, func(ctx context.Context) error {
-		return p.ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error { batches <- list; return nil })
-	})
+	stop := folded(t, p, batches)
 	for n := 0; n < 1300; {
 		batch := next(t, batches)
 		if len(batch) > 500 {
@@ -159,32 +193,6 @@ func TestSignalsInOrderAndOnce(t *testing.T) {
 	stop()
 	if len(batches) != 0 {
 		t.Errorf("and %v", <-batches)
-	}
-}
-
-func TestAFailedBatchComesAgain(t *testing.T) {
-	t.Parallel()
-	b, reg := open(t, small)
-	p := owned(t, b, home)
-	if _, err := b.PublishSignals(t.Context(), some(0, 3)); err != nil {
-		t.Fatal(err)
-	}
-	var tries int
-	got := make(chan int, 10)
-	background(t, func(ctx context.Context) error {
-		return p.ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error {
-			if tries++; tries <= 2 {
-				return errors.New("not now")
-			}
-			got <- len(list)
-			return nil
-		})
-	})
-	for n := 0; n < 3; {
-		n += next(t, got)
-	}
-	if retried := metric(t, reg, "cortexops_bus_retried_total"); retried < 2 {
-		t.Errorf("counted %v retries", retried)
 	}
 }
 
@@ -233,28 +241,28 @@ func TestAMessageOfAnotherFormIsGivenUp(t *testing.T) {
 func TestLastIncidents(t *testing.T) {
 	t.Parallel()
 	b, _ := open(t, small)
-	p := owned(t, b, home)
-	if list, err := p.LastIncidents(t.Context()); err != nil || len(list) != 0 {
+	j := joining(t, b)
+	if list, err := j.LastIncidents(t.Context()); err != nil || len(list) != 0 {
 		t.Fatalf("got %v, %v from an empty stream", list, err)
 	}
 	const many = 620
-	var publishing sync.WaitGroup
-	for worker := range 20 {
-		publishing.Go(func() {
-			for n := worker; n < many; n += 20 {
-				i := incident.Incident{ID: incident.Digest(fmt.Sprint(n))[:12], State: incident.Sealed}
-				for i.Revision = 1; i.Revision <= 1+n%2; i.Revision++ {
-					if err := p.PublishIncident(t.Context(), i); err != nil {
-						t.Error(err)
-					}
-				}
-			}
-		})
+	var all []incident.Incident
+	for n := range many {
+		i := incident.Incident{ID: incident.Digest(fmt.Sprint(n))[:12], State: incident.Sealed}
+		for i.Revision = 1; i.Revision <= 1+n%2; i.Revision++ {
+			all = append(all, i)
+		}
 	}
-	publishing.Wait()
-	list, err := p.LastIncidents(t.Context())
-	if err != nil || len(list) != many {
-		t.Fatalf("got %d incidents, %v, want %d", len(list), err, many)
+	if err := j.PublishIncidents(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	former := incident.Incident{ID: "0123456789ab", State: incident.Sealed, Revision: 7} // of a partition's own joiner, as there were
+	if _, err := b.publish(t.Context(), incidents, b.prefix+".incidents.3."+former.ID, "former", former); err != nil {
+		t.Fatal(err)
+	}
+	list, err := j.LastIncidents(t.Context())
+	if err != nil || len(list) != many+1 {
+		t.Fatalf("got %d incidents, %v, want %d", len(list), err, many+1)
 	}
 	revisions := map[string]int{}
 	for _, i := range list {
@@ -270,11 +278,11 @@ func TestLastIncidents(t *testing.T) {
 func TestAnIncidentIsSentOnceAndItsOldRevisionsGo(t *testing.T) {
 	t.Parallel()
 	b, _ := open(t, small)
-	p := owned(t, b, home)
+	j := joining(t, b)
 	i := incident.Incident{ID: "0123456789ab", State: incident.Sealed}
 	for i.Revision = 1; i.Revision <= revisionsKept+5; i.Revision++ {
 		for range 2 {
-			if err := p.PublishIncident(t.Context(), i); err != nil {
+			if err := j.PublishIncidents(t.Context(), []incident.Incident{i}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -27,20 +27,22 @@ type reader struct {
 	pending         int    // delivered and not acknowledged, at most
 	label           string // of the metrics
 	only            string // after the prefix: the subjects that are read; empty: all
+	follows         bool   // by a follower
 }
 
 var (
-	readActions   = reader{actions, "approval", 1, 500 * time.Millisecond, 1000, actions, ""}
-	readIncidents = reader{incidents, "remediation", 1, 500 * time.Millisecond, 1000, incidents, ".incidents.*.*"}
+	readActions   = reader{actions, "approval", 1, 500 * time.Millisecond, 1000, actions, "", false}
+	readFolds     = reader{folds, "join", 500, 100 * time.Millisecond, 20_000, folds, "", true}
+	readIncidents = reader{incidents, "remediation", 1, 500 * time.Millisecond, 1000, incidents, ".incidents.*.*", false}
 )
 
 // readSignals of one partition.
 func readSignals(p int) reader {
-	return reader{part(p), "correlate", 500, 100 * time.Millisecond, 20_000, signals, ""}
+	return reader{part(p), "fold", 500, 200 * time.Millisecond, 20_000, signals, "", true}
 }
 
 func readers() []reader {
-	list := []reader{readActions, readIncidents}
+	list := []reader{readActions, readIncidents, readFolds}
 	for p := range Partitions {
 		list = append(list, readSignals(p))
 	}
@@ -64,23 +66,23 @@ func (b *Bus) consumer(ctx context.Context, r reader) (jetstream.Consumer, error
 	if r.only != "" {
 		only = b.prefix + r.only
 	}
-	return b.js.CreateOrUpdateConsumer(ctx, b.prefix+"-"+r.stream, jetstream.ConsumerConfig{
+	cfg := jetstream.ConsumerConfig{
 		Durable: r.durable, FilterSubject: only, AckPolicy: jetstream.AckExplicitPolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
 		AckWait: ackWait, MaxDeliver: -1, MaxAckPending: r.pending,
-	})
+	}
+	if r.follows {
+		cfg.AckPolicy, cfg.AckWait = jetstream.AckAllPolicy, followAck
+	}
+	return b.js.CreateOrUpdateConsumer(ctx, b.prefix+"-"+r.stream, cfg)
 }
 
 // consume returns nil when ctx ends; a server that is away is waited for.
 func consume[T any](ctx context.Context, b *Bus, r reader, handle func(context.Context, []T) error) error {
 	for said := false; ctx.Err() == nil; {
 		c, err := b.consumer(ctx, r)
-		var last jetstream.SequencePair
-		if err == nil {
-			last = delivered(c.CachedInfo())
-		}
 		for err == nil && ctx.Err() == nil {
 			said = false
-			err = round(ctx, b, r, c, &last, handle)
+			err = round(ctx, b, r, c, handle)
 		}
 		if err != nil && ctx.Err() == nil && !said {
 			b.log.WarnContext(ctx, "reading from the bus fails, trying again", "stream", r.stream, "error", err)
@@ -94,8 +96,8 @@ func consume[T any](ctx context.Context, b *Bus, r reader, handle func(context.C
 	return nil
 }
 
-// round fetches one batch, has it handled and answers for it. last is the last delivery.
-func round[T any](ctx context.Context, b *Bus, r reader, c jetstream.Consumer, last *jetstream.SequencePair, handle func(context.Context, []T) error) error {
+// round fetches one batch, has it handled and answers for it.
+func round[T any](ctx context.Context, b *Bus, r reader, c jetstream.Consumer, handle func(context.Context, []T) error) error {
 	fetched, err := c.Fetch(r.batch, jetstream.FetchMaxWait(r.wait))
 	if err != nil {
 		return fmt.Errorf("fetch from %s: %w", r.stream, err)
@@ -103,7 +105,6 @@ func round[T any](ctx context.Context, b *Bus, r reader, c jetstream.Consumer, l
 	var values []T
 	var msgs []jetstream.Msg
 	for m := range fetched.Messages() {
-		b.countDropped(r, m, last)
 		var v T
 		if err := json.Unmarshal(m.Data(), &v); err != nil {
 			b.metrics.terminated.WithLabelValues(r.label).Inc()
@@ -120,28 +121,6 @@ func round[T any](ctx context.Context, b *Bus, r reader, c jetstream.Consumer, l
 		return fmt.Errorf("fetch from %s: %w", r.stream, err)
 	}
 	return nil
-}
-
-func delivered(i *jetstream.ConsumerInfo) jetstream.SequencePair {
-	return jetstream.SequencePair{Consumer: i.Delivered.Consumer, Stream: i.Delivered.Stream}
-}
-
-// countDropped counts the gap before a message that is delivered for the first time: the consumer filters nothing, so
-// what is missing was dropped by the stream. Where deliveries are missing too, another process had them, and counts.
-func (b *Bus) countDropped(r reader, m jetstream.Msg, last *jetstream.SequencePair) {
-	meta, err := m.Metadata()
-	if err != nil {
-		return
-	}
-	next := meta.Sequence.Consumer == last.Consumer+1
-	last.Consumer = meta.Sequence.Consumer
-	if meta.Sequence.Stream <= last.Stream {
-		return
-	}
-	if r.label == signals && next && meta.NumDelivered == 1 {
-		b.metrics.dropped.Add(float64(meta.Sequence.Stream - last.Stream - 1))
-	}
-	last.Stream = meta.Sequence.Stream
 }
 
 // keepAlive tells the server, while handle runs, that the messages are being worked on.

@@ -21,7 +21,7 @@ func TestFullStreams(t *testing.T) {
 }
 
 func fullStreams(t *testing.T, memory bool) {
-	b, reg := open(t, Limits{Signals: Partitions * 64 << 10, Actions: 16 << 10, Incidents: 16 << 10, Memory: memory})
+	b, reg := open(t, Limits{Signals: Partitions * 64 << 10, Actions: 16 << 10, Incidents: 16 << 10, Folds: 4 * mib, Graph: mib, Memory: memory})
 	// ACTIONS refuses, and keeps what it has.
 	var err error
 	taken := 0
@@ -44,21 +44,13 @@ func fullStreams(t *testing.T, memory bool) {
 	if _, err := b.PublishSignals(t.Context(), some(0, sent)); err != nil {
 		t.Fatal(err)
 	}
-	batches := make(chan int, 1000)
-	newest := make(chan struct{})
-	background(t, func(ctx context.Context) error {
-		return owned(t, b, home).ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error {
-			batches <- len(list)
-			if list[len(list)-1].ID == signal(sent-1).ID {
-				close(newest)
-			}
-			return nil
-		})
-	})
-	next(t, newest)
+	batches := make(chan []incident.Signal, 1000)
+	folded(t, owned(t, b, home), batches)
 	received := 0
-	for len(batches) > 0 {
-		received += <-batches
+	for newest := ""; newest != signal(sent-1).ID; {
+		list := next(t, batches)
+		received += len(list)
+		newest = list[len(list)-1].ID
 	}
 	if dropped := metric(t, reg, "cortexops_events_dropped_total"); received == 0 || received >= sent || int(dropped) != sent-received {
 		t.Errorf("of %d signals %d came and %v were counted as dropped", sent, received, dropped)
@@ -68,9 +60,9 @@ func fullStreams(t *testing.T, memory bool) {
 func TestLimitsBeyondTheServerAreRefused(t *testing.T) {
 	t.Parallel()
 	url := server(t)
-	_, err := Connect(t.Context(), Options{URL: url, Prefix: "test-huge", Limits: Limits{Signals: 1 << 50, Actions: 1 << 50, Incidents: 1 << 50}})
+	_, err := Connect(t.Context(), Options{URL: url, Prefix: "test-huge", Limits: Limits{Signals: 1 << 50, Actions: 1 << 50, Incidents: 1 << 50, Folds: 1 << 50, Graph: 1 << 50}})
 	var storage *StorageError
-	if !errors.As(err, &storage) || storage.Need != 3<<50+workersBytes || !strings.Contains(err.Error(), "3221225472 MiB") {
+	if !errors.As(err, &storage) || storage.Need != 5<<50+workersBytes || !strings.Contains(err.Error(), "5368709120 MiB") {
 		t.Errorf("got %v, want a refusal with the figure", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 type metrics struct {
 	pending    *prometheus.GaugeVec
 	owned      prometheus.Gauge
+	joins      prometheus.Gauge
 	dropped    prometheus.Counter
 	terminated *prometheus.CounterVec
 	retried    *prometheus.CounterVec
@@ -24,7 +25,9 @@ func newMetrics(r prometheus.Registerer) metrics {
 		pending: auto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_bus_pending",
 			Help: "Messages not yet handled: not delivered, or delivered and not acknowledged. Of SIGNALS, all partitions together."}, []string{"stream"}),
 		owned: auto.NewGauge(prometheus.GaugeOpts{Name: "cortexops_bus_partitions_owned",
-			Help: "Partitions of SIGNALS that this process correlates."}),
+			Help: "Partitions of SIGNALS that this process folds."}),
+		joins: auto.NewGauge(prometheus.GaugeOpts{Name: "cortexops_bus_joins",
+			Help: "Whether this process joins what the partitions have folded: 1 or 0. One does."}),
 		dropped: auto.NewCounter(prometheus.CounterOpts{Name: "cortexops_events_dropped_total",
 			Help: "Signals that the stream dropped, being full, before they were handled."}),
 		terminated: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_bus_terminated_total",
@@ -35,7 +38,7 @@ func newMetrics(r prometheus.Registerer) metrics {
 		retried: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_bus_retried_total",
 			Help: "Messages handed back after their handler failed."}, []string{"stream"}),
 	}
-	for _, stream := range []string{signals, actions, incidents} { // a rate needs a zero before the first one
+	for _, stream := range []string{signals, folds, actions, incidents} { // a rate needs a zero before the first one
 		m.publish.WithLabelValues(stream)
 		m.terminated.WithLabelValues(stream)
 		m.retried.WithLabelValues(stream)

@@ -14,33 +14,39 @@ import (
 
 const beat = time.Second // a worker says this often that it is there
 
-// Own shares the partitions among all the processes that call it, and calls run for each that is this one's until ctx ends.
-// The context of run ends when the partition is another's. A process that is gone is replaced in workersKept and a beat.
+// Shares are what the processes share. Each is run until its context ends, which is when the share is another's.
+type Shares struct {
+	Fold func(context.Context, *Partition) error // for each partition
+	Join func(context.Context, *Join) error      // once
+}
+
+// Own shares the work among all the processes that call it, and runs what is this one's until ctx ends. A process that is
+// gone is replaced in workersKept and a beat.
 //
 // A pinned consumer would not do: the server pins who gets a message, so a partition whose owner died with an incident
 // that only needs to be sealed would stay without one until its next signal.
-func (b *Bus) Own(ctx context.Context, run func(context.Context, *Partition) error) error {
+func (b *Bus) Own(ctx context.Context, s Shares) error {
 	id := strings.ToLower(rand.Text())[:16]
 	held := map[int]context.CancelFunc{}
-	ended := make(chan int, Partitions) // its number, when a run is over
+	ended := make(chan int, Partitions+1) // its number, when a run is over
 	end := func(number int) { held[number](); delete(held, number) }
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		if members, err := b.present(ctx, id); err == nil { // else what is held is kept: if it is another's, the stream refuses us
-			for number := range Partitions {
-				mine := members[number%len(members)] == id
+			for number := range Partitions + 1 {
+				mine := whose(number, members) == id
 				switch _, holds := held[number]; {
 				case mine && !holds:
 					own, lose := context.WithCancel(ctx)
 					held[number] = lose
-					go func() { b.hold(own, lose, number, id, run); ended <- number }()
+					go func() { b.hold(own, lose, number, id, s); ended <- number }()
 				case !mine && holds:
 					held[number]()
 				}
 			}
 		} else if ctx.Err() == nil {
-			b.log.WarnContext(ctx, "who works cannot be told, the partitions stay as they are", "error", err)
+			b.log.WarnContext(ctx, "who works cannot be told, the shares stay as they are", "error", err)
 		}
 		for next := false; !next; {
 			select {
@@ -60,22 +66,42 @@ func (b *Bus) Own(ctx context.Context, run func(context.Context, *Partition) err
 	return nil
 }
 
-// hold claims the partition and runs until it is lost or ctx ends.
-func (b *Bus) hold(ctx context.Context, lose context.CancelFunc, number int, id string, run func(context.Context, *Partition) error) {
-	p, err := b.claim(ctx, number, id, lose)
+// whose a share is. The one behind the partitions is the join: it moves seldom, since who takes it over reads an hour.
+func whose(number int, members []string) string {
+	if number == Partitions {
+		return members[0]
+	}
+	return members[number%len(members)]
+}
+
+// hold claims a share and runs it until it is lost or ctx ends.
+func (b *Bus) hold(ctx context.Context, lose context.CancelFunc, number int, id string, s Shares) {
+	var run func() error
+	var err error
+	owned := b.metrics.owned
+	if number == Partitions {
+		owned = b.metrics.joins
+		var j *Join
+		j, err = b.claimJoin(ctx, id, lose)
+		run = func() error { return s.Join(ctx, j) }
+	} else {
+		var p *Partition
+		p, err = b.claimPartition(ctx, number, id, lose)
+		run = func() error { return s.Fold(ctx, p) }
+	}
 	if err != nil {
 		if ctx.Err() == nil {
-			b.log.WarnContext(ctx, "a partition cannot be taken over, trying again", "partition", number, "error", err)
+			b.log.WarnContext(ctx, "a share of the work cannot be taken over, trying again", "share", number, "error", err)
 		}
 		return
 	}
-	b.metrics.owned.Inc()
-	defer b.metrics.owned.Dec()
-	b.log.InfoContext(ctx, "took over a partition", "partition", number)
-	if err := run(ctx, p); err != nil && ctx.Err() == nil {
-		b.log.ErrorContext(ctx, "a partition's work ended", "partition", number, "error", err)
+	owned.Inc()
+	defer owned.Dec()
+	b.log.InfoContext(ctx, "took over a share of the work", "share", number)
+	if err := run(); err != nil && ctx.Err() == nil {
+		b.log.ErrorContext(ctx, "a share of the work ended", "share", number, "error", err)
 	}
-	b.log.InfoContext(ctx, "let go of a partition", "partition", number)
+	b.log.InfoContext(ctx, "let go of a share of the work", "share", number)
 }
 
 // present says that we are there, and returns who is, in order.

@@ -19,13 +19,30 @@ type roster struct {
 	runs map[string]map[int]bool
 }
 
-func (r *roster) of(name string) func(context.Context, *Partition) error {
-	return func(ctx context.Context, p *Partition) error {
-		r.set(name, p.number, true)
-		<-ctx.Done()
-		r.set(name, p.number, false)
-		return nil
+func (r *roster) of(name string) Shares {
+	return Shares{
+		Fold: func(ctx context.Context, p *Partition) error { return r.hold(ctx, name, p.number) },
+		Join: func(ctx context.Context, _ *Join) error { return r.hold(ctx, name, Partitions) },
 	}
+}
+
+func (r *roster) hold(ctx context.Context, name string, number int) error {
+	r.set(name, number, true)
+	<-ctx.Done()
+	r.set(name, number, false)
+	return nil
+}
+
+// joins is how many of them join.
+func (r *roster) joins(names ...string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range names {
+		if r.runs[name][Partitions] {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *roster) set(name string, number int, runs bool) {
@@ -40,8 +57,8 @@ func (r *roster) set(name string, number int, runs bool) {
 func (r *roster) count(name string) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, runs := range r.runs[name] {
-		if runs {
+	for number, runs := range r.runs[name] {
+		if runs && number < Partitions {
 			n++
 		}
 	}
@@ -92,6 +109,9 @@ func TestWorkersShareThePartitions(t *testing.T) {
 	}
 	leave := background(t, func(ctx context.Context) error { return c.Own(ctx, r.of("second")) })
 	r.until(t, map[string]int{"first": Partitions / 2, "second": Partitions / 2})
+	if n := r.joins("first", "second"); n > 1 {
+		t.Errorf("%d processes join", n)
+	}
 	leave()
 	r.until(t, map[string]int{"first": Partitions, "second": 0})
 	d, _ := another(t, b, small)
@@ -99,86 +119,131 @@ func TestWorkersShareThePartitions(t *testing.T) {
 	r.until(t, map[string]int{"first": Partitions / 2, "third": Partitions / 2})
 	d.nc.Close() // it dies without a word
 	r.until(t, map[string]int{"first": Partitions})
+	if n := metric(t, reg, "cortexops_bus_joins"); n != 1 {
+		t.Errorf("the gauge of joins says %v", n)
+	}
 }
 
-func TestAStaleOwnerStoresNothing(t *testing.T) {
+func TestAStaleJoinerStoresNothing(t *testing.T) {
 	t.Parallel()
 	b, _ := open(t, small)
 	lost := make(chan struct{})
-	first, err := b.claim(t.Context(), 3, "first", sync.OnceFunc(func() { close(lost) }))
+	first, err := b.claimJoin(t.Context(), "first", sync.OnceFunc(func() { close(lost) }))
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := incident.Incident{ID: "0123456789ab", State: incident.Provisional, Revision: 1}
-	if err := first.PublishIncident(t.Context(), i); err != nil {
+	if err := first.PublishIncidents(t.Context(), []incident.Incident{i}); err != nil {
 		t.Fatal(err)
 	}
-	elsewhere := owned(t, b, 4) // of no concern to partition 3
-	second := owned(t, b, 3)
+	second := joining(t, b)
 	list, err := second.LastIncidents(t.Context())
 	if err != nil || len(list) != 1 || list[0].Revision != 1 {
 		t.Fatalf("the next owner found %v, %v", list, err)
 	}
 	i.Revision = 2
-	if err := first.PublishIncident(t.Context(), i); !errors.Is(err, ErrLost) {
+	if err := first.PublishIncidents(t.Context(), []incident.Incident{i}); !errors.Is(err, ErrLost) {
 		t.Errorf("the stale owner got %v, want ErrLost", err)
 	}
 	next(t, lost)
-	if err := second.PublishIncident(t.Context(), i); err != nil {
-		t.Error(err)
-	}
-	i.ID = "ba9876543210"
-	if err := elsewhere.PublishIncident(t.Context(), i); err != nil {
+	if err := second.PublishIncidents(t.Context(), []incident.Incident{i}); err != nil {
 		t.Error(err)
 	}
 	got := make(chan incident.Incident, 10)
 	background(t, func(ctx context.Context) error {
 		return b.ConsumeIncidents(ctx, func(_ context.Context, i incident.Incident) error { got <- i; return nil })
 	})
-	for _, want := range []int{1, 2, 2} { // and no claim is taken for an incident
+	for _, want := range []int{1, 2} { // and no claim is taken for an incident
 		if i := next(t, got); i.Revision != want {
 			t.Errorf("revision %d, want %d", i.Revision, want)
 		}
 	}
 }
 
-// What a stale owner takes for nothing new may be news to the next one, so it acknowledges nothing.
-func TestAStaleOwnerAcknowledgesNothing(t *testing.T) {
+// A stale owner of a partition folds nothing, and the next one begins where the last fold ends, whatever has been acknowledged
+// or is still under way to the stale one.
+func TestThePartitionGoesOnWhereItsFoldsEnd(t *testing.T) {
 	t.Parallel()
 	b, _ := open(t, small)
+	elsewhere := owned(t, b, home+1) // of no concern
 	lost := make(chan struct{})
-	first, err := b.claim(t.Context(), home, "first", sync.OnceFunc(func() { close(lost) }))
+	first, err := b.claimPartition(t.Context(), home, "first", sync.OnceFunc(func() { close(lost) }))
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := owned(t, b, home)
-	if _, err := b.PublishSignals(t.Context(), some(0, 3)); err != nil {
-		t.Fatal(err)
+	publish := func(from, to int) {
+		t.Helper()
+		if _, err := b.PublishSignals(t.Context(), some(from, to)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	stop := background(t, func(ctx context.Context) error {
-		return first.ConsumeSignals(ctx, func(context.Context, []incident.Signal) error { return nil })
-	})
+	publish(0, 3)
+	hung, wake := make(chan struct{}), make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		n := 0
+		ended <- first.Fold(context.Background(), func(list []incident.Signal) incident.Fold {
+			if n += len(list); n > 3 {
+				hung <- struct{}{}
+				<-wake
+			}
+			return incident.Fold{Signals: list}
+		})
+	}()
+	records := make(chan incident.JoinRecord, 100)
+	joined(t, joining(t, b), 1, records)
+	signals := func() (list []incident.Signal) {
+		for len(list) == 0 {
+			if r := next(t, records); r.Fold != nil && r.Fold.Partition == home {
+				list = r.Fold.Signals
+			}
+		}
+		return list
+	}
+	for n := 0; n < 3; n += len(signals()) {
+	}
+	publish(3, 6)
+	next(t, hung)
+	second := owned(t, b, home)
+	got := make(chan []incident.Signal, 100)
+	folded(t, second, got)
+	for n := 3; n < 6; {
+		for _, s := range next(t, got) {
+			if s.ID != signal(n).ID {
+				t.Errorf("got %v as number %d", s.StartsAt, n)
+			}
+			n++
+		}
+	}
+	close(wake)
+	if err := next(t, ended); !errors.Is(err, ErrLost) {
+		t.Errorf("the stale owner got %v, want ErrLost", err)
+	}
 	next(t, lost)
-	stop()
-	got := make(chan []incident.Signal, 10)
-	background(t, func(ctx context.Context) error {
-		return second.ConsumeSignals(ctx, func(_ context.Context, batch []incident.Signal) error { got <- batch; return nil })
-	})
-	for n := 0; n < 3; n += len(next(t, got)) {
+	publish(6, 9)
+	seen := 3
+	for seen < 9 {
+		for _, s := range signals() {
+			if s.ID != signal(seen).ID {
+				t.Errorf("the joiner got %v as number %d", s.StartsAt, seen)
+			}
+			seen++
+		}
+	}
+	if err := elsewhere.tell(t.Context(), some(0, 1), time.Time{}, func(list []incident.Signal) incident.Fold { return incident.Fold{Signals: list} }); err != nil {
+		t.Error(err)
 	}
 }
 
 func TestDroppedIsCountedOnceWhenOwnersChange(t *testing.T) {
 	t.Parallel()
-	limits := Limits{Signals: Partitions * 64 << 10, Actions: mib, Incidents: mib}
+	limits := Limits{Signals: Partitions * 64 << 10, Actions: mib, Incidents: mib, Folds: 4 * mib, Graph: mib}
 	b, first := open(t, limits)
 	c, second := another(t, b, limits)
 	received := 0
 	take := func(p *Partition, until incident.Signal) {
 		got := make(chan []incident.Signal, 1000)
-		stop := background(t, func(ctx context.Context) error {
-			return p.ConsumeSignals(ctx, func(_ context.Context, list []incident.Signal) error { got <- list; return nil })
-		})
+		stop := folded(t, p, got)
 		defer stop()
 		for {
 			list := next(t, got)
@@ -188,11 +253,11 @@ func TestDroppedIsCountedOnceWhenOwnersChange(t *testing.T) {
 		}
 	}
 	const each = 1000 // more than fit
-	for n, p := range []*Partition{owned(t, b, home), owned(t, c, home), owned(t, b, home)} {
+	for n, at := range []*Bus{b, c, b} {
 		if _, err := b.PublishSignals(t.Context(), some(n*each, (n+1)*each)); err != nil {
 			t.Fatal(err)
 		}
-		take(p, signal((n+1)*each-1))
+		take(owned(t, at, home), signal((n+1)*each-1))
 	}
 	dropped := metric(t, first, "cortexops_events_dropped_total") + metric(t, second, "cortexops_events_dropped_total")
 	if received == 3*each || received+int(dropped) != 3*each {

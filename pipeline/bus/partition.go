@@ -5,142 +5,148 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
+	"strconv"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// Partition is one share of the signals, and the incidents that they become, in the hands of one owner. Who claims it
-// next takes it away: from then on nothing of the owner before is stored.
+// Partition is one share of the signals, in the hands of one owner. What it has folded goes to FOLDS together with how far it had
+// read, so that the next owner goes on exactly there.
 type Partition struct {
-	bus    *Bus
+	*claim
 	number int
-	lose   context.CancelFunc
-
-	mu   sync.Mutex
-	last uint64 // the sequence in INCIDENTS of the partition's last message, the claim among them
+	read   uint64 // of the partition's stream, as its last fold says
+	total  uint64 // signals that its folds hold, those of former owners included
+	stored time.Time
+	sent   uint64 // the sequence of its last fold
+	count  int
 }
 
-// ErrLost means that another process owns the partition now.
-var ErrLost = errors.New("another process has taken the partition over")
+const (
+	readHeader  = "Cortexops-Read"  // the last sequence that the fold covers
+	totalHeader = "Cortexops-Total" // signals in the folds of the partition so far: a gap says how many are missing
+	durably     = 30 * time.Second  // a partition without signals says this often, for those who read later, how far it is
+)
 
-// claim puts a mark after all that the owner before has stored. Every publish names the mark or the revision that it
-// follows, so the server refuses the former owner's, however late they come.
-func (b *Bus) claim(ctx context.Context, number int, owner string, lose context.CancelFunc) (*Partition, error) {
-	p := &Partition{bus: b, number: number, lose: lose}
-	ack, err := b.publish(ctx, incidents, p.subject("owner.claim"), incident.Digest(owner, time.Now().String()), map[string]string{"owner": owner})
+func foldsOf(number int) string { return "folds." + strconv.Itoa(number) }
+
+func (b *Bus) claimPartition(ctx context.Context, number int, owner string, lose context.CancelFunc) (*Partition, error) {
+	c, err := b.claim(ctx, folds, foldsOf(number), "claim", owner, lose)
 	if err != nil {
-		return nil, fmt.Errorf("claim partition %d: %w", number, err)
+		return nil, err
 	}
-	p.last = ack.Sequence
+	p := &Partition{claim: c, number: number, sent: c.epoch}
+	s, err := b.js.Stream(ctx, b.prefix+"-"+folds)
+	if err != nil {
+		return nil, fmt.Errorf("take up partition %d: %w", number, err)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, c.under+".fold")
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		p.read, err = b.acknowledged(ctx, readSignals(number)) // the first owner
+		return p, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("take up partition %d: %w", number, err)
+	}
+	if p.read, p.total, err = progress(m.Header); err != nil {
+		return nil, fmt.Errorf("take up partition %d: %w", number, err)
+	}
 	return p, nil
 }
 
-func (p *Partition) subject(rest string) string {
-	return fmt.Sprintf("%s.incidents.%d.%s", p.bus.prefix, p.number, rest)
-}
-
-// PublishIncident stores one revision, or refuses with ErrLost.
-func (p *Partition) PublishIncident(ctx context.Context, i incident.Incident) error {
-	body, err := json.Marshal(i)
-	if err != nil {
-		return fmt.Errorf("encode incident %s: %w", i.ID, err)
-	}
-	id := i.ID + "/" + incident.Digest(string(body))[:32]
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	ack, err := p.bus.publish(ctx, incidents, p.subject(i.ID), id, json.RawMessage(body), jetstream.WithExpectLastSequenceForSubject(p.last, p.subject(">")))
-	var api jetstream.JetStreamError
-	if errors.As(err, &api) && api.APIError() != nil && (api.APIError().ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		api.APIError().ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
-		p.lose()
-		err = fmt.Errorf("%w: %w", ErrLost, err)
+func progress(h nats.Header) (read, total uint64, err error) {
+	if read, err = strconv.ParseUint(h.Get(readHeader), 10, 64); err == nil {
+		total, err = strconv.ParseUint(h.Get(totalHeader), 10, 64)
 	}
 	if err != nil {
-		return fmt.Errorf("publish incident %s revision %d: %w", i.ID, i.Revision, err)
+		return 0, 0, fmt.Errorf("a fold does not say how far it goes: %w", err)
 	}
-	p.last = max(p.last, ack.Sequence) // of a duplicate it is that of the first
-	return nil
+	return read, total, nil
 }
 
-// ConsumeSignals hands over batches of up to 500, in the order of the stream, until ctx ends. A batch whose handler fails
-// comes again, as does one that a former owner took for nothing new: what its owner knows since may be touched by it.
-func (p *Partition) ConsumeSignals(ctx context.Context, handle func(context.Context, []incident.Signal) error) error {
-	return consume(ctx, p.bus, readSignals(p.number), func(ctx context.Context, batch []incident.Signal) error {
-		before := p.stored()
-		if err := handle(ctx, batch); err != nil || p.stored() != before { // what was stored was ours to store
-			return err
-		}
-		return p.ours(ctx)
-	})
-}
+// Number of the partition, from 0.
+func (p *Partition) Number() int { return p.number }
 
-// stored is the sequence of the partition's last message, as far as this owner knows.
-func (p *Partition) stored() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.last
-}
-
-// ours asks the stream whether the last message of the partition is the one that we know, and fails with ErrLost if not.
-func (p *Partition) ours(ctx context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, publishWait)
-	defer cancel()
-	s, err := p.bus.js.Stream(ctx, p.bus.prefix+"-"+incidents)
-	if err != nil {
-		return fmt.Errorf("ask who owns partition %d: %w", p.number, err)
-	}
-	m, err := s.GetLastMsgForSubject(ctx, p.subject(">"))
-	if err != nil {
-		return fmt.Errorf("ask who owns partition %d: %w", p.number, err)
-	}
-	if m.Sequence != p.last {
-		p.lose()
-		return ErrLost
-	}
-	return nil
-}
-
-// LastIncidents reads the last revision of every incident of the partition.
-func (p *Partition) LastIncidents(ctx context.Context) ([]incident.Incident, error) {
-	b := p.bus
-	// Not an ordered consumer: between two fetches that goes on with every revision, not with the last ones.
-	c, err := b.js.CreateConsumer(ctx, b.prefix+"-"+incidents, jetstream.ConsumerConfig{
-		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, AckPolicy: jetstream.AckNonePolicy,
-		FilterSubject: p.subject("*"), InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the last incidents: %w", err)
-	}
-	var list []incident.Incident
-	for left := c.CachedInfo().NumPending; left > 0; {
-		batch, err := c.Fetch(int(min(left, 500)), jetstream.FetchMaxWait(publishWait)) // no more: it would wait for them
-		if err != nil {
-			return nil, fmt.Errorf("read the last incidents: %w", err)
-		}
-		before := left
-		for m := range batch.Messages() {
-			if meta, err := m.Metadata(); err == nil {
-				left = meta.NumPending
+// Former hands over the folds of the owners before since a time.
+func (p *Partition) Former(ctx context.Context, since time.Time, take func(incident.Fold)) error {
+	return p.bus.messages(ctx, folds, jetstream.ConsumerConfig{FilterSubject: p.under + ".fold", DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since},
+		func(m jetstream.Msg) {
+			if f := decoded[incident.Fold](ctx, p.bus, m.Subject(), m.Data()); f != nil {
+				take(*f)
 			}
-			var i incident.Incident
-			if err := json.Unmarshal(m.Data(), &i); err != nil {
-				b.log.ErrorContext(ctx, "skipped an incident that cannot be decoded", "subject", m.Subject(), "error", err)
+		})
+}
+
+// Fold reads the partition's signals in order, has each batch folded, and stores what comes of it, until ctx ends or another
+// process has taken over. A signal is acknowledged only after the fold that contains it is stored.
+func (p *Partition) Fold(ctx context.Context, fold func([]incident.Signal) incident.Fold) error {
+	r := readSignals(p.number)
+	f := &follower{bus: p.bus, reader: r, position: p.read}
+	return f.follow(ctx, func(ctx context.Context, batch []jetstream.Msg, since time.Time) error {
+		var list []incident.Signal
+		for _, m := range batch {
+			meta, err := m.Metadata()
+			if err != nil {
+				return err
+			}
+			p.bus.metrics.dropped.Add(float64(meta.Sequence.Stream - p.read - 1))
+			p.read = meta.Sequence.Stream
+			var s incident.Signal
+			if err := json.Unmarshal(m.Data(), &s); err != nil {
+				p.bus.metrics.terminated.WithLabelValues(signals).Inc()
+				p.bus.log.ErrorContext(ctx, "gave up a message that cannot be decoded", "stream", r.stream, "subject", m.Subject(), "error", err)
 				continue
 			}
-			list = append(list, i)
+			list = append(list, s)
 		}
-		if err := batch.Error(); err != nil {
-			return nil, fmt.Errorf("read the last incidents: %w", err)
-		}
-		if left == before && left > 0 {
-			return nil, fmt.Errorf("read the last incidents: the server stopped sending with %d left", left)
-		}
+		return p.tell(ctx, list, since, fold)
+	})
+}
+
+// tell what has been read. What says nothing new is not stored at once: how far we are is said aloud, and the next fold holds it.
+func (p *Partition) tell(ctx context.Context, list []incident.Signal, since time.Time, fold func([]incident.Signal) incident.Fold) error {
+	told := fold(list)
+	told.Partition = p.number
+	if len(list) == 0 {
+		told.Seen = since
 	}
-	return list, nil
+	if len(told.Signals) == 0 && time.Since(p.stored) < durably {
+		return p.beat(told.Seen)
+	}
+	body, err := json.Marshal(told)
+	if err != nil {
+		return fmt.Errorf("encode a fold: %w", err)
+	}
+	p.count++
+	p.total += uint64(len(told.Signals))
+	p.stored = time.Now()
+	if err := p.lasting(ctx, &nats.Msg{Subject: p.under + ".fold", Data: body, Header: nats.Header{
+		jetstream.MsgIDHeader: {fmt.Sprintf("%d/%d/%d", p.number, p.epoch, p.count)},
+		readHeader:            {strconv.FormatUint(p.read, 10)}, totalHeader: {strconv.FormatUint(p.total, 10)},
+	}}); err != nil {
+		return err
+	}
+	p.sent = p.last
+	return nil
+}
+
+// pulse is what is said aloud: all that the partition accepted before Seen is in its folds up to the sequence After.
+type pulse struct {
+	Partition int       `json:"partition"`
+	Epoch     uint64    `json:"epoch"` // of the claim: the word of an owner that was replaced counts for nothing
+	After     uint64    `json:"after"`
+	Seen      time.Time `json:"seen"`
+}
+
+func (p *Partition) beat(seen time.Time) error {
+	body, err := json.Marshal(pulse{p.number, p.epoch, p.sent, seen})
+	if err != nil {
+		return err
+	}
+	_ = p.bus.nc.Publish(p.bus.beatSubject("folds"), body) // one that is lost is followed by another
+	return nil
 }

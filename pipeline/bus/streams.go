@@ -82,12 +82,12 @@ func streams(prefix string, l Limits) []jetstream.StreamConfig {
 	a.Duplicates = clickWindow
 	a.Discard, a.MaxAge = jetstream.DiscardNew, humansKept
 	i := one(incidents, "incidents.>", orDefault(l.Incidents, 256*mib))
-	i.Discard, i.MaxAge, i.MaxMsgsPerSubject = jetstream.DiscardNew, humansKept, revisionsKept
+	i.Discard, i.MaxAge, i.MaxMsgsPerSubject, i.AllowMsgTTL = jetstream.DiscardNew, humansKept, revisionsKept, true
 	f := one(folds, "folds.>", orDefault(l.Folds, 256*mib))
 	f.Discard, f.MaxAge = jetstream.DiscardOld, foldsKept
 	w := one(workers, "workers.*", workersBytes)
 	w.Discard, w.MaxAge, w.Duplicates, w.MaxMsgsPerSubject = jetstream.DiscardOld, workersKept, workersKept, 1
-	return append(all, f, a, i, w)
+	return append(all, f, a, i, w, graphStream(prefix, orDefault(l.Graph, 64*mib)))
 }
 
 func orDefault(v, d int64) int64 {

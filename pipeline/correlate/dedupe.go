@@ -34,3 +34,15 @@ func (d *Dedupe) New(s incident.Signal) bool {
 	d.accepted[s.ID] = s.AcceptedAt
 	return true
 }
+
+// Fold lets through what is new of a batch, and says how far the batch goes.
+func (d *Dedupe) Fold(list []incident.Signal) incident.Fold {
+	var f incident.Fold
+	for _, s := range list {
+		f.Seen = later(f.Seen, s.AcceptedAt)
+		if d.New(s) {
+			f.Signals = append(f.Signals, s)
+		}
+	}
+	return f
+}

@@ -106,6 +106,9 @@ func (j *Joiner) Advance(seen time.Time) []Revision {
 	return j.tell()
 }
 
+// Now is the time up to which everything is worked off.
+func (j *Joiner) Now() time.Time { return j.now }
+
 // Finish works off everything, as if nothing more were to come.
 func (j *Joiner) Finish() []Revision {
 	end := j.now
@@ -192,8 +195,13 @@ func (j *Joiner) fire(s incident.Signal) {
 	p := fingerprint(s)
 	if a := j.alerts[p]; a != nil {
 		t := a.trouble
-		if !t.over {
+		switch {
+		case !t.over && !j.unended(a, s):
 			j.fireAgain(a, s)
+			return
+		case !t.over:
+			j.heal(t.group, j.now.Add(-j.Reopen-1))
+			j.enter(t.owner, p, s)
 			return
 		}
 		if !s.StartsAt.After(a.starts) || !j.now.After(t.group.healedAt) {
@@ -203,6 +211,22 @@ func (j *Joiner) fire(s incident.Signal) {
 		return
 	}
 	j.enter(j.subject(s), p, s)
+}
+
+// unended reports whether s, which would be one more episode, began when the incident was over although nobody has told its
+// end: Alertmanager tells that once, and it is lost where nobody read SIGNALS for as long as that keeps it. Else the workload
+// would be in that incident for ever, and never be remediated again. Flux tells each failure with a time of its own, so its
+// times say nothing of episodes.
+func (j *Joiner) unended(a *alert, s incident.Signal) bool {
+	g := a.trouble.group
+	if g == nil || !a.firing || s.Source != "alertmanager" {
+		return false
+	}
+	var last time.Time
+	for _, t := range g.troubles {
+		last = later(last, t.last)
+	}
+	return s.StartsAt.Sub(last) > horizon
 }
 
 func (j *Joiner) fireAgain(a *alert, s incident.Signal) {

@@ -6,54 +6,63 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// Restore takes up from the last revision of every incident, into an empty engine. A provisional incident may have been
-// published under several IDs, since its onset moved: what is provisional on one root is one, and nothing if its signals
-// are all in an incident that was sealed since.
-func (e *Engine) Restore(list []incident.Incident) {
+// Restore takes up, into an empty joiner, from the last revision of every incident that the joiner before us has told. Then
+// add again every signal since a horizon ago: what is pending is not restored but made anew, and what was told already is
+// not told again.
+func (j *Joiner) Restore(list []incident.Incident) {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b incident.Incident) int { return a.Onset.Compare(b.Onset) })
 	for _, i := range list {
+		m := memo{revision: i.Revision, state: i.State, at: i.AsOf, content: content(i)}
+		for _, s := range i.Signals { // one that was announced before anything was in order is of no time
+			m.at = later(m.at, s.AcceptedAt)
+		}
+		j.told[i.ID] = m
 		if i.State != incident.Provisional {
-			e.restore(i)
+			j.restore(i)
 		}
 	}
-	for _, i := range list {
-		if i.State == incident.Provisional && slices.ContainsFunc(i.Signals, e.unknown) {
-			e.restore(i)
-		}
-	}
+	slices.SortStableFunc(j.healed, func(a, b *group) int { return a.healedAt.Compare(b.healedAt) })
+	slices.SortStableFunc(j.quiet, func(a, b hush) int { return a.due.Compare(b.due) })
 }
 
-// unknown to every incident that was sealed.
-func (e *Engine) unknown(s incident.Signal) bool {
-	r := e.known[fingerprint(s)]
-	return r == nil || r.state == incident.Provisional || s.StartsAt.After(r.members[fingerprint(s)].StartsAt)
-}
-
-func (e *Engine) restore(i incident.Incident) {
-	key := i.Root.Key()
-	r := e.open[key]
-	if r == nil || r.state != incident.Provisional || i.State != incident.Provisional {
-		r = &record{root: i.Root, key: key, state: i.State, onset: i.Onset, members: map[string]member{}, sealedAt: i.SealedAt}
-		if old := e.past[key]; len(old) > 0 {
-			r.after = old[len(old)-1].onset
-		}
+func (j *Joiner) restore(i incident.Incident) {
+	g := &group{id: i.ID, state: i.State, onset: i.Onset, sealedAt: i.SealedAt, healedAt: i.HealedAt, reopened: i.Reopened, linked: slices.Clone(i.Linked),
+		window: i.Window, graph: i.Graph, blast: i.Blast, asked: true, asOf: i.AsOf}
+	members := i.Members
+	if len(members) == 0 {
+		members = []incident.Member{{Resource: i.Root, Onset: i.Onset, Score: 1}}
 	}
-	r.told, r.revision = i.State, max(r.revision, i.Revision)
+	of := map[who]*trouble{}
+	for _, m := range members {
+		t := &trouble{owner: m.Resource, onset: m.Onset, names: slices.Clone(m.Alerts), container: m.Container, rollout: j.Graph.Rollout(m.Resource), group: g, former: &m}
+		of[whoIs(m.Resource)] = t
+		g.troubles = append(g.troubles, t)
+	}
+	g.root = g.troubles[0]
 	for _, s := range i.Signals {
-		p := fingerprint(s)
-		r.take(p, s)
-		if r.first.IsZero() || s.AcceptedAt.Before(r.first) {
-			r.first = s.AcceptedAt
+		t := of[whoIs(j.subject(s))]
+		if t == nil {
+			t = g.root
 		}
-		if k := e.known[p]; k == nil || !k.members[p].StartsAt.After(s.StartsAt) {
-			e.known[p] = r
-		}
+		j.hold(t, fingerprint(s), s)
 	}
+	j.onsets[whoIs(i.Root)] = later(j.onsets[whoIs(i.Root)], i.Onset)
 	if i.State == incident.Healed {
-		e.past[key] = append(e.past[key], r)
+		if g.healedAt.IsZero() { // of a version that did not say when
+			g.healedAt = g.troubles[0].last
+		}
+		for _, t := range g.troubles {
+			t.over = true
+			j.past[whoIs(t.owner)] = append(j.past[whoIs(t.owner)], g)
+		}
+		j.healed = append(j.healed, g)
 		return
 	}
-	e.open[key] = r
-	e.expect(r)
+	for _, t := range g.troubles {
+		j.connect(t, t.signals()...)
+	}
+	if g.troubled == 0 {
+		j.quiet = append(j.quiet, hush{due: i.AsOf.Add(j.Settle), since: i.AsOf, group: g})
+	}
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,172 +13,224 @@ import (
 )
 
 const (
-	tick = 200 * time.Millisecond
-	idle = 500 * time.Millisecond // without a batch for this long, there is no backlog
+	again    = 500 * time.Millisecond // after a bus that failed
+	keeping  = 10 * time.Minute       // between two snapshots of the graph
+	telling  = time.Second            // between two revisions of one state
+	earliest = 1                      // position
 )
 
-// Bus is where the signals of one partition come from and its incidents go to. When the partition is lost, the context of
-// Run ends.
-type Bus interface {
+// Partition is where the signals of one partition come from, and its folds go to. When the partition is lost, the context of
+// Fold ends.
+type Partition interface {
+	Former(ctx context.Context, since time.Time, take func(incident.Fold)) error
+	Fold(ctx context.Context, fold func([]incident.Signal) incident.Fold) error
+}
+
+// Records is what the joiner reads and writes. When another joins, the context of Join ends.
+type Records interface {
 	LastIncidents(ctx context.Context) ([]incident.Incident, error)
-	ConsumeSignals(ctx context.Context, handle func(context.Context, []incident.Signal) error) error
-	PublishIncident(ctx context.Context, i incident.Incident) error
+	Since(ctx context.Context, before time.Duration) (position uint64, err error)
+	Follow(ctx context.Context, from uint64, handle func(context.Context, []incident.JoinRecord) error) error
+	PublishIncidents(ctx context.Context, list []incident.Incident) error
 }
 
-// RunOptions of Run.
-type RunOptions struct {
-	Metrics *Metrics
-	Log     *slog.Logger
-	Now     func() time.Time // nil is time.Now
+// JoinOptions of Join.
+type JoinOptions struct {
+	Partitions int
+	Position   uint64                              // of the records that are in the graph already; 0: it is empty
+	Keep       func(position uint64, at time.Time) // keeps the graph, in which all records up to there are; nil: nobody does
+	Metrics    *Metrics
+	Log        *slog.Logger
 }
 
-// Run takes the engine up from the incidents on the bus and feeds it until ctx ends. A batch of signals is acknowledged
-// after every revision that they led to is stored; after a crash they come again and change nothing.
-func Run(ctx context.Context, e *Engine, bus Bus, o RunOptions) error {
-	d := newDriver(e, bus, o)
-	known, err := bus.LastIncidents(ctx)
-	for ; err != nil; known, err = bus.LastIncidents(ctx) { // a bus that hangs is waited for: webhooks are answered meanwhile
-		d.log.WarnContext(ctx, "the incidents cannot be taken up, trying again", "error", err)
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("take up the incidents: %w", err)
-		case <-time.After(idle):
-		}
-	}
-	e.Restore(known)
-	d.batch = d.now() // the backlog is still to come: taking up may have lasted longer than idle
-	d.log.InfoContext(ctx, "correlating", "incidents", len(known))
-	ctx, cancel := context.WithCancel(ctx)
-	var ticking sync.WaitGroup
-	ticking.Go(func() { d.ticks(ctx) })
-	err = bus.ConsumeSignals(ctx, d.handle)
-	cancel()
-	ticking.Wait()
-	return err
-}
-
-// driver joins the engine and the bus. The lock makes one thing of a batch or a tick and its publishing, so that
-// revisions are stored in the order in which they were made.
-type driver struct {
-	mu       sync.Mutex
-	engine   *Engine
-	bus      Bus
-	pending  []Revision // made and not yet stored, in order
-	accepted time.Time  // the latest acceptance seen
-	batch    time.Time  // when the last batch came
-	failing  bool
-
-	log *slog.Logger
-	now func() time.Time
-	*Metrics
-}
-
-// Metrics of all engines of a process together.
+// Metrics of both stages.
 type Metrics struct {
 	latency   prometheus.Histogram
 	incidents *prometheus.CounterVec
 	outcomes  *prometheus.CounterVec
 }
 
-func newDriver(e *Engine, bus Bus, o RunOptions) *driver {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Metrics == nil {
-		o.Metrics = NewMetrics(nil)
-	}
-	return &driver{engine: e, bus: bus, log: o.Log, now: o.Now, batch: o.Now(), Metrics: o.Metrics}
-}
-
 // NewMetrics registers them.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	auto := promauto.With(r)
-	return &Metrics{
+	m := &Metrics{
 		latency: auto.NewHistogram(prometheus.HistogramOpts{Name: "cortexops_correlation_latency_seconds",
 			Help:    "From the acceptance of an incident's first signal to the storing of the sealed incident.",
-			Buckets: []float64{.25, .5, 1, 1.5, 2, 3, 5, 8, 10, 10.5, 11, 12, 15, 20, 30, 60, 300}}),
+			Buckets: []float64{.25, .5, 1, 1.5, 2, 3, 5, 8, 10, 10.5, 11, 12, 13, 15, 20, 30, 60, 300}}),
 		incidents: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_incidents_total",
 			Help: "Incidents that came into a state."}, []string{"state"}),
 		outcomes: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_signals_correlated_total",
-			Help: "Signals by what became of them."}, []string{"outcome"}),
+			Help: "Signals by what became of them: new or duplicate to their partition, and of the new ones those that came late to the joiner."}, []string{"outcome"}),
 	}
+	for _, o := range []string{"new", "duplicate", "late"} { // a rate needs a zero before the first one
+		m.outcomes.WithLabelValues(o)
+	}
+	return m
 }
 
-// handle one batch. In the order of acceptance, and sealing on the way what would have been sealed by then.
-func (d *driver) handle(ctx context.Context, batch []incident.Signal) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.batch = d.now()
-	if err := d.flush(ctx); err != nil {
+// Fold runs the first stage of one partition until ctx ends. What former owners have let through within the horizon is not
+// let through again.
+func Fold(ctx context.Context, p Partition, m *Metrics) error {
+	d := NewDedupe()
+	if err := p.Former(ctx, time.Now().Add(-horizon), func(f incident.Fold) { d.Fold(f.Signals) }); err != nil {
+		return fmt.Errorf("take up the former folds: %w", err)
+	}
+	return p.Fold(ctx, func(list []incident.Signal) incident.Fold {
+		f := d.Fold(list)
+		m.outcomes.WithLabelValues("new").Add(float64(len(f.Signals)))
+		m.outcomes.WithLabelValues("duplicate").Add(float64(len(list) - len(f.Signals)))
+		return f
+	})
+}
+
+// Join takes an empty joiner up from the incidents that were told, has it read again all records since a horizon ago, and feeds
+// it until ctx ends. Records are let go after every revision that they led to is stored.
+func Join(ctx context.Context, j *Joiner, r Records, o JoinOptions) error {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	d := &driver{joiner: j, records: r, JoinOptions: o, seen: make([]time.Time, o.Partitions), clean: o.Position, kept: time.Now()}
+	known, from, err := d.begin(ctx)
+	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(batch, func(a, b incident.Signal) int { return a.AcceptedAt.Compare(b.AcceptedAt) })
-	for _, s := range batch {
-		if d.engine.Overdue(s.AcceptedAt) {
-			d.pending = append(d.pending, d.engine.Due(s.AcceptedAt)...)
-		}
-		d.outcomes.WithLabelValues(string(d.engine.Add(s))).Inc()
-		d.accepted = later(d.accepted, s.AcceptedAt)
-	}
-	d.pending = append(d.pending, d.engine.Due(d.accepted)...)
-	return d.flush(ctx)
+	j.Restore(known)
+	o.Log.InfoContext(ctx, "joining", "incidents", len(known), "from", from)
+	err = r.Follow(ctx, from, d.handle)
+	d.keep()
+	return err
 }
 
-func (d *driver) ticks(ctx context.Context) {
-	t := time.NewTicker(tick)
-	defer t.Stop()
+// begin says where. A bus that hangs is waited for: webhooks are answered meanwhile.
+func (d *driver) begin(ctx context.Context) (known []incident.Incident, from uint64, err error) {
 	for {
+		if known, err = d.records.LastIncidents(ctx); err == nil {
+			from, err = d.records.Since(ctx, horizon)
+		}
+		if err == nil {
+			return known, max(min(from, d.Position+1), earliest), nil
+		}
+		d.Log.WarnContext(ctx, "the incidents cannot be taken up, trying again", "error", err)
 		select {
 		case <-ctx.Done():
-			return
-		case <-t.C:
-			d.tick(ctx)
+			return nil, 0, fmt.Errorf("take up the incidents: %w", err)
+		case <-time.After(again):
 		}
 	}
 }
 
-// tick moves the time on when no signal does. While batches come, time is that of their acceptance: a backlog must not be
-// sealed by a clock that is ahead of it.
-func (d *driver) tick(ctx context.Context) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	err := d.flush(ctx)
-	if now := d.now(); err == nil && now.Sub(d.batch) >= idle {
-		d.pending = append(d.pending, d.engine.Due(now)...)
-		err = d.flush(ctx)
-	}
-	if err != nil && !d.failing && ctx.Err() == nil {
-		d.log.ErrorContext(ctx, "incidents cannot be stored, trying again", "error", err)
-	}
-	d.failing = err != nil
+// driver joins the joiner and the bus.
+type driver struct {
+	JoinOptions
+	joiner  *Joiner
+	records Records
+	seen    []time.Time // by partition
+	late    int
+
+	clean   uint64 // the position up to which all changes of the graph are worked off
+	pending []waiting
+	read    uint64
+	kept    time.Time
 }
 
-// flush stores what is pending, in order.
-func (d *driver) flush(ctx context.Context) error {
-	for len(d.pending) > 0 {
-		r := d.pending[0]
-		if err := d.bus.PublishIncident(ctx, r.Incident); err != nil {
-			return err
+// waiting is a position whose changes are worked off when the joiner is behind their time.
+type waiting struct {
+	position uint64
+	until    time.Time
+}
+
+func (d *driver) handle(ctx context.Context, list []incident.JoinRecord) error {
+	for _, r := range list {
+		d.take(r)
+	}
+	behind := d.seen[0]
+	for _, at := range d.seen {
+		if at.Before(behind) {
+			behind = at
 		}
-		d.pending = d.pending[1:]
+	}
+	revisions := d.joiner.Advance(behind)
+	if err := d.store(ctx, revisions); err != nil {
+		return err
+	}
+	d.Metrics.outcomes.WithLabelValues("late").Add(float64(d.joiner.Late - d.late))
+	d.late = d.joiner.Late
+	d.settle()
+	if time.Since(d.kept) > keeping {
+		d.keep()
+	}
+	return nil
+}
+
+func (d *driver) take(r incident.JoinRecord) {
+	d.read = max(d.read, r.Position)
+	if f := r.Fold; f != nil {
+		for _, s := range f.Signals {
+			d.joiner.Add(s)
+		}
+		if f.Partition < len(d.seen) {
+			d.seen[f.Partition] = later(d.seen[f.Partition], f.Seen)
+		}
+	}
+	if len(r.Changes) == 0 {
+		return
+	}
+	w := waiting{position: r.Position}
+	for _, c := range r.Changes {
+		d.joiner.Change(c)
+		w.until = later(w.until, c.At)
+	}
+	d.pending = append(d.pending, w)
+}
+
+// settle finds out up to where the graph is whole.
+func (d *driver) settle() {
+	for len(d.pending) > 0 && d.pending[0].until.Before(d.joiner.Now()) {
+		d.clean, d.pending = d.pending[0].position, d.pending[1:]
+	}
+	if len(d.pending) == 0 {
+		d.clean = max(d.clean, d.read)
+	}
+}
+
+func (d *driver) keep() {
+	d.kept = time.Now()
+	if d.Keep != nil {
+		d.Keep(d.clean, d.joiner.Now())
+	}
+}
+
+// store revisions, in order.
+func (d *driver) store(ctx context.Context, list []Revision) error {
+	if len(list) == 0 {
+		return nil
+	}
+	incidents := make([]incident.Incident, len(list))
+	for n, r := range list {
+		incidents[n] = r.Incident
+	}
+	if err := d.records.PublishIncidents(ctx, incidents); err != nil {
+		return err
+	}
+	for _, r := range list {
 		if r.State == r.From {
 			continue
 		}
-		d.incidents.WithLabelValues(string(r.State)).Inc()
+		d.Metrics.incidents.WithLabelValues(string(r.State)).Inc()
 		if r.From == incident.Provisional || r.From == "" && r.State != incident.Provisional {
-			first := r.Signals[0].AcceptedAt
-			for _, s := range r.Signals {
-				if s.AcceptedAt.Before(first) {
-					first = s.AcceptedAt
-				}
-			}
-			d.latency.Observe(d.now().Sub(first).Seconds())
+			d.Metrics.latency.Observe(time.Since(first(r.Signals)).Seconds())
 		}
-		d.log.InfoContext(ctx, "incident", "incident", r.ID, "state", r.State, "root", r.Root.String(), "alerts", r.Alerts(), "signals", len(r.Signals))
+		d.Log.InfoContext(ctx, "incident", "incident", r.ID, "state", r.State, "root", r.Root.String(), "alerts", r.Alerts(), "signals", len(r.Signals)+r.Folded)
 	}
-	d.pending = nil
 	return nil
+}
+
+func first(list []incident.Signal) time.Time {
+	at := time.Now()
+	for _, s := range list {
+		if s.AcceptedAt.Before(at) {
+			at = s.AcceptedAt
+		}
+	}
+	return at
 }

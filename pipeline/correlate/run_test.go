@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,212 +13,154 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// bus holds unacknowledged batches and the incidents that were stored.
-type bus struct {
-	mu      sync.Mutex
-	stored  []incident.Incident
-	err     error
-	batches chan []incident.Signal
-	acked   chan error
+// records is a bus without a server.
+type records struct {
+	list   []incident.JoinRecord
+	stored []incident.Incident
+	from   uint64
+	err    error // of the next publish
 }
 
-func newBus() *bus { return &bus{batches: make(chan []incident.Signal), acked: make(chan error)} }
-
-func (b *bus) fail(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.err = err
-}
-
-func (b *bus) LastIncidents(context.Context) ([]incident.Incident, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (r *records) LastIncidents(context.Context) ([]incident.Incident, error) {
 	last := map[string]incident.Incident{}
-	for _, i := range b.stored {
+	for _, i := range r.stored {
 		last[i.ID] = i
 	}
 	var list []incident.Incident
 	for _, i := range last {
 		list = append(list, i)
 	}
-	return list, b.err
+	return list, nil
 }
 
-func (b *bus) ConsumeSignals(ctx context.Context, handle func(context.Context, []incident.Signal) error) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case batch := <-b.batches:
-			b.acked <- handle(ctx, batch)
+func (r *records) Since(context.Context, time.Duration) (uint64, error) { return 1, nil }
+
+func (r *records) Follow(ctx context.Context, from uint64, handle func(context.Context, []incident.JoinRecord) error) error {
+	r.from = from
+	for n, rec := range r.list {
+		rec.Position = uint64(n) + 1
+		if rec.Position < from {
+			continue
+		}
+		if err := handle(ctx, []incident.JoinRecord{rec}); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
-func (b *bus) PublishIncident(_ context.Context, i incident.Incident) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.err == nil {
-		b.stored = append(b.stored, i)
+func (r *records) PublishIncidents(_ context.Context, list []incident.Incident) error {
+	if r.err != nil {
+		return r.err
 	}
-	return b.err
+	r.stored = append(r.stored, list...)
+	return nil
 }
 
-func (b *bus) states() (list []string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, i := range b.stored {
+func (r *records) states() (list []string) {
+	for _, i := range r.stored {
 		list = append(list, fmt.Sprintf("%s %s r%d", i.Root.Name, i.State, i.Revision))
 	}
 	return list
 }
 
-var errAway = errors.New("no servers")
+func (r *records) fold(partition int, seen float64, list ...incident.Signal) {
+	r.list = append(r.list, incident.JoinRecord{Fold: &incident.Fold{Partition: partition, Signals: list, Seen: at(seen)}})
+}
 
-func TestASignalIsLetGoAfterItsIncidentIsStored(t *testing.T) {
+func joining(t *testing.T, r *records, o JoinOptions) error {
+	t.Helper()
+	o.Partitions, o.Metrics = 2, NewMetrics(prometheus.NewRegistry())
+	return Join(t.Context(), NewJoiner(JoinerOptions{Graph: line("web", "db"), Settle: settle, Apply: func(incident.GraphChange) error { return nil }, Announce: true}), r, o)
+}
+
+func TestThePartitionFurthestBehindHoldsTheSealing(t *testing.T) {
 	t.Parallel()
-	b := newBus()
-	now := at(0)
-	d := newDriver(engine(), b, RunOptions{Now: func() time.Time { return now }})
-	batch := []incident.Signal{fire("Oom", "checkout-1", 0, 0)}
-	b.fail(errAway)
-	for range 3 {
-		if err := d.handle(t.Context(), slices.Clone(batch)); !errors.Is(err, errAway) {
-			t.Fatalf("acknowledged with %v although nothing was stored", err)
-		}
-		now = now.Add(time.Minute)
-		d.tick(t.Context()) // fails too, and makes no further revision meanwhile
-	}
-	b.fail(nil)
-	if err := d.handle(t.Context(), slices.Clone(batch)); err != nil {
+	r := &records{}
+	r.fold(0, 1, on("Oom", "db", 0, 1))
+	r.fold(0, 60)
+	if err := joining(t, r, JoinOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.states(); len(got) != 1 || got[0] != "checkout provisional r1" {
-		t.Fatalf("stored %v", got)
+	if got := r.states(); !slices.Equal(got, []string{"db provisional r1"}) {
+		t.Errorf("nobody knows what the other partition holds, and stored is %v", got)
 	}
-	now = now.Add(time.Minute)
-	d.tick(t.Context())
-	if got := b.states(); len(got) != 2 || got[1] != "checkout sealed r2" {
+	r.fold(1, 60, on("Slow", "web", 2, 8)) // before the sealing is due, and read after it
+	if err := joining(t, r, JoinOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.states(); !slices.Equal(got, []string{"db provisional r1", "db sealed r2", "web provisional r1"}) {
 		t.Errorf("stored %v", got)
+	}
+	if last := r.stored[1]; len(last.Members) != 2 || last.Graph == "" {
+		t.Errorf("sealed as %+v", last)
+	}
+	before := len(r.stored)
+	if err := joining(t, r, JoinOptions{}); err != nil { // all is read again
+		t.Fatal(err)
+	}
+	if len(r.stored) != before {
+		t.Errorf("told again: %v", r.states()[before:])
 	}
 }
 
-func TestABacklogIsCutAsItWasAccepted(t *testing.T) {
+func TestWhatIsNotStoredIsNotLetGo(t *testing.T) {
 	t.Parallel()
-	b := newBus()
-	now := at(3600)
-	reg := prometheus.NewRegistry()
-	d := newDriver(engine(), b, RunOptions{Now: func() time.Time { return now }, Metrics: NewMetrics(reg)})
-	a := fire("Oom", "checkout-1", 0, 1)
-	if err := d.handle(t.Context(), []incident.Signal{a}); err != nil {
-		t.Fatal(err)
-	}
-	d.tick(t.Context()) // the window is long over by the clock, but the rest of the backlog has not been read
-	for _, s := range [][]incident.Signal{
-		{end(a, 25, 26), fire("Slow", "checkout-2", 0, 5), fire("Errors", "cart-1", 0, 12)}, // out of order, over two windows
-		{fire("Oom", "checkout-1", 30, 31)},
-	} {
-		if err := d.handle(t.Context(), s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	now = now.Add(time.Second)
-	d.tick(t.Context())
-	want := []string{
-		"checkout provisional r1", // the first batch
-		"checkout sealed r2",      // at 12 s: Slow is in, being accepted before
-		"cart sealed r1",          // at 26 s: it was never seen provisional
-		"checkout sealed r3",      // one alert resolved
-		"checkout sealed r4",      // and fires again, while the incident is open
-	}
-	if got := b.states(); !slices.Equal(got, want) {
-		t.Errorf("stored\n%v, want\n%v", got, want)
-	}
-	last, _ := b.LastIncidents(t.Context())
-	for _, i := range last {
-		if i.Root.Name == "checkout" && (len(i.Signals) != 2 || !i.SealedAt.Equal(at(11)) || !i.Onset.Equal(at(0))) {
-			t.Errorf("got %+v", i)
-		}
-	}
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	counted := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			name := f.GetName()
-			for _, l := range m.GetLabel() {
-				name += " " + l.GetValue()
-			}
-			counted[name] = m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
-		}
-	}
-	for name, want := range map[string]float64{"cortexops_incidents_total sealed": 2, "cortexops_incidents_total provisional": 1,
-		"cortexops_correlation_latency_seconds": 2, "cortexops_signals_correlated_total opened": 2} {
-		if counted[name] != want {
-			t.Errorf("%s is %v, want %v", name, counted[name], want)
-		}
+	away := errors.New("no servers")
+	r := &records{err: away}
+	r.fold(0, 1, on("Oom", "db", 0, 1))
+	if err := joining(t, r, JoinOptions{}); !errors.Is(err, away) {
+		t.Errorf("%v, although nothing was stored", err)
 	}
 }
 
-func TestRunTakesUpWhereItWas(t *testing.T) {
+// A snapshot of the graph is taken up with the records that were not in it.
+func TestTheGraphIsKeptWithItsPosition(t *testing.T) {
 	t.Parallel()
-	b := newBus()
-	run := func() (stop func()) {
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		e := New(Options{Settle: time.Millisecond, Owner: owner, Blast: func(incident.Resource) incident.BlastRadius { return incident.BlastRadius{} }})
-		go func() { done <- Run(ctx, e, b, RunOptions{}) }()
-		return func() {
-			cancel()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		}
+	r := &records{}
+	change := func(seconds float64) {
+		c := incident.GraphChange{At: at(seconds), Upsert: &incident.GraphItem{Node: &incident.Node{Resource: app("db")}}}
+		r.list = append(r.list, incident.JoinRecord{Changes: []incident.GraphChange{c}})
 	}
-	send := func(s incident.Signal) {
-		b.batches <- []incident.Signal{s}
-		if err := <-b.acked; err != nil {
-			t.Fatal(err)
-		}
+	change(1)
+	r.fold(0, 10)
+	r.fold(1, 10)
+	change(20) // waits for its time
+	r.fold(0, 15)
+	kept := uint64(0)
+	if err := joining(t, r, JoinOptions{Keep: func(position uint64, _ time.Time) { kept = position }}); err != nil {
+		t.Fatal(err)
 	}
-	until := func(want string) {
-		t.Helper()
-		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
-		for deadline := time.After(30 * time.Second); ; {
-			if got := b.states(); len(got) > 0 && got[len(got)-1] == want {
-				return
-			}
-			select {
-			case <-deadline:
-				t.Fatalf("stored %v, want at last %s", b.states(), want)
-			case <-tick.C:
-			}
-		}
+	if kept != 3 {
+		t.Errorf("kept with position %d, want 3: what is behind it is not in the graph", kept)
 	}
-	stop := run()
-	a := fire("Oom", "checkout-1", 0, 1)
-	send(a)
-	until("checkout sealed r2")
-	stop()
-	stop = run()
-	send(a) // redelivered
-	send(end(a, 5, 20))
-	until("checkout resolved r3")
-	stop()
-	if got := b.states(); len(got) != 3 {
-		t.Errorf("stored %v", got)
+	if err := joining(t, r, JoinOptions{Position: 3}); err != nil || r.from != 1 {
+		t.Errorf("read from %d, %v: what was joined within the horizon is read again", r.from, err)
 	}
-	b.fail(errAway) // a bus that hangs while we start is waited for, and nothing is correlated without the incidents
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := Run(ended, engine(), b, RunOptions{}); !errors.Is(err, errAway) {
-		t.Errorf("started without the incidents: %v", err)
+}
+
+// stage is a partition without a server.
+type stage struct{ former []incident.Fold }
+
+func (p stage) Former(_ context.Context, _ time.Time, take func(incident.Fold)) error {
+	for _, f := range p.former {
+		take(f)
 	}
-	stop = run()
-	b.fail(nil)
-	send(a)
-	stop()
+	return nil
+}
+
+func (p stage) Fold(_ context.Context, fold func([]incident.Signal) incident.Fold) error {
+	f := fold([]incident.Signal{on("Oom", "db", 0, 1), on("Slow", "db", 0, 3), on("Slow", "db", 0, 3)})
+	if len(f.Signals) != 1 || f.Signals[0].Name != "Slow" || !f.Seen.Equal(at(3)) {
+		return fmt.Errorf("folded %+v", f)
+	}
+	return nil
+}
+
+func TestWhatFormerOwnersFoldedIsNotFoldedAgain(t *testing.T) {
+	t.Parallel()
+	former := incident.Fold{Signals: []incident.Signal{on("Oom", "db", 0, 1)}}
+	if err := Fold(t.Context(), stage{[]incident.Fold{former}}, NewMetrics(prometheus.NewRegistry())); err != nil {
+		t.Error(err)
+	}
 }

@@ -29,6 +29,7 @@ type Options struct {
 	Checks   map[string]func(ctx context.Context) error // by component
 	Ready    []string                                   // components without which this process wants no requests
 	Optional []string                                   // components without which everything goes on
+	Details  map[string]func() string                   // what there is to say of a component, however it stands
 	Metrics  interface {                                // served at /metrics, and where ours are
 		prometheus.Gatherer
 		prometheus.Registerer
@@ -43,6 +44,7 @@ type Component struct {
 	LastError string    `json:"last_error,omitempty"` // also of a component that is ok again
 	Since     time.Time `json:"since"`                // of the status
 	CheckedAt time.Time `json:"checked_at,omitzero"`
+	Detail    string    `json:"detail,omitempty"`
 }
 
 const (
@@ -155,7 +157,11 @@ func (h *Health) Components() []Component {
 	defer h.mu.Unlock()
 	var list []Component
 	for _, name := range slices.Sorted(maps.Keys(h.state)) {
-		list = append(list, h.state[name])
+		c := h.state[name]
+		if detail := h.Details[name]; detail != nil {
+			c.Detail = detail()
+		}
+		list = append(list, c)
 	}
 	return list
 }

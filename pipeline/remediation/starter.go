@@ -59,22 +59,29 @@ type Starter struct {
 	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
 }
 
-// Incident starts the remediation of a sealed incident. Told again, it changes nothing.
+// Incident starts the remediation of a sealed incident, and another attempt when it has broken out again. Told again, or changed
+// since, it changes nothing. What began in a maintenance window is people's work.
 func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
-	if inc.State != incident.Sealed {
+	if inc.State != incident.Sealed || inc.Window != "" {
 		return nil
 	}
-	key := incident.Key{Incident: inc.ID, Attempt: 1}
+	key := incident.Key{Incident: inc.ID, Attempt: 1 + inc.Reopened}
 	// Temporal forgets a closed workflow after its retention; the ledger does not.
 	if ended, err := s.Ended(ctx, key); err != nil || ended {
 		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if key.Attempt > 1 {
+		before := incident.Key{Incident: inc.ID, Attempt: key.Attempt - 1}
+		if running, err := s.running(ctx, before); err != nil || running {
+			return err // it judges by itself whether the outbreak is over
+		}
 	}
 	digest, err := put(ctx, s.Book, inc)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: key.Workflow(), TaskQueue: s.TaskQueue,
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
@@ -86,6 +93,18 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 		return fmt.Errorf("start %s: %w", key.Workflow(), err)
 	}
 	return nil
+}
+
+func (s *Starter) running(ctx context.Context, key incident.Key) (bool, error) {
+	d, err := s.Temporal.DescribeWorkflowExecution(ctx, key.Workflow(), "")
+	var never *serviceerror.NotFound
+	if errors.As(err, &never) { // the incident had healed before it was sealed, or Temporal has forgotten
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask whether %s runs: %w", key.Workflow(), err)
+	}
+	return d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
 }
 
 // Action tells the change's workflow that something happened to it. An action on a workflow that has ended, or on a

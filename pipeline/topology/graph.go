@@ -65,6 +65,9 @@ func NewGraph() *Graph {
 	return &Graph{kindOf: map[kind]int32{}, textOf: map[string]int32{"": 0}, texts: []string{""}, ids: map[key]int32{}, gone: newDeparted(remembered)}
 }
 
+// Knows reports whether a record has named r.
+func (g *Graph) Knows(r incident.Resource) bool { return g.find(r) != none }
+
 // Len is how many nodes are known, and how many edges there are.
 func (g *Graph) Len() (nodes, edges int) {
 	for i := range g.nodes {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -21,6 +22,13 @@ type head struct {
 type line struct {
 	Type string `json:"type"` // topology
 	incident.GraphChange
+}
+
+// Frozen is the graph as it is now, to be written while it goes on: nothing but Snapshot, Records and Digest may be asked of it.
+func (g *Graph) Frozen() *Graph {
+	f := *g
+	f.nodes, f.edges = slices.Clone(g.nodes), slices.Clone(g.edges)
+	return &f
 }
 
 // Snapshot writes the graph as it is at a time.

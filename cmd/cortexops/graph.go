@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cortexops/cortexops/pipeline/bus"
+	"github.com/cortexops/cortexops/pipeline/correlate"
+	"github.com/cortexops/cortexops/pipeline/incident"
+	"github.com/cortexops/cortexops/pipeline/topology"
+)
+
+// stale is the age from which a graph is told to be: who watches a cluster says at least every half minute that it does.
+const stale = 2 * time.Minute
+
+// joining runs the joiner, where it is this process that does, and says of its graph how old that is.
+type joining struct {
+	settle  time.Duration
+	watched *topology.Topology // knows the owners and the services of what no record has told of
+	metrics *correlate.Metrics
+	log     *slog.Logger
+
+	mu       sync.Mutex
+	join     *bus.Join // nil where it is another process that joins
+	restored time.Time // when the graph was kept that was taken up; zero where there was none
+	began    time.Time
+	unkept   error
+}
+
+// seen is the graph, and for what it does not know what the cluster is seen to hold.
+type seen struct {
+	*topology.Graph
+	watched *topology.Topology
+}
+
+func (s seen) Owner(r incident.Resource) (incident.Resource, bool) {
+	if s.Graph.Knows(r) {
+		return s.Graph.Owner(r)
+	}
+	if s.watched != nil {
+		if owner, ok := s.watched.Owner(r); ok {
+			return owner, true
+		}
+	}
+	return s.Graph.Owner(r)
+}
+
+func (s seen) Blast(r incident.Resource) incident.BlastRadius {
+	if s.watched == nil || s.Graph.Knows(r) {
+		return s.Graph.Blast(r)
+	}
+	return s.watched.Blast(r)
+}
+
+func (g *joining) run(ctx context.Context, j *bus.Join) error {
+	graph, position, at, err := takenUp(ctx, j)
+	if err != nil {
+		g.log.ErrorContext(ctx, "the graph cannot be taken up, its records are read from the first that there is", "error", err)
+		graph, position = topology.NewGraph(), 0
+	}
+	g.set(j, at)
+	defer g.set(nil, time.Time{})
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	joiner := correlate.NewJoiner(correlate.JoinerOptions{Graph: seen{graph, g.watched}, Apply: graph.Apply, Settle: g.settle, Tell: time.Second, Announce: true})
+	return correlate.Join(ctx, joiner, j, correlate.JoinOptions{Partitions: bus.Partitions, Position: position, Metrics: g.metrics, Log: g.log,
+		Keep: func(position uint64, at time.Time) {
+			frozen := graph.Frozen()
+			writing.Go(func() { g.keep(j, frozen, position, at) })
+		}})
+}
+
+// takenUp is an empty graph where none was kept.
+func takenUp(ctx context.Context, j *bus.Join) (*topology.Graph, uint64, time.Time, error) {
+	kept, err := j.LoadGraph(ctx)
+	if err != nil || kept == nil {
+		return topology.NewGraph(), 0, time.Time{}, err
+	}
+	unzipped, err := gzip.NewReader(bytes.NewReader(kept.Body))
+	if err != nil {
+		return nil, 0, time.Time{}, fmt.Errorf("read the snapshot of the graph: %w", err)
+	}
+	graph, at, err := topology.RestoreGraph(unzipped)
+	return graph, kept.Position, at, err
+}
+
+// keep a snapshot, also when the process is being stopped.
+func (g *joining) keep(j *bus.Join, graph *topology.Graph, position uint64, at time.Time) {
+	if nodes, _ := graph.Len(); nodes == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	err := graph.Snapshot(z, at)
+	if err == nil {
+		err = z.Close()
+	}
+	if err == nil {
+		err = j.SaveGraph(ctx, bus.GraphSnapshot{Position: position, At: at, Body: b.Bytes()})
+	}
+	if err != nil {
+		g.log.WarnContext(ctx, "the graph cannot be kept", "error", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unkept = err
+}
+
+func (g *joining) set(j *bus.Join, at time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.join, g.restored, g.began = j, at, time.Now()
+}
+
+// check fails while the graph is stale. Incidents are judged by it all the same.
+func (g *joining) check(context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.join == nil {
+		return nil
+	}
+	told, lacking := g.join.Topology()
+	switch {
+	case lacking:
+		return errors.New("FOLDS had let go of records before they were read, so the graph may lack some: restart what watches the clusters")
+	case told.IsZero() && !g.restored.IsZero() && time.Since(g.began) > stale:
+		return fmt.Errorf("nobody tells the topology: incidents are judged by what was known at %s", g.restored.UTC().Format(time.RFC3339))
+	case !told.IsZero() && time.Since(told) > stale:
+		return fmt.Errorf("the topology was told last %s ago: incidents are judged by what was known then", time.Since(told).Round(time.Second))
+	case g.unkept != nil:
+		return fmt.Errorf("a restart would begin with an old graph: %w", g.unkept)
+	}
+	return nil
+}
+
+// detail is how old the graph is.
+func (g *joining) detail() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.join == nil {
+		return "another process joins"
+	}
+	said := "begun without a snapshot" // and where nobody tells the topology either, each workload is judged alone
+	if !g.restored.IsZero() {
+		said = fmt.Sprintf("restored from a snapshot of %s, %s old then", g.restored.UTC().Format(time.RFC3339), g.began.Sub(g.restored).Round(time.Second))
+	}
+	if told, _ := g.join.Topology(); !told.IsZero() {
+		said += fmt.Sprintf("; told last %s ago", time.Since(told).Round(time.Second))
+	}
+	return said
+}

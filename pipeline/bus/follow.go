@@ -1,0 +1,154 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	followAck = 30 * time.Second // by then what got lost on the way comes again, and is read anew in order
+	gathering = 3 * time.Millisecond
+)
+
+// follower reads a stream in order from a position that its owner knows. The server is not asked for it: so nothing is read
+// twice, and nothing is missing that another process had got and not finished. What it acknowledges only shows others how far
+// it is.
+type follower struct {
+	bus      *Bus
+	reader   reader
+	position uint64 // the last sequence that was handled
+}
+
+// follow hands over batches until ctx ends, and an empty one where nothing has come for a while: all that was stored before
+// since has been handed over. It returns handle's first error.
+func (f *follower) follow(ctx context.Context, handle func(ctx context.Context, batch []jetstream.Msg, since time.Time) error) error {
+	for said := false; ctx.Err() == nil; {
+		c, err := f.rewind(ctx)
+		for expected := uint64(1); err == nil && ctx.Err() == nil; {
+			said = false
+			var failed error
+			if expected, failed, err = f.round(ctx, c, expected, handle); failed != nil {
+				if ctx.Err() != nil && !errors.Is(failed, ErrLost) {
+					return nil
+				}
+				return failed
+			}
+		}
+		if err != nil && ctx.Err() == nil && !said {
+			f.bus.log.WarnContext(ctx, "reading from the bus fails, trying again", "stream", f.reader.stream, "error", err)
+			said = true
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(reconnect):
+		}
+	}
+	return nil
+}
+
+// rewind the durable to the position.
+func (f *follower) rewind(ctx context.Context) (jetstream.Consumer, error) {
+	if _, err := f.bus.consumer(ctx, f.reader); err != nil {
+		return nil, err
+	}
+	s, err := f.bus.js.Stream(ctx, f.bus.prefix+"-"+f.reader.stream)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.ResetConsumerToSequence(ctx, f.reader.durable, f.position+1); err != nil {
+		return nil, fmt.Errorf("go back to %d in %s: %w", f.position+1, f.reader.stream, err)
+	}
+	return s.Consumer(ctx, f.reader.durable)
+}
+
+var errOrder = errors.New("something was lost on the way")
+
+// round reads for as long as one request lasts. expected is the number of the next delivery.
+func (f *follower) round(ctx context.Context, c jetstream.Consumer, expected uint64, handle func(context.Context, []jetstream.Msg, time.Time) error) (_ uint64, failed, err error) {
+	fetched, err := c.Fetch(f.reader.batch, jetstream.FetchMaxWait(f.reader.wait))
+	if err != nil {
+		return expected, nil, fmt.Errorf("fetch from %s: %w", f.reader.stream, err)
+	}
+	came := false
+	for batch := gather(fetched.Messages(), f.reader.batch); len(batch) > 0; batch = gather(fetched.Messages(), f.reader.batch) {
+		came = true
+		fresh := batch[:0]
+		for _, m := range batch {
+			meta, err := m.Metadata()
+			if err != nil {
+				return expected, nil, fmt.Errorf("read from %s: %w", f.reader.stream, err)
+			}
+			if meta.Sequence.Stream <= f.position { // it comes again, since an acknowledgement was lost
+				expected = meta.Sequence.Consumer + 1
+				continue
+			}
+			if meta.Sequence.Consumer != expected {
+				return expected, nil, fmt.Errorf("read from %s: %w", f.reader.stream, errOrder)
+			}
+			expected, f.position = expected+1, meta.Sequence.Stream
+			fresh = append(fresh, m)
+		}
+		if len(fresh) == 0 {
+			continue
+		}
+		if err := handle(ctx, fresh, time.Time{}); err != nil {
+			return expected, err, nil
+		}
+		_ = fresh[len(fresh)-1].Ack() // and all before; for the eyes only
+	}
+	if err := fetched.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return expected, nil, fmt.Errorf("fetch from %s: %w", f.reader.stream, err)
+	}
+	if came {
+		return expected, nil, nil
+	}
+	since := time.Now()
+	info, err := c.Info(ctx)
+	switch {
+	case err != nil:
+		return expected, nil, fmt.Errorf("ask what is left of %s: %w", f.reader.stream, err)
+	case info.Delivered.Stream > f.position: // to us, or to another process that does not know yet that it was replaced
+		return expected, nil, fmt.Errorf("read from %s: %w", f.reader.stream, errOrder)
+	case info.NumPending > 0:
+		return expected, nil, nil
+	}
+	return expected, handle(ctx, nil, since), nil
+}
+
+// gather waits for one message, and a moment for more.
+func gather(from <-chan jetstream.Msg, most int) (batch []jetstream.Msg) {
+	for m := range from {
+		batch = append(batch, m)
+		break
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	moment := time.NewTimer(gathering)
+	defer moment.Stop()
+	for len(batch) < most {
+		select {
+		case m, more := <-from:
+			if !more {
+				return batch
+			}
+			batch = append(batch, m)
+		case <-moment.C:
+			return batch
+		}
+	}
+	return batch
+}
+
+// acknowledged is the last sequence that a durable has acknowledged, with all before.
+func (b *Bus) acknowledged(ctx context.Context, r reader) (uint64, error) {
+	c, err := b.consumer(ctx, r)
+	if err != nil {
+		return 0, fmt.Errorf("ask how far %s is read: %w", r.stream, err)
+	}
+	return c.CachedInfo().AckFloor.Stream, nil
+}

@@ -1,0 +1,230 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// provisionalKept is how long a provisional revision is kept: sealed ones say all that it said.
+const provisionalKept = time.Hour
+
+// Join is the reading of all folds and of the topology, in one order, and the writing of incidents, in the hands of one owner.
+type Join struct {
+	*claim
+	floor  uint64 // what the owner before us had joined
+	totals map[int]uint64
+
+	position uint64
+
+	mu       sync.Mutex
+	epochs   [Partitions]uint64
+	pulses   map[int]pulse // what waits until we have read as far
+	topology time.Time     // when the topology was told, or told to be whole
+	lacking  bool
+}
+
+func (b *Bus) claimJoin(ctx context.Context, owner string, lose context.CancelFunc) (*Join, error) {
+	c, err := b.claim(ctx, incidents, "incidents.join", "owner.claim", owner, lose)
+	if err != nil {
+		return nil, err
+	}
+	floor, err := b.acknowledged(ctx, readFolds)
+	return &Join{claim: c, floor: floor, totals: map[int]uint64{}, pulses: map[int]pulse{}}, err
+}
+
+// LastIncidents reads the last revision of every incident.
+func (j *Join) LastIncidents(ctx context.Context) ([]incident.Incident, error) {
+	last := map[string]incident.Incident{}
+	// By any owner: before there was one joiner each partition wrote its own.
+	err := j.bus.messages(ctx, incidents, jetstream.ConsumerConfig{FilterSubject: j.bus.prefix + readIncidents.only, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy},
+		func(m jetstream.Msg) {
+			if i := decoded[incident.Incident](ctx, j.bus, m.Subject(), m.Data()); i != nil && i.Revision >= last[i.ID].Revision {
+				last[i.ID] = *i
+			}
+		})
+	if err != nil {
+		return nil, err
+	}
+	var list []incident.Incident
+	for _, i := range last {
+		list = append(list, i)
+	}
+	slices.SortFunc(list, func(a, b incident.Incident) int { return strings.Compare(a.ID, b.ID) })
+	return list, nil
+}
+
+// PublishIncidents stores revisions, in this order. It tries until they are stored, and fails with ErrLost, or when ctx ends.
+func (j *Join) PublishIncidents(ctx context.Context, list []incident.Incident) error {
+	msgs := make([]*nats.Msg, len(list))
+	for n, i := range list {
+		body, err := json.Marshal(i)
+		if err != nil {
+			return fmt.Errorf("encode incident %s: %w", i.ID, err)
+		}
+		msgs[n] = &nats.Msg{Subject: j.under + "." + i.ID, Data: body, Header: nats.Header{
+			jetstream.MsgIDHeader: {fmt.Sprintf("%s/%d/%s", i.ID, j.epoch, incident.Digest(string(body))[:32])}}}
+		if i.State == incident.Provisional {
+			msgs[n].Header.Set(jetstream.MsgTTLHeader, provisionalKept.String())
+		}
+	}
+	return j.lasting(ctx, msgs...)
+}
+
+// Since is the position of the first record that came a time before what was joined last.
+func (j *Join) Since(ctx context.Context, before time.Duration) (uint64, error) {
+	s, err := j.bus.js.Stream(ctx, j.bus.prefix+"-"+folds)
+	if err != nil {
+		return 0, fmt.Errorf("find where to begin: %w", err)
+	}
+	m, err := s.GetMsg(ctx, j.floor)
+	if err != nil {
+		return 1, nil //nolint:nilerr // it is gone, or there is none: from the first that there is
+	}
+	at := m.Time.Add(-before)
+	c, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &at, InactiveThreshold: time.Second})
+	if err != nil {
+		return 0, fmt.Errorf("find where to begin: %w", err)
+	}
+	return c.CachedInfo().Delivered.Stream + 1, nil
+}
+
+// Follow hands over what comes from a position on, in order, until ctx ends or handle fails. What handle has returned from is
+// acknowledged: it must have stored what came of it.
+func (j *Join) Follow(ctx context.Context, from uint64, handle func(context.Context, []incident.JoinRecord) error) error {
+	sub, err := j.bus.nc.Subscribe(j.bus.beatSubject("*"), j.hear)
+	if err != nil {
+		return fmt.Errorf("listen to the partitions: %w", err)
+	}
+	defer sub.Unsubscribe() //nolint:errcheck // the connection is closed
+	j.position = from - 1
+	f := &follower{bus: j.bus, reader: readFolds, position: j.position}
+	return f.follow(ctx, func(ctx context.Context, batch []jetstream.Msg, _ time.Time) error {
+		var list []incident.JoinRecord
+		for _, m := range batch {
+			r, err := j.read(ctx, m)
+			if err != nil {
+				return err
+			}
+			if r != nil {
+				list = append(list, *r)
+			}
+		}
+		if list = append(list, j.heard(f.position)...); len(list) == 0 {
+			return nil
+		}
+		return handle(ctx, list)
+	})
+}
+
+// read is nil where the message says nothing to the joiner.
+func (j *Join) read(ctx context.Context, m jetstream.Msg) (*incident.JoinRecord, error) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return nil, err
+	}
+	if meta.Sequence.Stream > j.position+1 {
+		j.mu.Lock()
+		j.lacking = true
+		j.mu.Unlock()
+	}
+	j.position = meta.Sequence.Stream
+	r := &incident.JoinRecord{Position: j.position}
+	rest := strings.TrimPrefix(m.Subject(), j.bus.prefix+".folds.")
+	if rest == "topology" {
+		j.told(meta.Timestamp)
+		if r.Changes, err = readTopology(m.Data()); err != nil {
+			j.bus.metrics.terminated.WithLabelValues(folds).Inc()
+			j.bus.log.ErrorContext(ctx, "skipped records of the topology that cannot be decoded", "error", err)
+		}
+		return r, nil
+	}
+	if strings.HasSuffix(rest, ".claim") {
+		var number int
+		if _, err := fmt.Sscanf(rest, "%d.claim", &number); err == nil && number < Partitions {
+			j.mu.Lock()
+			j.epochs[number] = meta.Sequence.Stream
+			j.mu.Unlock()
+		}
+		return nil, nil
+	}
+	r.Fold = new(incident.Fold)
+	if err := json.Unmarshal(m.Data(), r.Fold); err != nil {
+		j.bus.metrics.terminated.WithLabelValues(folds).Inc()
+		j.bus.log.ErrorContext(ctx, "gave up a fold that cannot be decoded", "subject", m.Subject(), "error", err)
+		return nil, nil
+	}
+	j.count(r, m.Headers())
+	return r, nil
+}
+
+// count what FOLDS let go of, being full, before it was joined.
+func (j *Join) count(r *incident.JoinRecord, h nats.Header) {
+	_, total, err := progress(h)
+	if err != nil {
+		return
+	}
+	held := uint64(len(r.Fold.Signals))
+	if before, known := j.totals[r.Fold.Partition]; known && r.Position > j.floor && total > before+held {
+		j.bus.metrics.dropped.Add(float64(total - before - held))
+	}
+	j.totals[r.Fold.Partition] = total
+}
+
+// hear what is said aloud.
+func (j *Join) hear(m *nats.Msg) {
+	if strings.HasSuffix(m.Subject, ".topology") {
+		j.told(time.Now())
+		return
+	}
+	var p pulse
+	if err := json.Unmarshal(m.Data, &p); err != nil || p.Partition < 0 || p.Partition >= Partitions {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if old, ok := j.pulses[p.Partition]; !ok || p.Epoch >= old.Epoch {
+		j.pulses[p.Partition] = p
+	}
+}
+
+func (j *Join) told(at time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if at.After(j.topology) {
+		j.topology = at
+	}
+}
+
+// Topology is when the topology was told last, or told to be whole; zero: not since we read. Lacking says that the stream had let
+// go of records before we read them, some of which may have been of the topology.
+func (j *Join) Topology() (told time.Time, lacking bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.topology, j.lacking
+}
+
+// heard is what partitions without signals have said about what we have read by now.
+func (j *Join) heard(position uint64) (list []incident.JoinRecord) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for number, p := range j.pulses {
+		if p.After > position {
+			continue
+		}
+		delete(j.pulses, number)
+		if p.Epoch >= j.epochs[number] {
+			list = append(list, incident.JoinRecord{Fold: &incident.Fold{Partition: number, Seen: p.Seen}})
+		}
+	}
+	return list
+}

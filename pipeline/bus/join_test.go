@@ -1,0 +1,203 @@
+package bus
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+func node(name string) incident.GraphChange {
+	return incident.GraphChange{At: t0, Upsert: &incident.GraphItem{Node: &incident.Node{Resource: incident.Resource{Cluster: "prod", Kind: "Pod", Name: name}}}}
+}
+
+// Records of the topology and folds come in one order, whole.
+func TestTopologyIsReadInOrderWithTheFolds(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	var many []incident.GraphChange
+	for n := range 5000 { // more than one message
+		many = append(many, node(fmt.Sprintf("pod-%d", n)))
+	}
+	if err := b.PublishTopology(t.Context(), many); err != nil {
+		t.Fatal(err)
+	}
+	p := owned(t, b, home)
+	if err := p.tell(t.Context(), some(0, 3), time.Time{}, func(list []incident.Signal) incident.Fold { return incident.Fold{Signals: list} }); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.PublishTopology(t.Context(), []incident.GraphChange{{At: t0, Delete: many[0].Upsert}}); err != nil {
+		t.Fatal(err)
+	}
+	j := joining(t, b)
+	got := make(chan incident.JoinRecord, 100)
+	joined(t, j, 1, got)
+	seen := 0
+	for seen < len(many) {
+		r := next(t, got)
+		if r.Fold != nil {
+			t.Fatalf("a fold after %d records", seen)
+		}
+		for _, c := range r.Changes {
+			if c.Upsert == nil || c.Upsert.Node.Key() != many[seen].Upsert.Node.Key() {
+				t.Fatalf("%+v as number %d", c, seen)
+			}
+			seen++
+		}
+	}
+	if r := next(t, got); r.Fold == nil || len(r.Fold.Signals) != 3 || r.Fold.Partition != home {
+		t.Errorf("got %+v, want the fold", r)
+	}
+	if r := next(t, got); len(r.Changes) != 1 || r.Changes[0].Delete == nil {
+		t.Errorf("got %+v, want the deletion", r)
+	}
+	if told, lacking := j.Topology(); time.Since(told) > time.Minute || lacking {
+		t.Errorf("told at %v, lacking %v", told, lacking)
+	}
+}
+
+// A partition without signals says how far it is, and its word counts when what it had folded before has been read, and only
+// where it still owns the partition.
+func TestAnIdlePartitionSaysHowFarItIs(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	j := joining(t, b)
+	records := make(chan incident.JoinRecord, 100)
+	joined(t, j, 1, records)
+	former := owned(t, b, home)
+	folded(t, owned(t, b, home), make(chan []incident.Signal, 1))
+	began := time.Now()
+	for seen := (time.Time{}); !seen.After(began); {
+		if r := next(t, records); r.Fold != nil && r.Fold.Partition == home {
+			seen = r.Fold.Seen
+		}
+	}
+	future := began.Add(time.Hour)
+	if err := former.beat(future); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if r := next(t, records); r.Fold != nil && r.Fold.Seen.Equal(future) {
+			t.Error("the word of a former owner counts")
+		}
+	}
+	j.hear(&nats.Msg{Data: []byte(fmt.Sprintf(`{"partition":%d,"epoch":1000000,"after":1000000,"seen":%q}`, home, future.Format(time.RFC3339)))})
+	if list := j.heard(10); len(list) != 0 {
+		t.Errorf("%+v, although it is said of what has not been read", list)
+	}
+}
+
+// What FOLDS lets go of before it was joined is counted exactly, and the graph counts as lacking.
+func TestFoldsThatWereDroppedAreCounted(t *testing.T) {
+	t.Parallel()
+	limits := small
+	limits.Folds = 64 << 10
+	b, reg := open(t, limits)
+	p := owned(t, b, home)
+	records := make(chan incident.JoinRecord, 1000)
+	j := joining(t, b)
+	stop := joined(t, j, 1, records)
+	fold := func(from, to int) {
+		if err := p.tell(t.Context(), some(from, to), time.Time{}, func(list []incident.Signal) incident.Fold { return incident.Fold{Signals: list} }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fold(0, 1)
+	for r := next(t, records); r.Fold == nil || len(r.Fold.Signals) == 0; r = next(t, records) {
+	}
+	stop()
+	const sent = 1000
+	for n := 1; n < sent; n++ {
+		fold(n, n+1)
+	}
+	joined(t, j, j.position+1, records)
+	received := 1
+	for newest := ""; newest != signal(sent-1).ID; {
+		if r := next(t, records); r.Fold != nil && len(r.Fold.Signals) > 0 {
+			received += len(r.Fold.Signals)
+			newest = r.Fold.Signals[len(r.Fold.Signals)-1].ID
+		}
+	}
+	if dropped := metric(t, reg, "cortexops_events_dropped_total"); received == sent || received+int(dropped) != sent {
+		t.Errorf("%d came and %v were counted as dropped of %d", received, dropped, sent)
+	}
+	if _, lacking := j.Topology(); !lacking {
+		t.Error("the graph counts as whole")
+	}
+}
+
+func TestTheGraphIsKept(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	if g, err := joining(t, b).LoadGraph(t.Context()); err != nil || g != nil {
+		t.Fatalf("%v, %v, and none was kept", g, err)
+	}
+	j := joining(t, b)
+	now := time.Now()
+	for n := range 5 {
+		at := now.Add(time.Duration(n-4) * 10 * time.Minute)
+		if err := j.SaveGraph(t.Context(), GraphSnapshot{Position: uint64(n), At: at, Body: []byte(fmt.Sprint(n))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, err := joining(t, b).LoadGraph(t.Context())
+	if err != nil || g.Position != 3 || string(g.Body) != "3" || !g.At.Equal(now.Add(-10*time.Minute)) {
+		t.Errorf("%+v, %v, want the newest that is older than what was not sealed", g, err)
+	}
+	store, err := b.js.ObjectStore(t.Context(), b.prefix+"-"+graphBucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, err := j.graphs(t.Context(), store); err != nil || len(list) != graphsKept {
+		t.Errorf("%d are kept, %v", len(list), err)
+	}
+}
+
+func TestProvisionalRevisionsGoByThemselves(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	j := joining(t, b)
+	if err := j.PublishIncidents(t.Context(), []incident.Incident{{ID: "a", State: incident.Provisional}, {ID: "b", State: incident.Sealed}}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := b.js.Stream(t.Context(), b.prefix+"-"+incidents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]string{"a": provisionalKept.String(), "b": ""} {
+		m, err := s.GetLastMsgForSubject(t.Context(), j.under+"."+id)
+		if err != nil || m.Header.Get(jetstream.MsgTTLHeader) != want {
+			t.Errorf("%s is kept for %q, %v", id, m.Header.Get(jetstream.MsgTTLHeader), err)
+		}
+	}
+}
+
+// A retry of what was stored although its answer was lost stores nothing twice, and goes on.
+func TestARetryStoresNothingTwice(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	j := joining(t, b)
+	var list []incident.Incident
+	for n := range 600 {
+		list = append(list, incident.Incident{ID: fmt.Sprintf("i%d", n), State: incident.Sealed})
+	}
+	before := j.last
+	if err := j.PublishIncidents(t.Context(), list[:300]); err != nil {
+		t.Fatal(err)
+	}
+	j.last = before // as if nothing had been answered
+	if err := j.PublishIncidents(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	s, err := b.js.Stream(t.Context(), b.prefix+"-"+incidents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := s.CachedInfo().State.Msgs; n != 601 {
+		t.Errorf("%d messages are stored, want 600 and the claim", n)
+	}
+}

@@ -1,0 +1,57 @@
+// Package correlate turns Signals into Incidents: one of all workloads whose troubles come from each other. It has two stages,
+// both without a clock and without I/O. Dedupe, one for each partition, lets through what says something new. The one Joiner
+// takes that of all partitions and the changes of the graph, works them off in the order of acceptance, whatever order they came
+// in, and alone asks the graph and seals. rules.go says what belongs together. Fold and Join feed the two from the bus.
+package correlate
+
+import (
+	"cmp"
+	"encoding/json"
+	"time"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// horizon is how long a healed incident is remembered, to tell a late word about it from a new outbreak.
+const horizon = time.Hour
+
+// budget of the signals in one published revision, in bytes of JSON: with the rest it fits a message of NATS's default
+// size. An incident knows all of its signals; those beyond the budget are only counted when it is told.
+const budget = 512 << 10
+
+// Revision is an Incident with a change to be published.
+type Revision struct {
+	incident.Incident
+	From incident.State // the state of the revision before, "" for the first
+}
+
+// preferred orders the states of one fingerprint: the later episode, within it the resolution, within that the later end, and
+// of the same word twice the one that came first.
+func preferred(a, b incident.Signal) bool {
+	resolved := func(s incident.Signal) int {
+		if s.Status == incident.Resolved {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(a.StartsAt.Compare(b.StartsAt), cmp.Compare(resolved(a), resolved(b)), a.EndsAt.Compare(b.EndsAt), cmp.Compare(a.ID, b.ID),
+		b.AcceptedAt.Compare(a.AcceptedAt)) > 0
+}
+
+// fingerprint is the fingerprint among those of all sources.
+func fingerprint(s incident.Signal) string { return s.Source + "/" + s.Fingerprint }
+
+func size(s incident.Signal) int {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return budget // it could not be published
+	}
+	return len(b) + 1
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
