@@ -46,6 +46,10 @@ type Config struct {
 		// Signals are made of what the objects say of themselves, too.
 		Signals bool `yaml:"signals"`
 	} `yaml:"kubernetes"`
+	// Scope is what may be acted on.
+	Scope scope `yaml:"scope"`
+	// Maintenance are times in which nothing acts.
+	Maintenance []maintenance `yaml:"maintenance"`
 	// CloudEvents are who may send them, each to /webhooks/cloudevents/NAME.
 	CloudEvents []sender `yaml:"cloudevents"`
 	Forge       struct {
@@ -128,11 +132,11 @@ type Config struct {
 type secrets struct {
 	alertmanagerToken, fluxKey, forgeWebhookSecret string
 	cloudEvents                                    map[string]*string // by the sender's name
-	forgeToken                                     func() string // read anew from its file, where it has one
-	slackToken, slackSigningSecret                 string        // required where slack.channel is set
-	llmKey                                         string        // optional: a local model may want none
-	qdrantKey                                      string        // optional, as well
-	signingKey                                     string        // where commits are signed and git.signing.keyFile is empty
+	forgeToken                                     func() string      // read anew from its file, where it has one
+	slackToken, slackSigningSecret                 string             // required where slack.channel is set
+	llmKey                                         string             // optional: a local model may want none
+	qdrantKey                                      string             // optional, as well
+	signingKey                                     string             // where commits are signed and git.signing.keyFile is empty
 }
 
 func defaults() Config {
@@ -181,7 +185,7 @@ func loadConfig(path string) (Config, error) {
 			missing = append(missing, fmt.Errorf("configuration %s: %s is %s, and must be more than nothing, such as 10s", path, key.name, key.value))
 		}
 	}
-	if err := c.sound(); err != nil {
+	if err := errors.Join(c.sound(), c.limits()); err != nil {
 		missing = append(missing, fmt.Errorf("configuration %s: %w", path, err))
 	}
 	return c, errors.Join(missing...)

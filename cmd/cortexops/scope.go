@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/cortexops/cortexops/gitops/locate"
+	"github.com/cortexops/cortexops/pipeline/correlate"
+	"github.com/cortexops/cortexops/pipeline/incident"
+	"github.com/cortexops/cortexops/pipeline/remediation"
+)
+
+// scope is what may be acted on. All else ends ADVISED.
+type scope struct {
+	// Namespaces, of those that are watched. Empty: all of these.
+	Namespaces []string `yaml:"namespaces"`
+	// Selector of the labels that each changed object must have in git, as kubectl's --selector. Empty: none are asked for.
+	Selector string `yaml:"selector"`
+}
+
+// maintenance is a time in which people work on something: what breaks then is told, and nothing acts on it.
+type maintenance struct {
+	// Namespace; empty: the whole cluster.
+	Namespace string    `yaml:"namespace"`
+	From      time.Time `yaml:"from"`
+	To        time.Time `yaml:"to"`
+	// Reason is shown to people.
+	Reason string `yaml:"reason"`
+}
+
+func (c *Config) windows() []correlate.Window {
+	var list []correlate.Window
+	for _, m := range c.Maintenance {
+		list = append(list, correlate.Window{Cluster: c.Cluster, Namespace: m.Namespace, From: m.From, To: m.To, Reason: m.Reason})
+	}
+	return list
+}
+
+// limits reports what is wrong with the scope and the maintenance windows.
+func (c *Config) limits() error {
+	if _, err := labels.Parse(c.Scope.Selector); err != nil {
+		return fmt.Errorf("scope.selector: %w", err)
+	}
+	for _, ns := range c.Scope.Namespaces {
+		if !slices.Contains(c.Kubernetes.Namespaces, ns) {
+			return fmt.Errorf("scope.namespaces: %s is not one of kubernetes.namespaces", ns)
+		}
+	}
+	for i, m := range c.Maintenance {
+		if m.From.IsZero() || !m.To.After(m.From) || m.Reason == "" {
+			return fmt.Errorf("maintenance[%d] needs from, a later to, such as 2026-03-02T22:00:00Z, and a reason", i)
+		}
+	}
+	return nil
+}
+
+// scoped plans nothing for what may not be acted on, and says so.
+func (c *Config) scoped(propose remediation.Planning) remediation.Planning {
+	selector, err := labels.Parse(c.Scope.Selector)
+	namespaces := c.Scope.Namespaces
+	if len(namespaces) == 0 {
+		namespaces = c.Kubernetes.Namespaces
+	}
+	return func(key incident.Key, began time.Time, inc incident.Incident, advisory incident.Advisory, base string, files locate.Files) (incident.Proposal, error) {
+		none := func(format string, args ...any) (incident.Proposal, error) {
+			return incident.Proposal{}, &incident.NoPlan{Why: "out of scope: " + fmt.Sprintf(format, args...)}
+		}
+		switch root := inc.Root; {
+		case err != nil:
+			return none("scope.selector cannot be read: %v", err)
+		case root.IsZero():
+		case root.Cluster != c.Cluster:
+			return none("it is in the cluster %q, and this instance acts on %q only", root.Cluster, c.Cluster)
+		case !slices.Contains(namespaces, root.Namespace):
+			return none("only the namespaces %s are acted on", strings.Join(namespaces, ", "))
+		}
+		p, err := propose(key, began, inc, advisory, base, files)
+		if err != nil {
+			return p, err
+		}
+		for _, o := range p.Before {
+			if !slices.Contains(namespaces, o.Resource.Namespace) {
+				return none("playbook %s would change %s, and only the namespaces %s are acted on", p.Playbook.Name, o.Resource, strings.Join(namespaces, ", "))
+			}
+			var meta metav1.PartialObjectMetadata
+			if err := json.Unmarshal(o.JSON, &meta); err != nil {
+				return none("the labels of %s cannot be read: %v", o.Resource, err)
+			}
+			if !selector.Matches(labels.Set(meta.Labels)) {
+				return none("%s has not the labels of scope.selector: %s", o.Resource, c.Scope.Selector)
+			}
+		}
+		return p, nil
+	}
+}
