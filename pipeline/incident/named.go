@@ -1,22 +1,32 @@
 package incident
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
 
-// objectName is what Kubernetes accepts as the name of a workload or a namespace.
-var objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
+// isName tells what Kubernetes accepts as the name of a workload or a namespace.
+func isName(s string) bool {
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && (c != '-' && c != '.' || i == 0 || i == len(s)-1) {
+			return false
+		}
+	}
+	return true
+}
 
 // label names an object of a kind.
-type label struct{ name, group, kind string }
+type label struct{ name, exported, group, kind string }
 
 // loads are the labels by which kube-state-metrics and most rules name a workload.
 var loads = []label{
-	{"deployment", "apps", "Deployment"}, {"statefulset", "apps", "StatefulSet"}, {"daemonset", "apps", "DaemonSet"}, {"replicaset", "apps", "ReplicaSet"},
-	{"cronjob", "batch", "CronJob"}, {"job_name", "batch", "Job"}, {"horizontalpodautoscaler", "autoscaling", "HorizontalPodAutoscaler"},
-	{"persistentvolumeclaim", "", "PersistentVolumeClaim"},
+	{"deployment", "exported_deployment", "apps", "Deployment"}, {"statefulset", "exported_statefulset", "apps", "StatefulSet"}, {"daemonset", "exported_daemonset", "apps", "DaemonSet"}, {"replicaset", "exported_replicaset", "apps", "ReplicaSet"},
+	{"cronjob", "exported_cronjob", "batch", "CronJob"}, {"job_name", "exported_job_name", "batch", "Job"}, {"horizontalpodautoscaler", "exported_horizontalpodautoscaler", "autoscaling", "HorizontalPodAutoscaler"},
+	{"persistentvolumeclaim", "exported_persistentvolumeclaim", "", "PersistentVolumeClaim"},
 }
 
 // exporters tell of others: where one of them is the job or the container, pod and service are the exporter's.
@@ -45,7 +55,7 @@ func Named(labels map[string]string) []Resource {
 	}
 	var list []Resource
 	add := func(group, kind, namespace, name string) {
-		if !objectName.MatchString(name) || kind != "Node" && !objectName.MatchString(namespace) {
+		if !isName(name) || kind != "Node" && !isName(namespace) {
 			return
 		}
 		r := Resource{Group: group, Version: version(group), Kind: kind, Namespace: namespace, Name: name}
@@ -57,10 +67,11 @@ func Named(labels map[string]string) []Resource {
 		}
 	}
 	add("", "Pod", namespace, labels["exported_pod"])
-	for _, prefix := range []string{"exported_", ""} {
-		for _, l := range loads {
-			add(l.group, l.kind, namespace, labels[prefix+l.name])
-		}
+	for _, l := range loads {
+		add(l.group, l.kind, namespace, labels[l.exported])
+	}
+	for _, l := range loads {
+		add(l.group, l.kind, namespace, labels[l.name])
 	}
 	lies := theirs != "" || slices.Contains(exporters, strings.ToLower(labels["job"])) || slices.Contains(exporters, strings.ToLower(labels["container"]))
 	if !lies {

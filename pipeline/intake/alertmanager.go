@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -41,6 +42,20 @@ type alert struct {
 // decodeAlertmanager reads every alert or none: a group with one bad alert is a sender to be fixed, not to be guessed at. Each
 // alert has a status of its own; that of the group says less. It returns how many the sender has left out, too.
 func decodeAlertmanager(body []byte, cluster string, at time.Time) ([]incident.Signal, uint64, error) {
+	if version, cutOff, alerts, ok := quickGroup(body); ok && version == "4" && len(alerts) > 0 {
+		signals := make([]incident.Signal, len(alerts))
+		for i := range alerts {
+			var err error
+			if signals[i], err = alerts[i].signal("/alerts/"+strconv.Itoa(i), cluster, at); err != nil {
+				return nil, 0, err
+			}
+		}
+		return signals, cutOff, nil
+	}
+	return slowAlertmanager(body, cluster, at)
+}
+
+func slowAlertmanager(body []byte, cluster string, at time.Time) ([]incident.Signal, uint64, error) {
 	var group alertGroup
 	if err := Unmarshal("", body, &group); err != nil {
 		return nil, 0, err
@@ -56,24 +71,23 @@ func decodeAlertmanager(body []byte, cluster string, at time.Time) ([]incident.S
 	}
 	signals := make([]incident.Signal, 0, len(group.Alerts))
 	for i, raw := range group.Alerts {
-		s, err := decodeAlert(fmt.Sprintf("/alerts/%d", i), raw)
+		var a alert
+		pointer := fmt.Sprintf("/alerts/%d", i)
+		err := Unmarshal(pointer, raw, &a)
 		if err != nil {
 			return nil, 0, err
 		}
-		if !s.Subject.IsZero() {
-			s.Subject.Cluster = cluster
+		s, err := a.signal(pointer, cluster, at)
+		if err != nil {
+			return nil, 0, err
 		}
-		s.AcceptedAt = at
 		signals = append(signals, s)
 	}
 	return signals, group.Truncated, nil
 }
 
-func decodeAlert(pointer string, raw []byte) (incident.Signal, error) {
-	var a alert
-	if err := Unmarshal(pointer, raw, &a); err != nil {
-		return incident.Signal{}, err
-	}
+// signal of an alert that was read.
+func (a *alert) signal(pointer, cluster string, at time.Time) (incident.Signal, error) {
 	status := incident.Status(a.Status)
 	bad := func(field, why string) (incident.Signal, error) {
 		return incident.Signal{}, &Invalid{Pointer: pointer + field, Why: why}
@@ -104,12 +118,16 @@ func decodeAlert(pointer string, raw []byte) (incident.Signal, error) {
 	if len(a.GeneratorURL) > maxURL {
 		a.GeneratorURL = ""
 	}
+	about := subject(a.Labels)
+	if !about.IsZero() {
+		about.Cluster = cluster
+	}
 	return incident.Signal{
 		ID:     incident.SignalID("alertmanager", a.Fingerprint, status, a.StartsAt, a.EndsAt),
 		Source: "alertmanager", Name: a.Labels["alertname"], Status: status, Severity: a.Labels["severity"],
-		Fingerprint: a.Fingerprint, Subject: subject(a.Labels), Container: a.Labels["container"],
+		Fingerprint: a.Fingerprint, Subject: about, Container: a.Labels["container"],
 		Labels: a.Labels, Annotations: bounded(a.Annotations),
-		StartsAt: a.StartsAt.UTC(), EndsAt: a.EndsAt.UTC(), GeneratorURL: a.GeneratorURL,
+		StartsAt: a.StartsAt.UTC(), EndsAt: a.EndsAt.UTC(), AcceptedAt: at, GeneratorURL: a.GeneratorURL,
 	}, nil
 }
 

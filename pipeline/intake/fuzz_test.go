@@ -41,15 +41,16 @@ func onlyInvalid(t *testing.T, err error) {
 func FuzzAlertmanager(f *testing.F) {
 	f.Add(golden(f, "alertmanager.json"))
 	f.Add([]byte(`{"version":"4","alerts":[{"status":"firing","labels":{"alertname":"A"},"startsAt":"9999-12-31T23:59:59-01:00"}]}`))
+	f.Add([]byte(`{"version":"4","truncatedAlerts":1,"alerts":[{"status":"resolved","labels":{"alertname":"A\u0026\n"},"annotations":{},"startsAt":"2026-03-02T10:15:04Z","endsAt":"2026-03-02T10:15:05+01:00"}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		signals, _, err := decodeAlertmanager(body, "prod", at)
 		onlyInvalid(t, err)
 		if (err == nil) == (len(signals) == 0) {
 			t.Fatalf("%d signals and error %v", len(signals), err)
 		}
-		again, _, _ := decodeAlertmanager(body, "prod", at)
-		if !reflect.DeepEqual(signals, again) {
-			t.Fatalf("decoded once %+v, once %+v", signals, again)
+		again, _, slowly := slowAlertmanager(body, "prod", at)
+		if !reflect.DeepEqual(signals, again) || !reflect.DeepEqual(err, slowly) {
+			t.Fatalf("decoded quickly %+v %v, slowly %+v %v", signals, err, again, slowly)
 		}
 		for _, s := range signals {
 			if s.ID == "" || s.Fingerprint == "" || s.Name == "" || s.StartsAt.IsZero() {
