@@ -21,12 +21,14 @@ import (
 
 // groups are measured in the order of their names. Each is one file.
 var groups = map[string]func(context.Context, *run) error{
-	"gitops": gitops,
+	"gitops":  gitops,
+	"signals": signals,
 }
 
 // children are what the groups measure of ours. What they return is printed as JSON.
 var children = map[string]func(ctx context.Context, args []string) (any, error){
 	"mirror": mirrorChild, "change": changeChild, "suspects": suspectsChild, "field": fieldChild, "render": renderChild,
+	"correlate": correlateChild,
 }
 
 // benchmarks are the packages that have some.

@@ -55,6 +55,11 @@ func (r *run) limit(name string, ours, peer, most float64) {
 	r.add(res)
 }
 
+// atLeast adds a result that must be no less than least.
+func (r *run) atLeast(name string, ours, least float64) {
+	r.add(result{Name: name, Ours: ours, Goal: fmt.Sprintf("ours ≥ %g", least), Pass: ours >= least})
+}
+
 func (r *run) add(res result) {
 	res.Group = r.group
 	if res.Peer != nil {

@@ -309,3 +309,19 @@ func TestAWrongURLIsNotQuoted(t *testing.T) {
 		}
 	}
 }
+
+// foldOf stores a fold of signals.
+func foldOf(t *testing.T, p *Partition, list []incident.Signal) {
+	t.Helper()
+	var raw [][]byte
+	for _, s := range list {
+		body, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw = append(raw, body)
+	}
+	if err := p.tell(t.Context(), list, raw, time.Time{}, func(list []incident.Signal) incident.Fold { return incident.Fold{Signals: list} }); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -32,7 +32,7 @@ type reader struct {
 
 var (
 	readActions   = reader{actions, "approval", 1, 500 * time.Millisecond, 1000, actions, "", false}
-	readFolds     = reader{folds, "join", 500, 100 * time.Millisecond, 20_000, folds, "", true}
+	readFolds     = reader{folds, "join", 32, 100 * time.Millisecond, 1000, folds, "", true} // these are large: the client drops what it cannot hold
 	readIncidents = reader{incidents, "remediation", 1, 500 * time.Millisecond, 1000, incidents, ".incidents.*.*", false}
 )
 

@@ -12,6 +12,7 @@ import (
 const (
 	followAck = 30 * time.Second // by then what got lost on the way comes again, and is read anew in order
 	gathering = 3 * time.Millisecond
+	bulk      = 256 << 10 // bytes of a batch, after which no more are waited for: a fold of it must fit a message
 )
 
 // follower reads a stream in order from a position that its owner knows. The server is not asked for it: so nothing is read
@@ -128,15 +129,16 @@ func gather(from <-chan jetstream.Msg, most int) (batch []jetstream.Msg) {
 	if len(batch) == 0 {
 		return nil
 	}
+	size := len(batch[0].Data())
 	moment := time.NewTimer(gathering)
 	defer moment.Stop()
-	for len(batch) < most {
+	for len(batch) < most && size < bulk {
 		select {
 		case m, more := <-from:
 			if !more {
 				return batch
 			}
-			batch = append(batch, m)
+			batch, size = append(batch, m), size+len(m.Data())
 		case <-moment.C:
 			return batch
 		}

@@ -25,6 +25,7 @@ type Join struct {
 	totals map[int]uint64
 
 	position uint64
+	decoder  decoder
 
 	mu       sync.Mutex
 	epochs   [Partitions]uint64
@@ -72,7 +73,7 @@ func (j *Join) PublishIncidents(ctx context.Context, list []incident.Incident) e
 			return fmt.Errorf("encode incident %s: %w", i.ID, err)
 		}
 		msgs[n] = &nats.Msg{Subject: j.under + "." + i.ID, Data: body, Header: nats.Header{
-			jetstream.MsgIDHeader: {fmt.Sprintf("%s/%d/%s", i.ID, j.epoch, incident.Digest(string(body))[:32])}}}
+			jetstream.MsgIDHeader: {fmt.Sprintf("%s/%d/%d", i.ID, j.epoch, i.Revision)}}} // each revision is made once by a joiner
 		if i.State == incident.Provisional {
 			msgs[n].Header.Set(jetstream.MsgTTLHeader, provisionalKept.String())
 		}
@@ -157,8 +158,8 @@ func (j *Join) read(ctx context.Context, m jetstream.Msg) (*incident.JoinRecord,
 		}
 		return nil, nil
 	}
-	r.Fold = new(incident.Fold)
-	if err := json.Unmarshal(m.Data(), r.Fold); err != nil {
+	fold, err := j.decoder.fold(m.Data())
+	if r.Fold = &fold; err != nil {
 		j.bus.metrics.terminated.WithLabelValues(folds).Inc()
 		j.bus.log.ErrorContext(ctx, "gave up a fold that cannot be decoded", "subject", m.Subject(), "error", err)
 		return nil, nil

@@ -27,9 +27,7 @@ func TestTopologyIsReadInOrderWithTheFolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := owned(t, b, home)
-	if err := p.tell(t.Context(), some(0, 3), time.Time{}, func(list []incident.Signal) incident.Fold { return incident.Fold{Signals: list} }); err != nil {
-		t.Fatal(err)
-	}
+	foldOf(t, p, some(0, 3))
 	if err := b.PublishTopology(t.Context(), []incident.GraphChange{{At: t0, Delete: many[0].Upsert}}); err != nil {
 		t.Fatal(err)
 	}
@@ -101,11 +99,7 @@ func TestFoldsThatWereDroppedAreCounted(t *testing.T) {
 	records := make(chan incident.JoinRecord, 1000)
 	j := joining(t, b)
 	stop := joined(t, j, 1, records)
-	fold := func(from, to int) {
-		if err := p.tell(t.Context(), some(from, to), time.Time{}, func(list []incident.Signal) incident.Fold { return incident.Fold{Signals: list} }); err != nil {
-			t.Fatal(err)
-		}
-	}
+	fold := func(from, to int) { foldOf(t, p, some(from, to)) }
 	fold(0, 1)
 	for r := next(t, records); r.Fold == nil || len(r.Fold.Signals) == 0; r = next(t, records) {
 	}
@@ -183,7 +177,7 @@ func TestARetryStoresNothingTwice(t *testing.T) {
 	j := joining(t, b)
 	var list []incident.Incident
 	for n := range 600 {
-		list = append(list, incident.Incident{ID: fmt.Sprintf("i%d", n), State: incident.Sealed})
+		list = append(list, incident.Incident{ID: fmt.Sprintf("i%d", n), State: incident.Sealed, Revision: 1})
 	}
 	before := j.last
 	if err := j.PublishIncidents(t.Context(), list[:300]); err != nil {

@@ -230,9 +230,7 @@ func TestThePartitionGoesOnWhereItsFoldsEnd(t *testing.T) {
 			seen++
 		}
 	}
-	if err := elsewhere.tell(t.Context(), some(0, 1), time.Time{}, func(list []incident.Signal) incident.Fold { return incident.Fold{Signals: list} }); err != nil {
-		t.Error(err)
-	}
+	foldOf(t, elsewhere, some(0, 1))
 }
 
 func TestDroppedIsCountedOnceWhenOwnersChange(t *testing.T) {

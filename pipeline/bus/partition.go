@@ -86,8 +86,9 @@ func (p *Partition) Former(ctx context.Context, since time.Time, take func(incid
 func (p *Partition) Fold(ctx context.Context, fold func([]incident.Signal) incident.Fold) error {
 	r := readSignals(p.number)
 	f := &follower{bus: p.bus, reader: r, position: p.read}
+	var d decoder
 	return f.follow(ctx, func(ctx context.Context, batch []jetstream.Msg, since time.Time) error {
-		var list []incident.Signal
+		list, raw := make([]incident.Signal, 0, len(batch)), make([][]byte, 0, len(batch))
 		for _, m := range batch {
 			meta, err := m.Metadata()
 			if err != nil {
@@ -95,20 +96,20 @@ func (p *Partition) Fold(ctx context.Context, fold func([]incident.Signal) incid
 			}
 			p.bus.metrics.dropped.Add(float64(meta.Sequence.Stream - p.read - 1))
 			p.read = meta.Sequence.Stream
-			var s incident.Signal
-			if err := json.Unmarshal(m.Data(), &s); err != nil {
+			s, err := d.signal(m.Data())
+			if err != nil {
 				p.bus.metrics.terminated.WithLabelValues(signals).Inc()
 				p.bus.log.ErrorContext(ctx, "gave up a message that cannot be decoded", "stream", r.stream, "subject", m.Subject(), "error", err)
 				continue
 			}
-			list = append(list, s)
+			list, raw = append(list, s), append(raw, m.Data())
 		}
-		return p.tell(ctx, list, since, fold)
+		return p.tell(ctx, list, raw, since, fold)
 	})
 }
 
 // tell what has been read. What says nothing new is not stored at once: how far we are is said aloud, and the next fold holds it.
-func (p *Partition) tell(ctx context.Context, list []incident.Signal, since time.Time, fold func([]incident.Signal) incident.Fold) error {
+func (p *Partition) tell(ctx context.Context, list []incident.Signal, raw [][]byte, since time.Time, fold func([]incident.Signal) incident.Fold) error {
 	told := fold(list)
 	told.Partition = p.number
 	if len(list) == 0 {
@@ -117,9 +118,9 @@ func (p *Partition) tell(ctx context.Context, list []incident.Signal, since time
 	if len(told.Signals) == 0 && time.Since(p.stored) < durably {
 		return p.beat(told.Seen)
 	}
-	body, err := json.Marshal(told)
+	body, err := encoded(told, list, raw)
 	if err != nil {
-		return fmt.Errorf("encode a fold: %w", err)
+		return err
 	}
 	p.count++
 	p.total += uint64(len(told.Signals))

@@ -6,7 +6,6 @@ package correlate
 
 import (
 	"cmp"
-	"encoding/json"
 	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -41,12 +40,30 @@ func preferred(a, b incident.Signal) bool {
 // fingerprint is the fingerprint among those of all sources.
 func fingerprint(s incident.Signal) string { return s.Source + "/" + s.Fingerprint }
 
+// size in JSON, at most. It is asked of every signal that is kept, and marshalling each would take longer than all the rest.
 func size(s incident.Signal) int {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return budget // it could not be published
+	n := 500 // names of the fields, and times
+	for _, t := range []string{s.ID, s.Source, s.Name, string(s.Status), s.Severity, s.Fingerprint, s.Container, s.GeneratorURL, s.Subject.Cluster, s.Subject.Group,
+		s.Subject.Version, s.Subject.Kind, s.Subject.Namespace, s.Subject.Name} {
+		n += escaped(t)
 	}
-	return len(b) + 1
+	for _, texts := range []map[string]string{s.Labels, s.Annotations} {
+		for k, v := range texts {
+			n += escaped(k) + escaped(v) + 6
+		}
+	}
+	return n
+}
+
+// escaped is the length of a text in JSON, at most.
+func escaped(s string) int {
+	n := len(s)
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '<' || c == '>' || c == '&' || c == '"' || c == '\\' {
+			n += 5
+		}
+	}
+	return n
 }
 
 func later(a, b time.Time) time.Time {

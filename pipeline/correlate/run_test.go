@@ -164,3 +164,30 @@ func TestWhatFormerOwnersFoldedIsNotFoldedAgain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Of an alert on many pods of a workload some go on with their text, and all with what correlation reads.
+func TestTheTextOfMostIsFoldedAway(t *testing.T) {
+	t.Parallel()
+	d := NewDedupe()
+	var list []incident.Signal
+	for i := range 100 {
+		for _, app := range []string{"checkout", "cart"} {
+			s := fire("Oom", fmt.Sprintf("%s-6b7f9c8d5-%05d", app, i), 0, 1)
+			s.Labels = map[string]string{"alertname": "Oom", "trace_id": "x"}
+			s.Annotations = map[string]string{"summary": "killed"}
+			list = append(list, s)
+		}
+	}
+	whole := 0
+	for i, s := range d.Fold(list).Signals {
+		if s.Annotations != nil {
+			whole++
+		}
+		if s.Labels["trace_id"] != "x" || s.ID != list[i].ID || s.Subject != list[i].Subject {
+			t.Errorf("%+v", s)
+		}
+	}
+	if whole != 2*textual {
+		t.Errorf("%d have their text, want %d", whole, 2*textual)
+	}
+}

@@ -18,6 +18,14 @@ type memo struct {
 	state    incident.State
 	at       time.Time
 	content  string // digest, of what was told by the joiner before us
+	weight   int    // signals and members that it carried
+}
+
+// heavy revisions are told less often: one of so many signals and members waits twice as long as a light one.
+const heavy = 100
+
+func (j *Joiner) soon(m memo) bool {
+	return j.seen.Sub(m.at) < j.Tell*time.Duration(heavy+m.weight)/heavy
 }
 
 // tell returns a revision of every incident that changed, ordered by root and onset.
@@ -28,7 +36,7 @@ func (j *Joiner) tell() []Revision {
 	j.stirred = nil
 	for _, g := range stirred {
 		g.dirty = false
-		if m := j.told[g.id]; m.state == g.state && j.seen.Sub(m.at) < j.Tell || j.now.Before(g.asOf) {
+		if m := j.told[g.id]; m.state == g.state && j.soon(m) || j.now.Before(g.asOf) {
 			j.stir(g) // later
 			continue
 		}
@@ -49,7 +57,7 @@ func (j *Joiner) tell() []Revision {
 			seen[other] = true
 		}
 		i := j.provisional(got)
-		if m := j.told[i.ID]; m.state == incident.Provisional && j.seen.Sub(m.at) < j.Tell {
+		if m := j.told[i.ID]; m.state == incident.Provisional && j.soon(m) {
 			j.touch(t) // later
 			continue
 		}
@@ -94,7 +102,7 @@ func (j *Joiner) revision(i incident.Incident) (Revision, bool) {
 		return Revision{}, false
 	}
 	i.Revision = m.revision + 1
-	j.told[i.ID] = memo{revision: i.Revision, state: i.State, at: j.seen}
+	j.told[i.ID] = memo{revision: i.Revision, state: i.State, at: j.seen, weight: len(i.Signals) + len(i.Members)}
 	return Revision{Incident: i, From: m.state}, true
 }
 
@@ -147,12 +155,12 @@ func (j *Joiner) fill(i *incident.Incident, troubles []*trouble) {
 		}
 		i.Members = append(i.Members, m)
 	}
-	i.Signals, i.Folded = evidence(troubles)
+	i.Signals, i.Folded = evidence(troubles, i.State)
 }
 
 // evidence is signals of a few of each workload and more of the root's, then of the others as far as there is room, and how
-// many more there are.
-func evidence(troubles []*trouble) (list []incident.Signal, folded int) {
+// many more there are. A provisional incident, which is told again and again, shows the few only.
+func evidence(troubles []*trouble, state incident.State) (list []incident.Signal, folded int) {
 	byTime := func(a, b *alert) int { return cmp.Or(a.starts.Compare(b.starts), cmp.Compare(a.id, b.id)) }
 	var rest []*alert
 	left := budget
@@ -161,18 +169,26 @@ func evidence(troubles []*trouble) (list []incident.Signal, folded int) {
 			if left < 0 {
 				return
 			}
-			if left -= size(*a.signal); left >= 0 {
+			if a.size == 0 {
+				a.size = size(*a.signal)
+			}
+			if left -= a.size; left >= 0 {
 				list = append(list, *a.signal)
 			}
 		}
 	}
 	few := whole
+	if state == incident.Provisional {
+		few = scarce
+	}
 	for _, t := range troubles {
 		folded += max(len(t.alerts), t.before())
 		texts := slices.SortedFunc(slices.Values(t.texts), byTime)
 		take(texts[:min(few, len(texts))])
-		rest = append(rest, texts[min(few, len(texts)):]...)
-		few = 2
+		if state != incident.Provisional {
+			rest = append(rest, texts[min(few, len(texts)):]...)
+		}
+		few = scarce
 	}
 	slices.SortFunc(rest, byTime)
 	take(rest)

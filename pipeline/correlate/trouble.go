@@ -57,6 +57,7 @@ type alert struct {
 	ends    time.Time
 	trouble *trouble
 	signal  *incident.Signal // nil: only counted
+	size    int              // of its JSON, 0: not asked yet
 }
 
 func (a *alert) outranked(s incident.Signal) bool {
@@ -82,7 +83,7 @@ func (a *alert) set(s incident.Signal) {
 		t.learn(s)
 	}
 	if a.signal != nil {
-		a.signal = &s
+		a.signal, a.size = &s, 0
 	}
 	t.last = later(t.last, s.AcceptedAt)
 	if after := t.firing > 0; t.group != nil && after != before {
