@@ -32,12 +32,12 @@ test: $(SANDBOX) ## Test both modules on the embedded stack, the end-to-end stor
 	@$(SANDBOX) test
 
 test-repo: ## Propose a change of image, memory and replicas of every workload in a repository (CORTEXOPS_REPO=/path)
-	@go test -count=1 -v -run '^TestRepository$$' ./gitops/locate
+	@go test -count=1 -v -run '^TestRepository$$' ./gitops/locate ./gitops/chain
 
 operations: $(SANDBOX) ## Break things, and print what each section of docs/operations.md is worth
 	@$(SANDBOX) operations
 
-generate: ## Write the dashboard and the alert rules under manifests/ anew, from cmd/gen
+generate: ## Write the dashboard, the alert rules and the schema of the policies' input anew, from cmd/gen
 	go run ./cmd/gen
 
 check: ## Formatting, vet and the linters, the dependency rule among them

@@ -15,7 +15,8 @@
 //	remediation starts one workflow remediation/<incident>/<attempt> for a sealed incident. From here on every step is
 //	an activity, and every push, pull request, merge and apply looks first and leaves an intent row and a done row in ledger:
 //
-//	PLANNING          plan matches a playbook, finds the one place that sets the field, or a patch for this overlay where
+//	PLANNING          one remediation at a time has the target: a claim in the ledger's database. A second one ends as
+//	                  SUPERSEDED and hands its incident to the first. plan matches a playbook, finds the one place that sets the field, or a patch for this overlay where
 //	                  others have it from there too (gitops/locate proves it by rendering), and changes that (gitops/edit
 //	                  keeps every other byte). No fit: ADVISED.
 //	POLICY_CHECK      policies decides on the edit alone: gate plan. A denial ends here: DENIED, no branch.
@@ -25,8 +26,9 @@
 //	                  gitops/forge opens the pull request, notify tells Slack.
 //	APPROVAL_PENDING  an Action only says that something happened; the forge is read, and approval judges: reviews
 //	                  of exactly this head, a person's merge, a close, and clicks on Slack, which nobody but we
-//	                  keeps. Nobody in time: EXPIRED. A person's /cortexops retry begins the next attempt.
-//	MERGING           gate apply, then the merge with sha = the approved head.
+//	                  keeps. Nobody in time: EXPIRED. What becomes of the incident meanwhile is written on the pull
+//	                  request; where it heals by itself that is closed: SUPERSEDED. A person's /cortexops retry begins the next attempt.
+//	MERGING           gate apply, and the brakes (cortexops pause, too many at a time), then the merge with sha = the approved head.
 //	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then
 //	                  dry-run and server-side apply of those objects, and the wait for their rollout.
 //	VERIFYING         verify asks Prometheus until every check has held for its time (SUCCEEDED) or the window is

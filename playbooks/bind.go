@@ -40,7 +40,10 @@ func Bind(p Playbook, b Binding) (Bound, error) {
 	}
 	var out Bound
 	for _, e := range p.Edits {
-		e.Field = placeholder.ReplaceAllStringFunc(e.Field, func(name string) string { return values[name] })
+		e, err := e.bind(values)
+		if err != nil {
+			return Bound{}, err
+		}
 		out.Edits = append(out.Edits, e)
 	}
 	for _, c := range p.Checks {
@@ -63,6 +66,24 @@ func Bind(p Playbook, b Binding) (Bound, error) {
 		out.Checks = append(out.Checks, c)
 	}
 	return out, nil
+}
+
+// bind fills an edit's placeholders in, on a copy.
+func (e Edit) bind(values map[string]string) (Edit, error) {
+	e.Field = placeholder.ReplaceAllStringFunc(e.Field, func(name string) string { return values[name] })
+	if e.Env != nil && known[e.Env.Container] {
+		env := *e.Env
+		env.Container = values[env.Container]
+		e.Env = &env
+	}
+	var err error
+	if e.Patch, err = fill(e.Patch, values); err != nil {
+		return e, fmt.Errorf("patch: %w", err)
+	}
+	if e.JSON6902, err = fill(e.JSON6902, values); err != nil {
+		return e, fmt.Errorf("json6902: %w", err)
+	}
+	return e, nil
 }
 
 func dnsName(s string, dots bool) bool {

@@ -19,6 +19,10 @@ type Explanation struct {
 	Alerts    []string // the distinct names of its alerts, sorted
 	From      string   // the value of the first edit before
 	To        string   // and after
+	Commit    string   // the beginning of the SHA of the commit that is taken back, "" where none is
+	Subject   string   // its first line
+	Author    string   // who wrote it
+	Before    string   // how long before the incident it came, such as 12m
 }
 
 // maxExplain bounds what an explain text may become: it is a paragraph of a pull request.
@@ -73,7 +77,7 @@ func (d *decoder) explain(n *yaml.Node, p *Playbook) {
 	}
 	p.explain = t
 	// A misspelt field shows when it is evaluated: on values that are all set, and on none.
-	for _, data := range []Explanation{{}, {Container: "app", Namespace: "shop", Name: "checkout", Count: 3, Alerts: []string{"A", "B"}, From: "1", To: "2"}} {
+	for _, data := range []Explanation{{}, {Container: "app", Namespace: "shop", Name: "checkout", Count: 3, Alerts: []string{"A", "B"}, From: "1", To: "2", Commit: "0123456789ab", Subject: "s", Author: "a", Before: "12m"}} {
 		if _, err := render(t, data); err != nil {
 			d.fail(n, "explain: %v", err)
 			return

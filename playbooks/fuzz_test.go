@@ -1,9 +1,12 @@
 package playbooks
 
 import (
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Whatever the bytes: no panic, no endless work; and what loads keeps its promises.
@@ -14,6 +17,11 @@ func FuzzLoad(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(shipped)
+	for _, way := range []string{"env: {container: $container, name: A, value: b}", "annotation: {name: a/b, value: c, on: pods}", "suspend: true",
+		"autoscaler: {minReplicas: {by: 2, min: 1, max: 3}}", "patch: {spec: {a: [$name, {b: null}]}}", "revert: {suspect: {within: 2h}}",
+		"json6902: [{op: add, path: /spec/a~1b, value: {c: $namespace}}]", "{field: a.b, rollBack: {healthyFor: 24h, changedWithin: 2h}}"} {
+		f.Add([]byte(strings.Replace(good, field, way, 1)))
+	}
 	f.Add([]byte("a: &a [*a]"))
 	f.Add([]byte("- \xff"))
 	f.Fuzz(func(t *testing.T, src []byte) {
@@ -31,6 +39,19 @@ func FuzzLoad(f *testing.F) {
 		bound, err := Bind(p, Binding{Namespace: "shop", Name: "checkout", Container: "app"})
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, e := range bound.Edits {
+			for _, text := range []string{e.Patch, e.JSON6902} {
+				var v any
+				if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+					t.Fatalf("%q: %v", text, err)
+				}
+				for name := range known {
+					if text != "" && strings.Contains(fmt.Sprint(v), name) {
+						t.Fatalf("%s is left in %q", name, text)
+					}
+				}
+			}
 		}
 		for i, c := range bound.Checks {
 			if c.For > p.Window {

@@ -88,14 +88,18 @@ func loadOne(fsys fs.FS, folder string) (Playbook, error) {
 	return parse(file, folder, src)
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
+var (
+	yamlLine = regexp.MustCompile(`line (\d+): `)
+	// What the parser says, not the scanner, counts the lines from 0.
+	grammar = regexp.MustCompile(`^line \d+: (did not find expected (key|node content|'-' indicator|',' or '[\]}]'|<document start>)|found undefined tag handle)$`)
+)
 
 // parse reads one playbook that must be named as its folder.
 func parse(file, folder string, src []byte) (Playbook, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(src))
 	var doc yaml.Node
 	if err := dec.Decode(&doc); err != nil {
-		return Playbook{}, syntax(file, err)
+		return Playbook{}, syntax(file, src, err)
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return Playbook{}, &Error{File: file, Message: "holds more than one document: write one playbook per file"}
@@ -108,7 +112,7 @@ func parse(file, folder string, src []byte) (Playbook, error) {
 }
 
 // syntax gives yaml's own complaint, which knows the line in its text only, our shape.
-func syntax(file string, err error) error {
+func syntax(file string, src []byte, err error) error {
 	if errors.Is(err, io.EOF) {
 		return &Error{File: file, Message: "is empty"}
 	}
@@ -117,6 +121,9 @@ func syntax(file string, err error) error {
 	if m := yamlLine.FindStringSubmatch(msg); m != nil {
 		if _, err := fmt.Sscan(m[1], &e.Line); err == nil {
 			e.Column = 1
+		}
+		if grammar.MatchString(msg) {
+			e.Line = min(e.Line+1, 1+bytes.Count(bytes.TrimRight(src, "\r\n"), []byte("\n"))) // not after the end
 		}
 	}
 	return e

@@ -49,7 +49,8 @@ type Playbook struct {
 	uses    map[string]bool    // the placeholders that edits and queries need
 }
 
-// Edit is one scalar to change, by exactly one of Scale, Set, Image and Stamp.
+// Edit is one change of the object that the incident is about, by exactly one of its ways. Scale, Set, Image, Stamp,
+// Remove and RollBack change the Field; the others say themselves what they change.
 type Edit struct {
 	Field string // spec.template.spec.containers[name=$container].resources.limits.memory
 	Scale *Scale
@@ -57,7 +58,20 @@ type Edit struct {
 	Image *Image
 	// Stamp writes when the remediation began, and adds the field where it is not there. The new value only triggers
 	// something, and so would taking it back: Rollback is None.
-	Stamp bool
+	Stamp    bool
+	Remove   bool
+	RollBack *RollBack
+
+	Env        *Env
+	Annotation *Annotation
+	Suspend    *bool
+	Autoscaler *Autoscaler
+	Patch      string // a strategic merge patch of the object, in YAML
+	JSON6902   string // a list of JSON patch operations, in YAML
+	Revert     *Suspected
+
+	// Base edits where the value comes from, even where other overlays get it from there too.
+	Base bool
 }
 
 // Scale multiplies a Kubernetes quantity (a plain integer is one) and keeps it within bounds.
@@ -68,6 +82,29 @@ type Scale struct {
 
 // Image gives the image that is there another tag, digest or both; either may be empty.
 type Image struct{ Tag, Digest string }
+
+// RollBack gives the field the last value that it had for as long as HealthyFor in git, if the one that it has now was set
+// at most ChangedWithin before the incident began.
+type RollBack struct{ HealthyFor, ChangedWithin time.Duration }
+
+// Env is a variable of a container. One that takes its value from elsewhere is left alone.
+type Env struct{ Container, Name, Value string }
+
+// Annotation of the object, or of the pods that it makes.
+type Annotation struct {
+	Name, Value string
+	Pods        bool
+}
+
+// Autoscaler scales what the HorizontalPodAutoscaler of the object chooses from; nil leaves a bound as it is.
+type Autoscaler struct{ MinReplicas, MaxReplicas *Scale }
+
+// Suspected says which commit is taken back: the suspect, the one that is the likeliest to have caused the incident. It
+// came at most Within before that began, and changed something at most Distance steps from the object.
+type Suspected struct {
+	Within   time.Duration
+	Distance int
+}
 
 // Check is one PromQL condition.
 type Check struct {

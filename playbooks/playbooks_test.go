@@ -2,6 +2,7 @@ package playbooks
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path"
 	"strings"
@@ -98,14 +99,20 @@ func TestLoadRefuses(t *testing.T) {
 		{"when misspelt", `incident.signals > 1`, `incident.signal > 1`, `:8:9: match.when: undefined field 'signal'`},
 		{"when not bool", `incident.root.kind == "Deployment" && incident.signals > 1 && "OOM" in incident.alerts`, `incident.signals`, `it must be true or false`},
 		{"when mistyped", `incident.signals > 1`, `incident.signals > "1"`, `no matching overload`},
-		{"scale and set", "    scale:", "    set: 3\n    scale:", `:10:5: an edit needs exactly one of scale, set, image and stamp`},
+		{"scale and set", "    scale:", "    set: 3\n    scale:", `:10:5: an edit needs exactly one of scale, set, image`},
 		{"a stamp that is reverted", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "    stamp: true\n", `rollback must be none`},
 		{"a stamp that is none", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "    stamp: now\n", `stamp is "now"`},
-		{"no scale, no set", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "", `exactly one of scale, set, image and stamp`},
+		{"no scale, no set", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "", `exactly one of scale, set, image`},
 		{"an image of nothing", "scale: {by: 2, min: 256Mi, max: 2Gi}", "image: {}", `:11:12: image needs a tag, a digest or both`},
 		{"no tag", "scale: {by: 2, min: 256Mi, max: 2Gi}", "image: {tag: a b}", `:11:18: image.tag is "a b"`},
 		{"no digest", "scale: {by: 2, min: 256Mi, max: 2Gi}", "image: {digest: sha256:1}", `:11:21: image.digest is "sha256:1"`},
-		{"an image and more", "    scale:", "    image: {tag: a}\n    scale:", `exactly one of scale, set, image and stamp`},
+		{"an image and more", "    scale:", "    image: {tag: a}\n    scale:", `exactly one of scale, set, image`},
+		{"no field", "  - field: spec.template.spec.containers[name=$container].resources.limits.memory\n    scale:", "  - scale:", `:10:5: an edit by scale needs the key "field"`},
+		{"a field too many", "scale: {by: 2, min: 256Mi, max: 2Gi}", "suspend: true", `:10:5: suspend says itself what it changes`},
+		{"remove that is none", "scale: {by: 2, min: 256Mi, max: 2Gi}", "remove: false", `:11:13: remove is "false"`},
+		{"roll back without a bound", "scale: {by: 2, min: 256Mi, max: 2Gi}", "rollBack: {healthyFor: 24h}", `:11:15: rollBack needs the key "changedWithin"`},
+		{"roll back", "scale: {by: 2, min: 256Mi, max: 2Gi}", "rollBack: {healthyFor: -1h, changedWithin: 2h}", `:11:28: rollBack.healthyFor is "-1h"`},
+		{"scope", "scale: {by: 2, min: 256Mi, max: 2Gi}", "scale: {by: 2, min: 256Mi, max: 2Gi}\n    scope: all", `:12:12: scope is "all"`},
 		{"scale without bound", ", max: 2Gi", "", `:11:12: scale needs the key "max"`},
 		{"bounds", "min: 256Mi", "min: 3Gi", `scale.min 3Gi is above scale.max 2Gi`},
 		{"quantity", "max: 2Gi", "max: 2GB", `:11:37: scale.max is "2GB"`},
@@ -148,6 +155,123 @@ func TestLoadRefuses(t *testing.T) {
 				t.Errorf("not an *Error of the file: %v", err)
 			}
 		})
+	}
+}
+
+const field = "field: spec.template.spec.containers[name=$container].resources.limits.memory\n    scale: {by: 2, min: 256Mi, max: 2Gi}"
+
+// What edits say without a field.
+func TestLoadReadsWays(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ edit, want string }{
+		{"env: {container: $container, name: LOG_LEVEL, value: debug}", "env {app LOG_LEVEL debug}"},
+		{"annotation: {name: example.com/owner, value: 'a b', on: pods}", "annotation {example.com/owner a b true}"},
+		{"suspend: false", "suspend false"},
+		{"autoscaler: {maxReplicas: {by: 1.5, min: 4, max: 20}}", "autoscaler max {1.5 4 20}"},
+		{"revert: {suspect: {within: 2h, distance: 1}}", "revert {2h0m0s 1}"},
+		{"{field: spec.paused, remove: true, scope: base}", "remove spec.paused base"},
+		{"{field: spec.x, rollBack: {healthyFor: 24h, changedWithin: 2h}}", "rollBack spec.x {24h0m0s 2h0m0s}"},
+		{"patch: {spec: {template: {spec: {containers: [{name: $container, tty: true}]}}}} # why", "patch {spec: {template: {spec: {containers: [{name: \"app\", tty: true}]}}}}\n"},
+		{"json6902: [{op: remove, path: /spec/paused}]", "json6902 [{op: remove, path: /spec/paused}]\n"},
+	} {
+		p := mustLoad(t, change(t, field, c.edit))
+		b, err := Bind(p, Binding{Namespace: "shop", Name: "checkout", Container: "app"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := said(b.Edits[0]); got != c.want {
+			t.Errorf("%s is read as %q", c.edit, got)
+		}
+	}
+}
+
+func said(e Edit) string {
+	switch {
+	case e.Env != nil:
+		return fmt.Sprint("env ", *e.Env)
+	case e.Annotation != nil:
+		return fmt.Sprint("annotation ", *e.Annotation)
+	case e.Suspend != nil:
+		return fmt.Sprint("suspend ", *e.Suspend)
+	case e.Autoscaler != nil:
+		return fmt.Sprint("autoscaler max ", *e.Autoscaler.MaxReplicas)
+	case e.Revert != nil:
+		return fmt.Sprint("revert ", *e.Revert)
+	case e.Remove && e.Base:
+		return "remove " + e.Field + " base"
+	case e.RollBack != nil:
+		return fmt.Sprint("rollBack ", e.Field, " ", *e.RollBack)
+	case e.Patch != "":
+		return "patch " + e.Patch
+	}
+	return "json6902 " + e.JSON6902
+}
+
+func TestLoadRefusesWays(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ edit, want string }{
+		{"env: {container: $name, name: A, value: b}", `:10:22: env.container is "$name"`},
+		{"env: {container: app, name: A=B, value: b}", `env.name is "A=B"`},
+		{"env: {container: app, name: A, value: $name}", `the placeholder $name would not be filled in`},
+		{"env: {container: app, name: A}", `env needs the key "value"`},
+		{"annotation: {name: 'a b', value: c}", `annotation.name is "a b"`},
+		{"annotation: {name: a, value: \"b\\nc\"}", `annotation.value must be one line`},
+		{"suspend: maybe", `:10:14: suspend is "maybe"`},
+		{"autoscaler: {}", `autoscaler needs minReplicas, maxReplicas or both`},
+		{"autoscaler: {minReplicas: {by: 2, min: 1, max: 1Gi}}", `autoscaler.minReplicas has the bound 1Gi`},
+		{"revert: {suspect: {distance: 1}}", `revert.suspect needs the key "within"`},
+		{"revert: {suspect: {within: 1h, distance: -1}}", `revert.suspect.distance is "-1"`},
+		{"{revert: {suspect: {within: 1h}}, scope: base}", `revert has no scope`},
+		{"{revert: {suspect: {within: 1h}}}\n  - suspend: true", `revert stands alone`},
+		{"patch: {}", `patch must be a mapping with something in it`},
+		{"patch: {kind: Secret, spec: {}}", `:10:13: kind is not for a playbook to change`},
+		{"patch: {metadata: {namespace: kube-system}}", `metadata.namespace is not for a playbook to change`},
+		{"patch: {spec: {a: &a 1}}", `without anchors, aliases, tags or merge keys`},
+		{"patch: {spec: {a: !!binary aGk=}}", `without anchors, aliases, tags or merge keys`},
+		{"patch: {spec: {a: x-$name}}", `$name stands for a whole value in patch`},
+		{"patch: {spec: {$name: x}}", `a key of patch must be a text that is there once`},
+		{"patch: {spec: {a: 1, a: 2}}", `a key of patch must be a text that is there once`},
+		{"patch: {spec: {a: '${x}'}}", `would be read as a template's variable`},
+		{"patch: {spec: {a: [" + strings.Repeat("1,", maxFragment) + "]}}", `patch has more than 2000 values`},
+		{"json6902: [{op: move, path: /a}]", `op is "move"`},
+		{"json6902: [{op: add, path: /a}]", `add, replace and test need a value`},
+		{"json6902: [{op: remove, path: /a, value: 1}]", `remove has none`},
+		{"json6902: [{op: remove, path: a/b}]", `:10:35: path is "a/b"`},
+		{"json6902: [{op: remove, path: /spec/$name}]", `a JSON pointer without placeholders`},
+		{"json6902: [{op: remove, path: /metadata}]", `metadata is not for a playbook to change as a whole`},
+		{"json6902: [{op: replace, path: /metadata/name, value: x}]", `metadata.name is not for a playbook`},
+		{"json6902: [{op: replace, path: /status/replicas, value: 1}]", `status.replicas is not for a playbook`},
+	} {
+		_, err := Load(files(change(t, field, c.edit)))
+		var typed *Error
+		if err == nil || !strings.Contains(err.Error(), c.want) || !errors.As(err, &typed) {
+			t.Errorf("%s: %v", c.edit, err)
+		}
+	}
+}
+
+// A value that looks like something else stays a text, and a name is no YAML.
+func TestBindFillsFragments(t *testing.T) {
+	t.Parallel()
+	p := mustLoad(t, change(t, field, "patch: {spec: {a: $name, b: [$container, $namespace]}}"))
+	b, err := Bind(p, Binding{Namespace: "no", Name: "1.5", Container: "true"})
+	if want := "{spec: {a: \"1.5\", b: [\"true\", \"no\"]}}\n"; err != nil || b.Edits[0].Patch != want {
+		t.Errorf("%q %v", b.Edits[0].Patch, err)
+	}
+	if _, err := Bind(p, Binding{Namespace: "a", Name: "b: c", Container: "d"}); err == nil {
+		t.Error("a name that is none was taken")
+	}
+}
+
+// The parser counts some lines from 0.
+func TestLoadTellsTheLineOfWhatIsNoYAML(t *testing.T) {
+	t.Parallel()
+	for text, line := range map[string]int{"a: 1\nb: 2\n c: 3\n": 3, "a: 1\nb: [1,\n  2\nc: 3\n": 2, "a: 1\nb:\n  - 1\n c\n": 4, "a: 1\nb: 'x\n\n": 2} {
+		_, err := Load(files(text))
+		var typed *Error
+		if !errors.As(err, &typed) || typed.Line != line {
+			t.Errorf("%q: %v, want line %d", text, err, line)
+		}
 	}
 }
 

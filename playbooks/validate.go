@@ -29,33 +29,6 @@ func (d *decoder) approval(n *yaml.Node, p *Playbook) {
 	)
 }
 
-func (d *decoder) edits(n *yaml.Node, p *Playbook) {
-	d.list(n, "edit", func(n *yaml.Node) {
-		var e Edit
-		d.mapping(n, "an edit",
-			key{name: "field", read: func(n *yaml.Node) { d.field(n, p, &e) }},
-			key{name: "scale", optional: true, read: func(n *yaml.Node) { e.Scale = d.scale(n) }},
-			key{name: "set", optional: true, read: func(n *yaml.Node) { e.Set = d.set(n) }},
-			key{name: "image", optional: true, read: func(n *yaml.Node) { e.Image = d.image(n) }},
-			key{name: "stamp", optional: true, read: func(n *yaml.Node) {
-				var yes string
-				oneOf(d, "stamp", &yes, "true")(n)
-				e.Stamp = yes != ""
-			}},
-		)
-		ways := 0
-		for _, way := range []string{"scale", "set", "image", "stamp"} {
-			if has(n, way) {
-				ways++
-			}
-		}
-		if ways != 1 {
-			d.fail(n, "an edit needs exactly one of scale, set, image and stamp")
-		}
-		p.Edits = append(p.Edits, e)
-	})
-}
-
 func has(n *yaml.Node, name string) bool {
 	for i := 0; n.Kind == yaml.MappingNode && i < len(n.Content); i += 2 {
 		if n.Content[i].Value == name {
@@ -93,18 +66,18 @@ func (d *decoder) field(n *yaml.Node, p *Playbook, e *Edit) {
 	e.Field = s
 }
 
-func (d *decoder) set(n *yaml.Node) *string {
-	s, ok := d.scalar(n, "set")
+func (d *decoder) set(n *yaml.Node, where string) *string {
+	s, ok := d.scalar(n, where)
 	switch {
 	case !ok:
 		return nil
 	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		d.fail(n, "set must be one line")
+		d.fail(n, "%s must be one line", where)
 		return nil
 	}
 	for _, name := range placeholder.FindAllString(s, -1) {
 		if known[name] {
-			d.fail(n, "set is taken as it stands: the placeholder %s would not be filled in", name)
+			d.fail(n, "%s is taken as it stands: the placeholder %s would not be filled in", where, name)
 			return nil
 		}
 	}
@@ -114,27 +87,27 @@ func (d *decoder) set(n *yaml.Node) *string {
 // quantity leaves exponents out: nobody writes them, and huge ones are slow to compare.
 var quantity = regexp.MustCompile(`^[0-9]{1,15}(\.[0-9]{1,9})?(n|u|m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?$`)
 
-func (d *decoder) scale(n *yaml.Node) *Scale {
+func (d *decoder) scale(n *yaml.Node, where string) *Scale {
 	var s Scale
 	var low, high resource.Quantity
-	d.mapping(n, "scale",
+	d.mapping(n, where,
 		key{name: "by", read: func(n *yaml.Node) {
-			text, ok := d.scalar(n, "scale.by")
+			text, ok := d.scalar(n, where+".by")
 			if !ok {
 				return
 			}
 			v, err := strconv.ParseFloat(text, 64)
 			if err != nil || math.IsNaN(v) || v <= 0 || v > 1000 || v == 1 {
-				d.fail(n, "scale.by is %q: it must be a factor above 0, at most 1000, and not 1", clip(text))
+				d.fail(n, "%s.by is %q: it must be a factor above 0, at most 1000, and not 1", where, clip(text))
 				return
 			}
 			s.By = v
 		}},
-		key{name: "min", read: d.quantity("scale.min", &s.Min, &low)},
-		key{name: "max", read: d.quantity("scale.max", &s.Max, &high)},
+		key{name: "min", read: d.quantity(where+".min", &s.Min, &low)},
+		key{name: "max", read: d.quantity(where+".max", &s.Max, &high)},
 	)
 	if s.Min != "" && s.Max != "" && low.Cmp(high) > 0 {
-		d.fail(n, "scale.min %s is above scale.max %s", s.Min, s.Max)
+		d.fail(n, "%s.min %s is above %s.max %s", where, s.Min, where, s.Max)
 	}
 	return &s
 }

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/ext"
@@ -17,6 +18,15 @@ type Facts struct {
 	Alerts    []string `cel:"alerts"`    // distinct names
 	Signals   int      `cel:"signals"`   // how many alert instances and events
 	Container string   `cel:"container"` // "" where the signals name none or several
+	// Suspects are the commits that may have caused it, the likeliest first.
+	Suspects []Suspect `cel:"suspects"`
+}
+
+// Suspect is one commit of those that changed where the object and its neighbours are set.
+type Suspect struct {
+	Before   time.Duration `cel:"before"`   // the incident began
+	Distance int           `cel:"distance"` // 0: of the object itself
+	Fields   []string      `cel:"fields"`   // of the object that it changed, as far as is known
 }
 
 // Root is the object that the incident is about.

@@ -1,4 +1,4 @@
-# May this change be put before people, and how many of them have to approve it? Asked with the dry-run.
+# May this change be put before people, how many of them have to approve it, and who may? Asked with the dry-run.
 package cortexops.approve
 
 import data.cortexops.rules
@@ -13,6 +13,19 @@ default approvals := 0
 
 approvals := rules.people if allow
 
+# Empty: everybody who may push.
+approvers := rules.approvers
+
 reasons := denials if not allow
 
-reasons := {sprintf("Risk %s asks for %d.", [input.playbook.risk, rules.by_risk[input.playbook.risk]]), sprintf("Playbook %s asks for %d.", [input.playbook.name, input.playbook.people])} if allow
+reasons := asked if allow
+
+asked contains sprintf("Risk %s asks for %d.", [input.playbook.risk, rules.by_risk[input.playbook.risk]])
+
+asked contains sprintf("Playbook %s asks for %d.", [input.playbook.name, input.playbook.people])
+
+asked contains sprintf("Many are hit, %d pod(s) and %d service(s): 2.", [input.blast.pods, count(input.blast.services)]) if rules.wide
+
+asked contains "A stateful workload is scaled down: 2." if rules.scaled_down
+
+asked contains sprintf("Only %s may approve in %s.", [concat(", ", sort(rules.approvers)), input.environment]) if count(rules.approvers) > 0

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -9,12 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
 )
 
 //go:embed *.rego
@@ -23,22 +24,8 @@ var defaults embed.FS
 // Default is the policy that ships with the product.
 func Default() fs.FS { return defaults }
 
-var (
-	// ErrNoPolicy: there is not one .rego file. Name a folder with policies; nothing acts without them.
-	ErrNoPolicy = errors.New("no policy: there is no .rego file")
-	// ErrUndecided: the policy gave no usable answer, which counts as neither allowed nor denied. Nothing may act.
-	ErrUndecided = errors.New("policy gave no decision")
-)
-
-// Decision is what the policy said.
-type Decision struct {
-	Allow       bool
-	Approvals   int      // people who have to approve: at the gate approve, where it allows; else 0
-	Reasons     []string // sentences, sorted: of a denial, or of the number of people
-	Revision    string   // sha256 over the policy files, in hex
-	Input       []byte   // as it was judged: JSON
-	InputDigest string   // sha256 of Input, in hex
-}
+// ErrUndecided: the policy gave no usable answer, which counts as neither allowed nor denied. Nothing may act.
+var ErrUndecided = errors.New("policy gave no decision")
 
 // Engine holds the compiled policies. It is safe for concurrent use.
 type Engine struct {
@@ -53,37 +40,78 @@ var questions = map[string][]string{
 	Apply:   {"allow", "reasons"},
 }
 
+// optional are rules that a policy may answer.
+var optional = map[string][]string{Approve: {"approvers"}}
+
 // New compiles every .rego file of fsys, at any depth; *_test.rego are for tests and left out. A file that does not
 // compile, or a gate without its rules, is an error.
 func New(ctx context.Context, fsys fs.FS) (*Engine, error) {
-	modules, revision, err := load(fsys)
+	return Compile(ctx, Files(fsys))
+}
+
+// Compile is New for what the source has now.
+func Compile(ctx context.Context, source Source) (*Engine, error) {
+	set, err := source.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	compiler := ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities())
+	return set.compile(ctx)
+}
+
+func (s *Set) compile(ctx context.Context) (*Engine, error) {
+	modules, err := s.modules(false)
+	if err != nil {
+		return nil, err
+	}
+	compiler, err := newCompiler()
+	if err != nil {
+		return nil, err
+	}
 	if compiler.Compile(modules); compiler.Failed() {
 		return nil, fmt.Errorf("compile the policies: %w", compiler.Errors)
 	}
-	e := &Engine{revision: revision, gates: map[string]rego.PreparedEvalQuery{}}
-	for gate, rules := range questions {
-		var pairs []string
-		for _, rule := range rules {
-			ref := "data.cortexops." + gate + "." + rule
-			if len(compiler.GetRulesExact(ast.MustParseRef(ref))) == 0 {
-				return nil, fmt.Errorf("the policies have no rule %s: write it, each gate needs it", ref)
-			}
-			pairs = append(pairs, fmt.Sprintf("%q: %s", rule, ref))
+	data := s.data
+	if data == nil {
+		data = map[string]any{}
+	}
+	store := inmem.NewFromObject(data)
+	e := &Engine{revision: s.revision, gates: map[string]rego.PreparedEvalQuery{}}
+	for gate := range questions {
+		query, err := question(compiler, gate)
+		if err != nil {
+			return nil, err
 		}
-		e.gates[gate], err = rego.New(
-			rego.Query("answer := {"+strings.Join(pairs, ", ")+"}"),
-			rego.Compiler(compiler),
-			rego.StrictBuiltinErrors(true),
-		).PrepareForEval(ctx)
+		e.gates[gate], err = rego.New(rego.Query(query), rego.Compiler(compiler), rego.Store(store), rego.StrictBuiltinErrors(true)).PrepareForEval(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("prepare the gate %s: %w", gate, err)
 		}
 	}
 	return e, nil
+}
+
+// newCompiler knows the language that we allow and the input's schema.
+func newCompiler() (*ast.Compiler, error) {
+	var input any
+	if err := json.Unmarshal(schema, &input); err != nil {
+		return nil, fmt.Errorf("read the input's schema: %w", err)
+	}
+	schemas := ast.NewSchemaSet()
+	schemas.Put(ast.SchemaRootRef, input)
+	return ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities()).WithSchemas(schemas), nil
+}
+
+// question is the query that asks a gate for all of its rules at once.
+func question(compiler *ast.Compiler, gate string) (string, error) {
+	var pairs []string
+	for _, rule := range slices.Concat(questions[gate], optional[gate]) {
+		ref := "data.cortexops." + gate + "." + rule
+		if len(compiler.GetRules(ast.MustParseRef(ref))) > 0 {
+			pairs = append(pairs, fmt.Sprintf("%q: %s", rule, ref))
+		} else if slices.Contains(questions[gate], rule) {
+			return "", fmt.Errorf("the policies have no rule %s: write it, each gate needs it", ref)
+		}
+	}
+	return "answer := {" + strings.Join(pairs, ", ") + "}", nil
 }
 
 // Revision of the policies, in hex.
@@ -113,7 +141,7 @@ func (e *Engine) Evaluate(ctx context.Context, gate string, in Input) (Decision,
 	if err != nil {
 		return Decision{}, fmt.Errorf("write the policy's input: %w", err)
 	}
-	value, err := ast.ValueFromReader(strings.NewReader(string(raw)))
+	value, err := ast.ValueFromReader(bytes.NewReader(raw))
 	if err != nil {
 		return Decision{}, fmt.Errorf("read the policy's input: %w", err)
 	}
@@ -123,7 +151,7 @@ func (e *Engine) Evaluate(ctx context.Context, gate string, in Input) (Decision,
 	}
 	if len(results) != 1 {
 		return Decision{}, fmt.Errorf("%w: gate %s: one of its rules %s is undefined for this input",
-			ErrUndecided, gate, strings.Join(questions[gate], ", "))
+			ErrUndecided, gate, strings.Join(slices.Concat(questions[gate], optional[gate]), ", "))
 	}
 	d, err := decision(gate, results[0].Bindings["answer"])
 	if err != nil {
@@ -131,46 +159,6 @@ func (e *Engine) Evaluate(ctx context.Context, gate string, in Input) (Decision,
 	}
 	sum := sha256.Sum256(raw)
 	d.Revision, d.Input, d.InputDigest = e.revision, raw, hex.EncodeToString(sum[:])
-	return d, nil
-}
-
-// decision reads the policy's answer, which anybody may have written.
-func decision(gate string, answer any) (Decision, error) {
-	m, ok := answer.(map[string]any)
-	if !ok {
-		return Decision{}, fmt.Errorf("the answer is %T", answer)
-	}
-	var d Decision
-	if d.Allow, ok = m["allow"].(bool); !ok {
-		return Decision{}, fmt.Errorf("allow is %T: it must be true or false", m["allow"])
-	}
-	reasons, ok := m["reasons"].([]any)
-	if !ok {
-		return Decision{}, fmt.Errorf("reasons is %T: it must be a set or list of sentences", m["reasons"])
-	}
-	for _, r := range reasons {
-		s, ok := r.(string)
-		if !ok {
-			return Decision{}, fmt.Errorf("a reason is %T: it must be a sentence", r)
-		}
-		d.Reasons = append(d.Reasons, s)
-	}
-	slices.Sort(d.Reasons)
-	if !d.Allow && len(d.Reasons) == 0 {
-		d.Reasons = []string{"The policy cortexops." + gate + " does not allow it and gives no reason."}
-	}
-	if gate != Approve || !d.Allow {
-		return d, nil
-	}
-	n, ok := m["approvals"].(json.Number)
-	if !ok {
-		return Decision{}, fmt.Errorf("approvals is %T: it must be a number", m["approvals"])
-	}
-	people, err := n.Int64()
-	if err != nil || people < 1 || people > 100 {
-		return Decision{}, fmt.Errorf("approvals is %s: it must be a whole number of people, at least 1", n)
-	}
-	d.Approvals = int(people)
 	return d, nil
 }
 
@@ -183,38 +171,4 @@ func capabilities() *ast.Capabilities {
 		return b.Nondeterministic && b.Name != ast.NowNanos.Name
 	})
 	return c
-}
-
-const maxPolicy = 1 << 20 // bytes of all policies together
-
-func load(fsys fs.FS) (map[string]*ast.Module, string, error) {
-	modules := map[string]*ast.Module{}
-	digest := sha256.New()
-	size := 0
-	err := fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || path.Ext(name) != ".rego" || strings.HasSuffix(name, "_test.rego") {
-			return err
-		}
-		src, err := fs.ReadFile(fsys, name)
-		if err != nil {
-			return err
-		}
-		if size += len(src); size > maxPolicy {
-			return fmt.Errorf("%s: the policies are larger than %d KiB together", name, maxPolicy>>10)
-		}
-		m, err := ast.ParseModuleWithOpts(name, string(src), ast.ParserOptions{RegoVersion: ast.RegoV1})
-		if err != nil {
-			return err
-		}
-		modules[name] = m
-		fmt.Fprintf(digest, "%s\x00%d\x00%s", name, len(src), src)
-		return nil
-	})
-	if err != nil {
-		return nil, "", fmt.Errorf("read the policies: %w", err)
-	}
-	if len(modules) == 0 {
-		return nil, "", ErrNoPolicy
-	}
-	return modules, hex.EncodeToString(digest.Sum(nil)), nil
 }

@@ -5,46 +5,32 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
-
-	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/tester"
 )
 
-// The policies' own tests, as `opa test` runs them, in the language that we allow.
+// The policies' own tests reach every line of them.
 func TestRego(t *testing.T) {
 	t.Parallel()
-	modules := map[string]*ast.Module{}
-	names, err := fs.Glob(Default(), "*.rego")
+	report, err := Test(t.Context(), Default())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range names {
-		src, err := fs.ReadFile(Default(), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if modules[name], err = ast.ParseModuleWithOpts(name, string(src), ast.ParserOptions{RegoVersion: ast.RegoV1}); err != nil {
-			t.Fatal(err)
+	for _, r := range report.Tests {
+		if r.Fail != "" {
+			t.Errorf("%s %s: %s", r.Location, r.Name, r.Fail)
 		}
 	}
-	compiler := ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities())
-	results, err := tester.NewRunner().SetCompiler(compiler).SetModules(modules).RaiseBuiltinErrors(true).RunTests(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
+	if len(report.Tests) < 26 {
+		t.Errorf("only %d tests ran", len(report.Tests))
 	}
-	n := 0
-	for r := range results {
-		n++
-		if !r.Pass() {
-			t.Errorf("%s", r)
+	for _, f := range report.Files {
+		if len(f.Uncovered) > 0 && f.File != "people.rego" { // which names nobody
+			t.Errorf("no test reaches %s, lines %v", f.File, f.Uncovered)
 		}
-	}
-	if n < 15 {
-		t.Errorf("only %d tests ran", n)
 	}
 }
 
@@ -54,8 +40,8 @@ func input() Input {
 		Cluster: "sandbox", Environment: "shop", Incident: "7f3a19000000", Actor: "cortexops-bot",
 		Playbook:  Playbook{Name: "raise-memory-limit", Risk: "high", People: 1},
 		Target:    target,
-		Edits:     []Edit{{Field: "spec.template.spec.containers[name=app].resources.limits.memory", From: "512Mi", To: "1Gi", File: "overlays/production/checkout-memory.yaml"}},
-		DryRun:    &DryRun{Objects: []Object{target}, Fields: []Field{{Field: "spec.template.spec.containers[name=app].resources.limits.memory", From: "512Mi", To: "1Gi"}}},
+		Edits:     []Edit{{Object: target, Field: "spec.template.spec.containers[name=app].resources.limits.memory", From: "512Mi", To: "1Gi", File: "overlays/production/checkout-memory.yaml"}},
+		DryRun:    &DryRun{Objects: []Object{target}, Fields: []Field{{Object: target, Field: "spec.template.spec.containers[name=app].resources.limits.memory", From: "512Mi", To: "1Gi"}}},
 		Approvals: []Approval{{User: "sam"}, {User: "dana"}},
 		Time:      time.Date(2026, 11, 20, 10, 44, 0, 0, time.UTC),
 	}
@@ -159,6 +145,7 @@ func TestNewRefuses(t *testing.T) {
 		{"syntax", "plan.rego", "package cortexops.plan\nallow if", "plan.rego:"},
 		{"rego v0", "plan.rego", "package cortexops.plan\nallow { true }\nreasons = []", "plan.rego:"},
 		{"gate without rule", "deep/apply.rego", "package cortexops.apply\nallow := true", "no rule data.cortexops.apply.reasons"},
+		{"unknown input", "plan.rego", "package cortexops.plan\nallow if input.tagret.kind == \"Pod\"\nreasons := []", "undefined ref: input.tagret"},
 		{"network", "plan.rego", `package cortexops.plan
 allow := http.send({"method": "get", "url": "http://127.0.0.1"}).status_code == 200
 reasons := []`, "undefined function http.send"},
@@ -186,11 +173,19 @@ func TestEvaluateFailsClosed(t *testing.T) {
 		in                func(*Input)
 		want              string
 	}{
-		{"undefined", Apply, "allow if input.nothing\nreasons := []", nil, "is undefined for this input"},
+		{"undefined", Apply, "allow if input.incident == \"another\"\nreasons := []", nil, "is undefined for this input"},
 		{"builtin fails", Apply, "default allow := true\nallow if to_number(input.cluster) > 1\nreasons := []", nil, "to_number"},
 		{"conflict", Apply, "allow := true if input.cluster\nallow := false if input.incident\nreasons := []", nil, "conflict"},
 		{"allow is text", Apply, "allow := \"yes\"\nreasons := []", nil, "allow is string"},
 		{"reasons are no list", Apply, "allow := true\nreasons := \"a\"", nil, "reasons is string"},
+		{"reason without a rule", Apply, "allow := false\nreasons := [{\"message\": \"a\"}]", nil, "a reason is"},
+		{"reason without a message", Apply, "allow := false\nreasons := [{\"rule\": \"a\"}]", nil, "a reason is"},
+		{"approvers are no list", Approve, "allow := true\nreasons := []\napprovals := 1\napprovers := \"sam\"", nil, "approvers is string"},
+		{"approver is no login", Approve, "allow := true\nreasons := []\napprovals := 1\napprovers := [\"\"]", nil, "an approver is"},
+		{"approvers are undefined", Approve, "allow := true\nreasons := []\napprovals := 1\napprovers := [] if input.revert", nil, "is undefined"},
+		{"freeze that ends first", Apply, "allow := true\nreasons := []", func(in *Input) { in.Freezes = []Freeze{{Name: "x", From: in.Time, Until: in.Time}} }, "ends before it begins"},
+		{"freeze without a name", Apply, "allow := true\nreasons := []", func(in *Input) { in.Freezes = []Freeze{{From: in.Time}} }, "no name"},
+		{"freeze without an end", Apply, "allow := true\nreasons := []", func(in *Input) { in.Freezes = []Freeze{{Name: "x", From: in.Time}} }, "needs both"},
 		{"reason is no text", Apply, "allow := true\nreasons := [1]", nil, "a reason is"},
 		{"nobody has to approve", Approve, "allow := true\nreasons := []\napprovals := 0", nil, "approvals is 0"},
 		{"half a person", Approve, "allow := true\nreasons := []\napprovals := 1.5", nil, "approvals is 1.5"},
@@ -220,6 +215,72 @@ func TestEvaluateFailsClosed(t *testing.T) {
 				t.Errorf("%+v, %v, want %s", d, err, c.want)
 			}
 		})
+	}
+}
+
+// A denial names its rules, each once, whether the policy does or not.
+func TestDenialNamesItsRules(t *testing.T) {
+	t.Parallel()
+	for rules, want := range map[string]Decision{
+		`reasons := {"b", {"rule": "mine", "message": "a"}, {"rule": "mine", "message": "c"}}`: {Rules: []string{"cortexops.apply", "mine"}, Reasons: []string{"a", "b", "c"}},
+		`reasons := []`: {Rules: []string{"cortexops.apply"}, Reasons: []string{"The policy cortexops.apply does not allow it and gives no reason."}},
+	} {
+		e, err := New(t.Context(), policy(map[string]string{"deep/apply.rego": "package cortexops.apply\nallow := false\n" + rules}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := e.Evaluate(t.Context(), Apply, input())
+		if err != nil || d.Allow || !slices.Equal(d.Rules, want.Rules) || !slices.Equal(d.Reasons, want.Reasons) {
+			t.Errorf("%s: %+v %v", rules, d, err)
+		}
+	}
+}
+
+// Who may approve is the policy's word, where it has one.
+func TestApprovers(t *testing.T) {
+	t.Parallel()
+	for rule, want := range map[string][]string{"": nil, `approvers := {"sam", "dana"}`: {"dana", "sam"}, `approvers contains "sam" if input.revert == false`: {"sam"}} {
+		e, err := New(t.Context(), policy(map[string]string{"approve.rego": "package cortexops.approve\nallow := true\nreasons := []\napprovals := 1\n" + rule}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := e.Evaluate(t.Context(), Approve, input())
+		if err != nil || !slices.Equal(d.Approvers, want) || len(d.Rules) > 0 {
+			t.Errorf("%s: %+v %v", rule, d, err)
+		}
+	}
+}
+
+// A failing test, one that prints and one that is skipped are told, and what no test has reached.
+func TestTestReports(t *testing.T) {
+	t.Parallel()
+	report, err := Test(t.Context(), policy(map[string]string{
+		"plan.rego": "package cortexops.plan\nallow if input.blast.pods < 3\ndefault allow := false\nreasons := []\nunreached if input.revert",
+		"broken_test.rego": `package plan_test
+import data.cortexops.plan
+test_good if plan.allow with input as {"blast": {"pods": 2}}
+test_bad if { print("said"); plan.allow with input as {"blast": {"pods": 3}} }
+todo_test_later if true`}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Tests) != 3 || report.Failed() != 2 || report.Tests[0].Name != "plan_test.test_bad" || report.Tests[0].Location != "broken_test.rego:4" ||
+		report.Tests[0].Output != "said\n" || report.Tests[1].Fail != "" {
+		t.Errorf("%+v", report.Tests)
+	}
+	for _, f := range report.Files {
+		if f.File == "plan.rego" && (!slices.Equal(f.Uncovered, []int{4, 5}) || f.Percent >= 100) {
+			t.Errorf("%+v", f)
+		}
+		if test(f.File) {
+			t.Errorf("%s counts", f.File)
+		}
+	}
+	if report.Coverage <= 0 || report.Coverage >= 100 {
+		t.Errorf("coverage %v", report.Coverage)
+	}
+	if _, err := Test(t.Context(), policy(map[string]string{"broken_test.rego": "package x_test\ntest_x if http.send({}).x"})); err == nil {
+		t.Error("a test may use what a policy may not")
 	}
 }
 

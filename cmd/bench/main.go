@@ -21,14 +21,14 @@ import (
 
 // groups are measured in the order of their names. Each is one file.
 var groups = map[string]func(context.Context, *run) error{
-	"gitops":  gitops,
-	"signals": signals,
+	"gitops": gitops, "remediation": remediation, "signals": signals,
 }
 
 // children are what the groups measure of ours. What they return is printed as JSON.
 var children = map[string]func(ctx context.Context, args []string) (any, error){
 	"mirror": mirrorChild, "change": changeChild, "suspects": suspectsChild, "field": fieldChild, "render": renderChild,
 	"correlate": correlateChild, "intake": intakeChild, "publish": publishChild, "graph": graphChild,
+	"decide": decideChild,
 }
 
 // benchmarks are the packages that have some.

@@ -97,11 +97,8 @@ type Config struct {
 		// Directory of NAME/playbook.yaml. Empty: the built-in catalogue.
 		Directory string `yaml:"directory"`
 	} `yaml:"playbooks"`
-	Policies struct {
-		// Directory of *.rego. Empty: the built-in policies.
-		Directory string `yaml:"directory"`
-	} `yaml:"policies"`
-	Slack struct {
+	Policies policyConfig `yaml:"policies"`
+	Slack    struct {
 		// Channel is its ID; empty: Slack is not used.
 		Channel string `yaml:"channel"`
 		// API is the root of Slack's methods.
@@ -149,6 +146,7 @@ func defaults() Config {
 	c.Slack.API = "https://slack.com/api/"
 	c.LLM.Deadline = 10 * time.Second
 	c.Correlate.Settle = 10 * time.Second
+	c.Policies.Bundle.Algorithm = "RS256"
 	return c
 }
 
@@ -188,7 +186,7 @@ func loadConfig(path string) (Config, error) {
 	if err := errors.Join(c.sound(), c.limits()); err != nil {
 		missing = append(missing, fmt.Errorf("configuration %s: %w", path, err))
 	}
-	return c, errors.Join(missing...)
+	return c, errors.Join(append(missing, c.Policies.check(path))...)
 }
 
 var (

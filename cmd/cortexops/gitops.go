@@ -84,6 +84,7 @@ func gitopsLocateCommand() *cobra.Command {
 	var q question
 	cmd := &cobra.Command{Use: "locate", Short: "Say which file sets a field of an object, and prove it; exit 3 and why where that cannot be said",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			defer silence()()
 			from, query, err := q.read(cmd.Context())
 			if err != nil {
 				return err
@@ -182,4 +183,20 @@ func refusal(err error) (reason string, ok bool) {
 var errNoQuantity = errors.New("the value cannot be scaled")
 
 // warn writes to where people look and no program reads.
-func warn(format string, args ...any) { fmt.Fprintf(os.Stderr, "cortexops: "+format+"\n", args...) }
+func warn(format string, args ...any) { fmt.Fprintf(stderr, "cortexops: "+format+"\n", args...) }
+
+var stderr = os.Stderr
+
+// silence keeps what kustomize says of deprecated fields, once for each file and each rendering, from standard error,
+// until it is undone.
+func silence() (undo func()) {
+	nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return func() {}
+	}
+	os.Stderr = nowhere
+	return func() {
+		os.Stderr = stderr
+		nowhere.Close()
+	}
+}

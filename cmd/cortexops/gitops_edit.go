@@ -36,6 +36,7 @@ func gitopsEditCommand() *cobra.Command {
 			if err := w.check(); err != nil {
 				return usage(err)
 			}
+			defer silence()()
 			from, query, err := q.read(cmd.Context())
 			if err != nil {
 				return err

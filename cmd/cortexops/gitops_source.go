@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cortexops/cortexops/gitops/chain"
 	"github.com/cortexops/cortexops/gitops/helm"
@@ -14,9 +15,11 @@ type source struct {
 	files  locate.Files
 	charts *helm.Renderer
 	way    *chain.Chain // nil: nothing delivers it
+	missed error        // what may deliver it, and cannot be rendered
 }
 
 func openSource(ctx context.Context, files locate.Files, q locate.Query) (*source, error) {
+	files = locate.Once(files)
 	charts, err := chartRenderer()
 	if err != nil {
 		return nil, err
@@ -26,31 +29,47 @@ func openSource(ctx context.Context, files locate.Files, q locate.Query) (*sourc
 		charts.Close()
 		return nil, err
 	}
-	if !way.Delivers(chain.Query{Query: q}) {
-		way = nil
+	s := &source{files: files, charts: charts}
+	if way.Delivers(chain.Query{Query: q}) {
+		s.way = way
+	} else {
+		s.missed = way.Missed(chain.Query{Query: q})
 	}
-	return &source{files, charts, way}, nil
+	return s, nil
+}
+
+// plain is the answer of the kustomizations and manifests alone. Where they have none, what may deliver the object says
+// more.
+func (s *source) plain(err error) error {
+	var r *locate.Refusal
+	if s.missed != nil && errors.As(err, &r) && r.Reason == locate.NotFound {
+		return s.missed
+	}
+	return err
 }
 
 func (s *source) close() { s.charts.Close() }
 
 func (s *source) current(q locate.Query) (string, bool, error) {
 	if s.way == nil {
-		return locate.Current(s.files, q)
+		value, there, err := locate.Current(s.files, q)
+		return value, there, s.plain(err)
 	}
 	return s.way.Current(chain.Query{Query: q})
 }
 
 func (s *source) locate(ctx context.Context, q locate.Query) (locate.Found, error) {
 	if s.way == nil {
-		return locate.Locate(s.files, q)
+		found, err := locate.Locate(s.files, q)
+		return found, s.plain(err)
 	}
 	return s.way.Locate(ctx, chain.Query{Query: q})
 }
 
 func (s *source) place(ctx context.Context, q locate.Query, value string) (locate.Found, error) {
 	if s.way == nil {
-		return locate.Place(s.files, q, value)
+		found, err := locate.Place(s.files, q, value)
+		return found, s.plain(err)
 	}
 	return s.way.Place(ctx, chain.Query{Query: q}, value)
 }

@@ -287,6 +287,25 @@ spec:
 	}
 }
 
+// What delivers an object and cannot be rendered is named, and kustomize's warnings of deprecated fields are not heard.
+func TestWhatIsOutOfSightIsNamed(t *testing.T) {
+	t.Parallel()
+	dir, _ := gitTree(t, map[string]string{
+		"sync.yaml":               "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps, namespace: flux-system}\nspec: {path: ./apps, sourceRef: {kind: GitRepository, name: fleet}}\n",
+		"apps/kustomization.yaml": "bases: [../web]\ncommonLabels: {team: shop}\n",
+		"web/kustomization.yaml":  "resources: [web.yaml]\n",
+		"web/web.yaml":            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: shop}\nspec:\n  chartRef: {kind: OCIRepository, name: charts}\n",
+	})
+	out, errs, code := ran(t, "gitops", "locate", "--repo", dir, "--resource", "apps/v1/Deployment/shop/web", "--field", "spec.replicas")
+	if want := "cortexops: refused (remote): Deployment shop/web is in no manifest of the repository; HelmRelease shop/web may make it, and cannot be rendered: HelmRelease shop/web takes its chart from OCIRepository shop/charts, which is not in the repository\n"; code != exitRefused || out != "" || errs != want {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	out, errs, code = ran(t, "gitops", "edit", "--repo", dir, "--resource", "helm.toolkit.fluxcd.io/v2/HelmRelease/shop/web", "--field", "spec.suspend", "--set", "true")
+	if code != 0 || errs != "" || !strings.Contains(out, "+  suspend: true\n") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
+
 func TestEditAsJSON(t *testing.T) {
 	t.Parallel()
 	dir, git := shopTree(t)

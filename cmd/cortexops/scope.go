@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/cortexops/cortexops/gitops/locate"
 	"github.com/cortexops/cortexops/pipeline/correlate"
 	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/pipeline/remediation"
@@ -61,41 +60,51 @@ func (c *Config) limits() error {
 }
 
 // scoped plans nothing for what may not be acted on, and says so.
-func (c *Config) scoped(propose remediation.Planning) remediation.Planning {
-	selector, err := labels.Parse(c.Scope.Selector)
-	namespaces := c.Scope.Namespaces
-	if len(namespaces) == 0 {
-		namespaces = c.Kubernetes.Namespaces
+type scoped struct {
+	remediation.Planning
+	cluster    string
+	namespaces []string
+	selector   labels.Selector
+}
+
+func (c *Config) scoped(planning remediation.Planning) scoped {
+	s := scoped{Planning: planning, cluster: c.Cluster, namespaces: c.Scope.Namespaces}
+	var err error
+	if s.selector, err = labels.Parse(c.Scope.Selector); err != nil { // which loading the configuration has refused
+		s.selector = labels.Nothing()
 	}
-	return func(key incident.Key, began time.Time, inc incident.Incident, advisory incident.Advisory, base string, files locate.Files) (incident.Proposal, error) {
-		none := func(format string, args ...any) (incident.Proposal, error) {
-			return incident.Proposal{}, &incident.NoPlan{Why: "out of scope: " + fmt.Sprintf(format, args...)}
-		}
-		switch root := inc.Root; {
-		case err != nil:
-			return none("scope.selector cannot be read: %v", err)
-		case root.IsZero():
-		case root.Cluster != c.Cluster:
-			return none("it is in the cluster %q, and this instance acts on %q only", root.Cluster, c.Cluster)
-		case !slices.Contains(namespaces, root.Namespace):
-			return none("only the namespaces %s are acted on", strings.Join(namespaces, ", "))
-		}
-		p, err := propose(key, began, inc, advisory, base, files)
-		if err != nil {
-			return p, err
-		}
-		for _, o := range p.Before {
-			if !slices.Contains(namespaces, o.Resource.Namespace) {
-				return none("playbook %s would change %s, and only the namespaces %s are acted on", p.Playbook.Name, o.Resource, strings.Join(namespaces, ", "))
-			}
-			var meta metav1.PartialObjectMetadata
-			if err := json.Unmarshal(o.JSON, &meta); err != nil {
-				return none("the labels of %s cannot be read: %v", o.Resource, err)
-			}
-			if !selector.Matches(labels.Set(meta.Labels)) {
-				return none("%s has not the labels of scope.selector: %s", o.Resource, c.Scope.Selector)
-			}
-		}
-		return p, nil
+	if len(s.namespaces) == 0 {
+		s.namespaces = c.Kubernetes.Namespaces
 	}
+	return s
+}
+
+func (s scoped) Propose(r remediation.PlanRequest) (incident.Proposal, remediation.Wanted, error) {
+	none := func(format string, args ...any) (incident.Proposal, remediation.Wanted, error) {
+		return incident.Proposal{}, remediation.Wanted{}, &incident.NoPlan{Why: "out of scope: " + fmt.Sprintf(format, args...)}
+	}
+	switch root := r.Incident.Root; {
+	case root.IsZero():
+	case root.Cluster != s.cluster:
+		return none("it is in the cluster %q, and this instance acts on %q only", root.Cluster, s.cluster)
+	case !slices.Contains(s.namespaces, root.Namespace):
+		return none("only the namespaces %s are acted on", strings.Join(s.namespaces, ", "))
+	}
+	p, wanted, err := s.Planning.Propose(r)
+	if err != nil {
+		return p, wanted, err
+	}
+	for _, o := range p.Before {
+		if !slices.Contains(s.namespaces, o.Resource.Namespace) {
+			return none("playbook %s would change %s, and only the namespaces %s are acted on", p.Playbook.Name, o.Resource, strings.Join(s.namespaces, ", "))
+		}
+		var meta metav1.PartialObjectMetadata
+		if err := json.Unmarshal(o.JSON, &meta); err != nil {
+			return none("the labels of %s cannot be read: %v", o.Resource, err)
+		}
+		if !s.selector.Matches(labels.Set(meta.Labels)) {
+			return none("%s has not the labels of scope.selector: %s", o.Resource, s.selector)
+		}
+	}
+	return p, wanted, nil
 }

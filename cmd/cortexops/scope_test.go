@@ -7,8 +7,26 @@ import (
 	"time"
 
 	"github.com/cortexops/cortexops/gitops/locate"
+	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/incident"
+	"github.com/cortexops/cortexops/pipeline/remediation"
 )
+
+// changing proposes to change one object.
+type changing struct {
+	of     incident.Resource
+	object string
+}
+
+func (changing) Places(incident.Incident, locate.Files) []repo.Place { return nil }
+
+func (changing) Changed(incident.Incident, locate.Files, locate.Files) (r incident.Resource, fields []incident.FieldChange, known bool) {
+	return r, nil, false
+}
+
+func (c changing) Propose(remediation.PlanRequest) (incident.Proposal, remediation.Wanted, error) {
+	return incident.Proposal{Before: []incident.RenderedObject{{Resource: c.of, JSON: []byte(c.object)}}}, remediation.Wanted{}, nil
+}
 
 // TestOnlyTheScopeIsActedOn: what is out of it gets no plan, and is told why.
 func TestOnlyTheScopeIsActedOn(t *testing.T) {
@@ -38,10 +56,7 @@ func TestOnlyTheScopeIsActedOn(t *testing.T) {
 			if err := conf.limits(); err != nil {
 				t.Fatal(err)
 			}
-			plan := conf.scoped(func(incident.Key, time.Time, incident.Incident, incident.Advisory, string, locate.Files) (incident.Proposal, error) {
-				return incident.Proposal{Before: []incident.RenderedObject{{Resource: c.changed, JSON: []byte(c.object)}}}, nil
-			})
-			_, err := plan(incident.Key{}, time.Time{}, incident.Incident{Root: c.root}, incident.Advisory{}, "", nil)
+			_, _, err := conf.scoped(changing{c.changed, c.object}).Propose(remediation.PlanRequest{Incident: incident.Incident{Root: c.root}})
 			var none *incident.NoPlan
 			switch {
 			case c.why == "" && err != nil:

@@ -42,7 +42,7 @@ type outside struct {
 	forge      *forge.Forge
 	repo       *repo.Repo
 	prometheus *verify.Verifier
-	policy     *policies.Engine
+	policy     *policies.Live
 	playbooks  []playbooks.Playbook
 	llm        *advise.LLM   // nil: heuristics advise
 	slack      *notify.Slack // nil: nobody is told
@@ -108,8 +108,8 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 	if o.memory, err = remembering(c); err != nil {
 		return o, err
 	}
-	if o.policy, err = policies.New(ctx, folder(c.Policies.Directory, policies.Default())); err != nil {
-		return o, inFolder("policies.directory", c.Policies.Directory, err)
+	if o.policy, err = c.Policies.open(ctx); err != nil {
+		return o, err
 	}
 	o.playbooks, err = playbooks.Load(folder(c.Playbooks.Directory, playbooks.Catalogue()))
 	return o, inFolder("playbooks.directory", c.Playbooks.Directory, err)
@@ -195,8 +195,8 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Author: c.author()}
 	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays}
 	return remediation.Activities{
-		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: c.scoped(planner.Propose), Advise: o.advise},
-		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Bot: c.Forge.User},
+		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: c.scoped(planning{planner}), Advise: o.advise, Claims: book.Claims(), History: book.History},
+		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Brakes: book.Brakes(), Bot: c.Forge.User, Freezes: c.Policies.Freezes, History: book.History},
 		DryRunner:  &remediation.DryRunner{Book: book, Cluster: o.cluster},
 		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Repository: where},
 		Approver:   &remediation.Approver{Book: book, Forge: o.forge, Rule: judging(c.Forge.User)},
@@ -205,8 +205,16 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
-		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Remember: o.memory.Remember},
+		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember},
 	}
+}
+
+// planning is plan as the activity of PLANNING uses it.
+type planning struct{ *plan.Planner }
+
+func (p planning) Propose(r remediation.PlanRequest) (incident.Proposal, remediation.Wanted, error) {
+	proposal, wanted, err := p.Planner.Propose(plan.Request(r))
+	return proposal, remediation.Wanted(wanted), err
 }
 
 // watching is verify as the activity of VERIFYING uses it.

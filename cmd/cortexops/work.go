@@ -16,6 +16,7 @@ import (
 
 	"github.com/cortexops/cortexops/pipeline/bus"
 	"github.com/cortexops/cortexops/pipeline/correlate"
+	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/pipeline/ledger"
 	"github.com/cortexops/cortexops/pipeline/remediation"
 	"github.com/cortexops/cortexops/pipeline/topology"
@@ -75,7 +76,8 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	}
 	w.opened = append(w.opened, tasks.Stop)
 	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch}
-	keeper := &remediation.Keeper{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Bot: c.Forge.User, Book: book, Forge: outside.forge, Writer: writeup.Writer{}}
+	keeper := &remediation.Keeper{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Bot: c.Forge.User, Book: book, Forge: outside.forge, Writer: writeup.Writer{},
+		Claims: book.Claims(), Pauses: func(ctx context.Context) ([]incident.Pause, error) { return book.Brakes().Pauses(ctx, c.Cluster) }}
 	join := &joining{settle: c.Correlate.Settle, windows: c.windows(), watched: graph, metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), log: log}
 	follow, err := newFollower(c, outside, log)
 	if err != nil {
@@ -84,7 +86,14 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	w.details = map[string]func() string{"graph": join.detail}
 	w.components = map[string]func(context.Context) error{
 		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "graph": join.check, "watch": follow.Check, "forge": outside.forge.Ping,
-		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "memory": outside.memory.Ping,
+		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "policy-source": outside.policy.Current, "memory": outside.memory.Ping,
+		"brakes": func(ctx context.Context) error {
+			pauses, err := book.Brakes().Pauses(ctx, c.Cluster)
+			if err == nil && len(pauses) > 0 {
+				err = errors.New(pauses[0].String())
+			}
+			return err
+		},
 		"temporal": func(ctx context.Context) error {
 			_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
 			return err
@@ -99,6 +108,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	w.jobs = []job{
 		func(ctx context.Context) error { graph.Run(ctx); return nil },
 		func(ctx context.Context) error { keeper.Run(ctx); return nil },
+		func(ctx context.Context) error { outside.policy.Run(ctx); return nil },
 		func(ctx context.Context) error {
 			if err := graph.WaitSynced(ctx); err != nil { // before that an owner may be unknown although it exists
 				return err

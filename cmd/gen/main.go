@@ -1,5 +1,5 @@
-// Command gen writes the manifests that are made of code: the Grafana dashboard and the alert rules, in both forms that
-// Prometheus is given them. Run it in the repository's root, without arguments; its tests fail while a file is stale.
+// Command gen writes what is made of code: the Grafana dashboard, the alert rules in both forms that Prometheus is given them,
+// and the JSON Schema of the policies' input. Run it in the repository's root, without arguments; its tests fail while a file is stale.
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 // files are all that is generated, by path in the repository.
 var files = map[string]func() ([]byte, error){
 	"manifests/grafana/cortexops.json":         dashboardJSON,
+	"policies/input.schema.json":               policyInputJSON,
 	"manifests/prometheus/rules.yaml":          rulesYAML,
 	"manifests/prometheus/prometheusrule.yaml": prometheusRuleYAML,
 }

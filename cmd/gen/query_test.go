@@ -32,6 +32,8 @@ var metrics = map[string][]string{
 	"cortexops_signals_correlated_total":    {"outcome"},
 	"cortexops_remediations_total":          {"phase", "playbook"},
 	"cortexops_remediations_open":           {"phase"},
+	"cortexops_policy_loads_total":          {"result"},
+	"cortexops_policy_current":              {},
 	"cortexops_remediation_oldest_seconds":  {"phase"},
 	"cortexops_approvals_total":             {"state"},
 	"cortexops_verdicts_total":              {"result"},

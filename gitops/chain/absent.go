@@ -19,7 +19,7 @@ const maxTail = 3 // keys of the field that are added below a value of the chart
 // chart, below one that the template puts there as a whole.
 func (s *search) absent(ctx context.Context, value string) (locate.Found, error) {
 	s.story()
-	h := hit{candidate: candidate{Scalar: edit.Scalar{Position: edit.Position{Value: value}, Text: true}}}
+	h := hit{candidate: candidate{Scalar: edit.Scalar{Position: edit.Position{Value: value}, Text: edit.IsText(s.q.Object, s.field, value)}}}
 	last := error(refuse(locate.NotFound, "%s renders %s without %s, and no place for it is proven", s.unit, s.q.Object, s.field))
 	fields := []own{{s.unit, s.q.Object, s.field}}
 	if len(s.unit.charts) > 0 {
@@ -35,8 +35,10 @@ func (s *search) absent(ctx context.Context, value string) (locate.Found, error)
 				last = err
 			}
 		}
-		if found, err := s.patch(ctx, h, f); err == nil {
-			return found, s.writes(ctx, found, value)
+		for _, patch := range []func(context.Context, hit, own) (locate.Found, error){s.patch, s.above} {
+			if found, err := patch(ctx, h, f); err == nil {
+				return found, s.writes(ctx, found, value)
+			}
 		}
 	}
 	return locate.Found{}, last

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -89,33 +90,62 @@ func hasKustomization(files locate.Files, dir string) bool {
 	return slices.ContainsFunc(kustomizationNames, func(n string) bool { return isFile(files, path.Join(dir, n)) })
 }
 
-// argoDirectory is the manifests of a folder: of it alone, or of all below it.
+// argoDirectory is the manifests of a folder, of it alone or of all below it, as they stand there. What has only a
+// generateName, as many hooks, is none of them.
 func argoDirectory(u *unit, o any, dir string) ([]locate.Object, error) {
-	if text(o, "include") != "" || text(o, "exclude") != "" || at(o, "jsonnet") != nil {
-		return nil, refuse(locate.Unsupported, "%s chooses its files by include, exclude or jsonnet", u)
+	if at(o, "jsonnet") != nil {
+		return nil, refuse(locate.Unsupported, "%s has settings for jsonnet, which is a program", u)
+	}
+	include, err := glob(u, text(o, "include"), true)
+	if err != nil {
+		return nil, err
+	}
+	exclude, err := glob(u, text(o, "exclude"), false)
+	if err != nil {
+		return nil, err
 	}
 	all, err := u.reads.List(dir)
 	if err != nil {
 		return nil, err
 	}
 	slices.Sort(all)
-	var resources []any
+	var out []locate.Object
 	for _, p := range all {
 		rel := strings.TrimPrefix(p, dir+"/")
 		switch ext := path.Ext(p); {
-		case !truth(o, "recurse") && strings.Contains(rel, "/"):
+		case !truth(o, "recurse") && rel != path.Base(p), exclude(rel), !include(rel):
 		case ext == ".jsonnet":
 			return nil, refuse(locate.Unsupported, "%s has %s, which is a program", u, p)
 		case manifest(p) || ext == ".json":
-			resources = append(resources, rel)
+			objects, err := locate.Render(u.reads, p)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, objects...)
 		}
 	}
-	return build(u.reads, dir, path.Join(dir, kustomizationNames[0]), m{"resources": resources})
+	return out, nil
+}
+
+// glob matches as Argo CD does: a * goes over slashes too, and {a,b} is either. No pattern matches what none says.
+func glob(u *unit, pattern string, none bool) (func(string) bool, error) {
+	if pattern == "" {
+		return func(string) bool { return none }, nil
+	}
+	if strings.ContainsAny(pattern, `[]\`) {
+		return nil, refuse(locate.Unsupported, "%s chooses its files by %q, which is not worked out here", u, pattern)
+	}
+	quoted := strings.NewReplacer(`\*`, ".*", `\?`, ".", `\{`, "(?:", `\}`, ")", ",", "|").Replace(regexp.QuoteMeta(pattern))
+	re, err := regexp.Compile("^(?:" + quoted + ")$")
+	if err != nil {
+		return nil, refuse(locate.Invalid, "%s chooses its files by %q: %v", u, pattern, err)
+	}
+	return re.MatchString, nil
 }
 
 // argoKustomize is the folder's kustomization with what the source adds.
 func argoKustomize(u *unit, s any, dir string) ([]locate.Object, error) {
-	file, k, err := kustomizationAt(u.reads, dir)
+	file, k, err := kustomizationAt(u.reads, dir, func(string) bool { return false })
 	if err != nil {
 		return nil, err
 	}

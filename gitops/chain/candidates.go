@@ -104,7 +104,7 @@ func (s *search) rank(c edit.Scalar) int {
 	case s.isText && part(s.value, c.Value):
 		return rankPart
 	}
-	if field && c.Value != s.value {
+	if field && c.Value != s.value && c.Object.Name != "" && strings.Contains(s.q.Object.Name, c.Object.Name) {
 		s.shadowed = append(s.shadowed, c)
 	}
 	return rankNever

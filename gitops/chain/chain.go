@@ -47,7 +47,8 @@ func (c *Chain) Current(q Query) (value string, there bool, err error) {
 	return s.value, s.there, nil
 }
 
-// Locate finds the place where the value of the field comes from.
+// Locate finds the place where the value of the field comes from. The chain says what else of the tree does: an edit there
+// may be refused, then, or go elsewhere, as Place says.
 func (c *Chain) Locate(ctx context.Context, q Query) (locate.Found, error) {
 	s, err := c.world.seek(q)
 	if err != nil {
@@ -59,6 +60,7 @@ func (c *Chain) Locate(ctx context.Context, q Query) (locate.Found, error) {
 	if !s.there {
 		return locate.Found{}, refuse(locate.NotFound, "%s renders %s without %s", s.unit, q.Object, q.Field)
 	}
+	s.asked = true
 	return s.run(ctx)
 }
 

@@ -42,12 +42,12 @@ func TestAChartThatLoopsIsRefused(t *testing.T) {
 	}
 	r := &helm.Renderer{Command: []string{self, "render-chart"}, Timeout: 2 * time.Second}
 	t.Cleanup(r.Close)
-	files := memory{"sync.yaml": fleet, "apps/loop.yaml": release("loop"),
+	repository := map[string]string{"sync.yaml": fleet, "apps/loop.yaml": release("loop"),
 		"charts/loop/Chart.yaml":       "apiVersion: v2\nname: loop\nversion: 0.1.0\n",
 		"charts/loop/templates/x.yaml": "{{ range until 1000000 }}{{ range until 1000000 }}{{ end }}{{ end }}",
 		"apps/ok.yaml":                 "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: ok, namespace: shop}\nspec: {replicas: 2}\n",
 	}
-	c, err := Open(context.Background(), files, Options{Charts: r})
+	c, err := Open(context.Background(), files(repository), Options{Charts: r})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestAChartThatLoopsIsRefused(t *testing.T) {
 	if v, there, err := c.Current(ok); err != nil || !there || v != "2" {
 		t.Errorf("ok: %q %v %v", v, there, err)
 	}
-	without, err := Open(context.Background(), files, Options{})
+	without, err := Open(context.Background(), files(repository), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,10 +70,10 @@ func TestAChartThatLoopsIsRefused(t *testing.T) {
 
 func TestChain(t *testing.T) {
 	t.Parallel()
-	files := memory{"sync.yaml": fleet, "apps/api.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api, namespace: shop}\nspec: {replicas: 2}\n",
+	repository := map[string]string{"sync.yaml": fleet, "apps/api.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api, namespace: shop}\nspec: {replicas: 2}\n",
 		"apps/pay.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: pay, namespace: shop}\nspec: {replicas: 2}\n"}
 	ctx := context.Background()
-	c, err := Open(ctx, files, Options{})
+	c, err := Open(ctx, files(repository), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed, err := f.Write(files, "3")
+	changed, err := f.Write(files(repository), "3")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestChain(t *testing.T) {
 	if err := c.Prove(after, q, "4"); !refusedAs(err, "unproven not as 4") {
 		t.Errorf("another value: %v", err)
 	}
-	changed["apps/pay.yaml"] = []byte(strings.Replace(files["apps/pay.yaml"], "2", "5", 1))
+	changed["apps/pay.yaml"] = []byte(strings.Replace(repository["apps/pay.yaml"], "2", "5", 1))
 	if after, err = c.With(ctx, changed); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestChain(t *testing.T) {
 	}
 	stopped, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := Open(stopped, files, Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := Open(stopped, files(repository), Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }

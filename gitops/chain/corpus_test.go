@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/cortexops/cortexops/gitops/edit"
@@ -39,24 +39,13 @@ func charts(t *testing.T) Charts {
 	return r
 }
 
-type memory map[string]string
-
-func (m memory) ReadFile(path string) ([]byte, error) {
-	if s, ok := m[path]; ok {
-		return []byte(s), nil
+// files is a repository in memory.
+func files(m map[string]string) locate.Files {
+	out := fstest.MapFS{}
+	for name, text := range m {
+		out[name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	return nil, fs.ErrNotExist
-}
-
-func (m memory) List(dir string) ([]string, error) {
-	var out []string
-	for p := range m {
-		if dir == "." || strings.HasPrefix(p, dir+"/") {
-			out = append(out, p)
-		}
-	}
-	slices.Sort(out)
-	return out, nil
+	return locate.FromFS(out)
 }
 
 // shape is one repository of the corpus with what is asked of it. A file of it is a text:
@@ -71,7 +60,7 @@ func (m memory) List(dir string) ([]string, error) {
 //	-- PATH --
 //	a file of the repository
 type shape struct {
-	files memory
+	files map[string]string
 	asks  []*question
 }
 
@@ -90,7 +79,7 @@ func readShape(t *testing.T, file string) shape {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := shape{files: memory{}}
+	s := shape{files: map[string]string{}}
 	var name string
 	var q *question
 	for i, line := range strings.SplitAfter(string(data), "\n") {
@@ -149,16 +138,16 @@ func parseAsk(t *testing.T, s string) Query {
 
 func TestCorpus(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) < 12 {
-		t.Fatalf("%d shapes, %v", len(files), err)
+	shapes, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(shapes) < 12 {
+		t.Fatalf("%d shapes, %v", len(shapes), err)
 	}
 	renderer := charts(t)
-	for _, file := range files {
+	for _, file := range shapes {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			t.Parallel()
 			s := readShape(t, file)
-			c, err := Open(context.Background(), s.files, Options{Charts: renderer})
+			c, err := Open(context.Background(), files(s.files), Options{Charts: renderer})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +161,7 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-func (q *question) check(t *testing.T, files memory, c *Chain) {
+func (q *question) check(t *testing.T, before map[string]string, c *Chain) {
 	if q.is != "" || q.no != "" {
 		f, err := c.Locate(context.Background(), q.query)
 		if got := describe(f, err); q.is != got && (q.no == "" || !refusedAs(err, q.no)) {
@@ -189,11 +178,11 @@ func (q *question) check(t *testing.T, files memory, c *Chain) {
 		}
 		return
 	}
-	changed, err := f.Write(files, q.set)
+	changed, err := f.Write(files(before), q.set)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := difference(files, changed); !slices.Equal(got, q.diff) {
+	if got := difference(before, changed); !slices.Equal(got, q.diff) {
 		t.Errorf("the edit is\n%s\nwant\n%s\n%s", strings.Join(got, "\n"), strings.Join(q.diff, "\n"), strings.Join(f.Chain, "\n"))
 	}
 	after, err := c.With(context.Background(), changed)
@@ -230,11 +219,11 @@ func refusedAs(err error, want string) bool {
 }
 
 // difference lists the lines that are not the same.
-func difference(files memory, changed map[string][]byte) []string {
+func difference(before map[string]string, changed map[string][]byte) []string {
 	var out []string
 	for _, p := range sortedKeys(toAny(changed)) {
-		was, is := strings.Split(files[p], "\n"), strings.Split(string(changed[p]), "\n")
-		if files[p] == "" {
+		was, is := strings.Split(before[p], "\n"), strings.Split(string(changed[p]), "\n")
+		if before[p] == "" {
 			was = nil
 		}
 		for len(was) > 0 && len(is) > 0 && was[0] == is[0] {

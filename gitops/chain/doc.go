@@ -1,7 +1,8 @@
 // Package chain answers which line of a repository sets one field of a live object that Flux or Argo CD delivers, and
-// proves it. The way from the repository to the object leads over units: Flux Kustomizations and HelmReleases, and Argo
-// CD Applications. Each is found among the repository's own manifests, as the unit above it renders it, with its patches
-// and variables, and each is rendered as its controller does it, in memory.
+// proves it. The way from the repository to the object leads over units: Flux Kustomizations and HelmReleases, Argo CD
+// Applications, and the ApplicationSets that the repository alone answers. Each is found among the repository's own
+// manifests, as the unit above it renders it, with its patches and variables, and each is rendered as its controller does
+// it, in memory.
 //
 // A candidate value is changed in memory, and the whole way is rendered again: the change must land in the asked field
 // and nowhere else. No server is asked, no program runs, no network is reached; charts are rendered by Charts.

@@ -27,7 +27,7 @@ func (w *world) flux(u *unit) ([]locate.Object, error) {
 		return nil, err
 	}
 	u.folder, u.defaults = dir, text(u.spec, "targetNamespace")
-	file, k, err := kustomizationAt(u.reads, dir)
+	file, k, err := kustomizationAt(u.reads, dir, w.leftOut(u))
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,10 @@ func (w *world) flux(u *unit) ([]locate.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return u.substitute(objects)
+	if objects, err = u.substitute(objects); err != nil {
+		return nil, err
+	}
+	return marked(objects, at(u.spec, "commonMetadata"))
 }
 
 // build renders the folder with k in the place of its kustomization.
@@ -51,7 +54,7 @@ func build(files locate.Files, dir, file string, k m) ([]locate.Object, error) {
 }
 
 // kustomizationAt is the kustomization of a folder. Where there is none, it is the one that lists every manifest below.
-func kustomizationAt(files locate.Files, dir string) (file string, k m, err error) {
+func kustomizationAt(files locate.Files, dir string, leftOut func(string) bool) (file string, k m, err error) {
 	for _, name := range kustomizationNames {
 		p := path.Join(dir, name)
 		data, err := files.ReadFile(p)
@@ -66,7 +69,7 @@ func kustomizationAt(files locate.Files, dir string) (file string, k m, err erro
 		}
 		return p, k, nil
 	}
-	resources, err := manifests(files, dir)
+	resources, err := manifests(files, dir, leftOut)
 	if err != nil {
 		return "", nil, err
 	}
@@ -75,11 +78,12 @@ func kustomizationAt(files locate.Files, dir string) (file string, k m, err erro
 
 // manifests lists what a kustomization for the whole folder has: the files, and the folders with a kustomization of
 // their own.
-func manifests(files locate.Files, dir string) ([]any, error) {
+func manifests(files locate.Files, dir string, leftOut func(string) bool) ([]any, error) {
 	all, err := files.List(dir)
 	if err != nil {
 		return nil, err
 	}
+	all = slices.DeleteFunc(slices.Clone(all), leftOut)
 	slices.Sort(all)
 	var whole []string
 	for _, p := range all {
@@ -97,24 +101,12 @@ func manifests(files locate.Files, dir string) ([]any, error) {
 		switch {
 		case i >= 0 && slices.Contains(kustomizationNames, path.Base(p)) && path.Dir(p) == whole[i]:
 			out = append(out, path.Dir(rel))
-		case i >= 0, !manifest(p), ignored(rel):
+		case i >= 0, !manifest(p):
 		default:
 			out = append(out, rel)
 		}
 	}
 	return out, nil
-}
-
-// ignored are files that no source takes into its artifact unless asked to.
-func ignored(rel string) bool {
-	for _, part := range strings.Split(rel, "/") {
-		if part == ".git" || part == ".github" || part == ".circleci" {
-			return true
-		}
-	}
-	base := path.Base(rel)
-	return slices.Contains([]string{".travis.yml", ".gitlab-ci.yml", "appveyor.yml", ".drone.yml", "cloudbuild.yaml", ".goreleaser.yml", ".goreleaser.yaml",
-		".sops.yaml", ".flux.yaml"}, base) || strings.HasPrefix(base, "codeship-")
 }
 
 // addFlux adds to k what a Kustomization's spec says.

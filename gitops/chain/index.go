@@ -38,7 +38,7 @@ func declarations(file string, data []byte) []declared {
 		if err != nil || o.Name == "" {
 			continue
 		}
-		if isUnit(o) || o.Group == "source.toolkit.fluxcd.io" || o.Kind == "ApplicationSet" {
+		if isUnit(o) || o.Group == "source.toolkit.fluxcd.io" {
 			out = append(out, declared{o, file})
 		}
 	}

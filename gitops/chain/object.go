@@ -100,3 +100,38 @@ func refuse(reason locate.Reason, format string, args ...any) *locate.Refusal {
 }
 
 func sortedKeys(o m) []string { return slices.Sorted(maps.Keys(o)) }
+
+// marked gives the objects the labels and annotations that all have.
+func marked(objects []locate.Object, common any) ([]locate.Object, error) {
+	labels, annotations := texts(common, "labels"), texts(common, "annotations")
+	if len(labels)+len(annotations) == 0 {
+		return objects, nil
+	}
+	out := slices.Clone(objects)
+	for i, o := range objects {
+		v, err := decode(o.JSON)
+		if err != nil {
+			return nil, err
+		}
+		meta, ok := at(v, "metadata").(m)
+		if !ok {
+			continue
+		}
+		for key, more := range map[string]map[string]string{"labels": labels, "annotations": annotations} {
+			have, ok := meta[key].(m)
+			if !ok {
+				have = m{}
+			}
+			for k, text := range more {
+				have[k] = text
+			}
+			if len(have) > 0 {
+				meta[key] = have
+			}
+		}
+		if out[i].JSON, err = json.Marshal(v); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"path"
 	"slices"
 	"strings"
 
@@ -18,8 +19,7 @@ func (s *search) override(ctx context.Context, h hit, why string) (locate.Found,
 	for _, f := range s.ownFields(h) {
 		files := s.files()
 		if f.unit == nil {
-			files = slices.Clone(s.unit.named)
-			slices.Reverse(files)
+			files = s.valuesFiles()
 		}
 		for _, file := range files {
 			found, err := s.addTo(ctx, h, f, file)
@@ -30,12 +30,20 @@ func (s *search) override(ctx context.Context, h hit, why string) (locate.Found,
 				last = err
 			}
 		}
-		found, err := s.patch(ctx, h, f)
-		if err == nil {
-			return found, nil
+		for _, patch := range []func(context.Context, hit, own) (locate.Found, error){s.patch, s.above} {
+			found, err := patch(ctx, h, f)
+			if err == nil {
+				return found, nil
+			}
+			if !errors.Is(err, errNoPlace) {
+				last = err
+			}
 		}
-		if !errors.Is(err, errNoPlace) {
-			last = err
+	}
+	if h.Variable != "" && s.unit.kind == kustomization {
+		whole := hit{candidate: candidate{Scalar: edit.Scalar{Position: edit.Position{Value: s.value}, Text: s.isText}}}
+		if f, err := s.override(ctx, whole, "the variable is used for more"); err == nil {
+			return f, nil
 		}
 	}
 	return locate.Found{}, last
@@ -76,7 +84,7 @@ func (s *search) ownFields(h hit) []own {
 	case application:
 		object := edit.Path{{Key: "spec"}, {Key: "source"}, {Key: "helm"}, {Key: "valuesObject"}}
 		switch {
-		case at(s.unit.spec, "source", "helm", "valuesObject") == nil && len(s.unit.named) > 0:
+		case at(s.unit.spec, "source", "helm", "valuesObject") == nil && len(s.valuesFiles()) > 0:
 			out = append(out, own{path: v})
 		case at(s.unit.spec, "source") != nil && text(s.unit.spec, "source", "helm", "values") == "":
 			field(s.unit, append(object, v...))
@@ -138,10 +146,20 @@ func (s *search) addTo(ctx context.Context, h hit, f own, file string) (locate.F
 	return locate.Found{}, last
 }
 
+// valuesFiles are those that are the unit's own, the strongest first.
+func (s *search) valuesFiles() []string {
+	if s.unit.kind == application && s.ownChart() {
+		return []string{path.Join(s.unit.folder, "values.yaml")}
+	}
+	files := slices.Clone(s.unit.named)
+	slices.Reverse(files)
+	return files
+}
+
 // namesIn lists the objects of a file that the field may be added to.
 func (s *search) namesIn(f own, file string, data []byte) []edit.Selector {
 	if f.unit == nil {
-		if slices.Contains(s.unit.named, file) {
+		if slices.Contains(s.valuesFiles(), file) {
 			return []edit.Selector{{}}
 		}
 		return nil

@@ -36,10 +36,13 @@ func (s *search) place(ctx context.Context, hits []hit) (locate.Found, error) {
 	}
 	s.say("%s sets it", position(main.Scalar))
 	s.proof()
+	return s.found(main, append([]hit{main}, hits...)), nil
+}
+
+// found is the place of main; what is written there goes to the one of the hits that it fits.
+func (s *search) found(main hit, hits []hit) locate.Found {
 	f := locate.Found{Overlay: s.unit.where(), File: main.File, Line: main.Line, Column: main.Column, Value: s.value, Chain: s.chain}
-	return f.Written(func(files locate.Files, want string) (map[string][]byte, error) {
-		return s.set(files, append([]hit{main}, hits...), want)
-	}), nil
+	return f.Written(func(files locate.Files, want string) (map[string][]byte, error) { return s.set(files, hits, want) })
 }
 
 // settle proves the place with the value. Where the value changes a part that other units share, it is set for this one

@@ -45,6 +45,9 @@ func (s *search) compare(next *world, whole bool) error {
 			}
 			if a != u {
 				was, is = without(a, carriers), without(b, carriersNow)
+			} else if self := carrier(u.object, u); carrier(a.objects[at], a) != self { // it may render itself
+				before := without(&unit{objects: a.objects[:at], namespace: a.namespace, defaults: a.defaults}, map[string]bool{self: true})
+				at, was, is = len(before), without(a, map[string]bool{self: true}), without(b, map[string]bool{self: true})
 			}
 		}
 		if err := compareObjects(a, was, is, at, s.field); err != nil {

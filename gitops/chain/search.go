@@ -32,6 +32,8 @@ type search struct {
 	shared   error
 	trials   int
 	hits     []hit
+	wide     *hit // the first that sets more than the field
+	asked    bool // where the value comes from, whatever else comes from there
 }
 
 // look reads the field as it is rendered.
@@ -115,10 +117,19 @@ func (s *search) run(ctx context.Context) (locate.Found, error) {
 			hits = append(hits, h)
 		}
 	}
-	if len(hits) == 0 {
-		return locate.Found{}, s.refusal()
+	switch {
+	case len(hits) > 0:
+		return s.place(ctx, hits)
+	case s.wide != nil && s.asked:
+		return s.found(*s.wide, []hit{*s.wide}), nil
+	case s.wide != nil:
+		f, other := s.override(ctx, *s.wide, "elsewhere it is set for this one alone")
+		if other == nil {
+			return f, nil
+		}
+		return f, refuse(locate.Shared, "%v; elsewhere: %v", s.shared, other)
 	}
-	return s.place(ctx, hits)
+	return locate.Found{}, s.refusal()
 }
 
 // story tells how the repository leads to the object.
@@ -132,7 +143,11 @@ func (s *search) story() {
 		if u.up == nil {
 			from = " in " + u.file
 		}
-		s.say("%s%s renders %s", u, from, first(u.folder, "."))
+		if u.kind == applicationSet {
+			s.say("%s%s makes %d Applications", u, from, len(u.objects))
+		} else {
+			s.say("%s%s renders %s", u, from, first(u.folder, "."))
+		}
 		s.chain = append(s.chain, u.notes...)
 		if truth(u.spec, "suspend") {
 			s.say("%s is suspended: an edit waits until it is resumed", u)
@@ -186,6 +201,7 @@ func (s *search) try(ctx context.Context, c candidate) (hit, bool, error) {
 	if err != nil {
 		s.say("%s sets it and more: %v", position(c.Scalar), err)
 		if s.shared == nil {
+			s.wide = &hit{c, before, after}
 			s.shared = &locate.Refusal{Reason: locate.Shared, Why: fmt.Sprintf("%s sets more than %s of %s: also %v", position(c.Scalar), s.field, s.q.Object, err)}
 		}
 		return hit{}, false, nil

@@ -52,6 +52,23 @@ func (w *world) seek(q Query) (*search, error) {
 	return nil, refuse(locate.NotFound, "%s", why)
 }
 
+// Missed is why the chain may not see who delivers the object: a unit of its name cannot be rendered. It is nil where
+// nothing says so.
+func (c *Chain) Missed(q Query) error {
+	for _, u := range c.world.units {
+		if u.err == nil || !q.asks(u) || u.kind == kustomization || u.kind == applicationSet || !strings.Contains(q.Object.Name, u.name) ||
+			q.Object.Namespace != first(text(u.spec, "targetNamespace"), text(u.spec, "destination", "namespace"), u.namespace) {
+			continue
+		}
+		err := refusal(u.err, u)
+		var r *locate.Refusal
+		if errors.As(err, &r) {
+			return &locate.Refusal{Reason: r.Reason, Why: fmt.Sprintf("%s is in no manifest of the repository; %s may make it, and cannot be rendered: %s", q.Object, u, r.Why), Err: err}
+		}
+	}
+	return nil
+}
+
 // asks reports whether the query is about what the unit renders.
 func (q Query) asks(u *unit) bool {
 	if len(q.Overlays) == 0 {
@@ -74,7 +91,7 @@ func (q Query) named() bool {
 // generators says who may make Applications that no file declares.
 func (w *world) generators(kind string) string {
 	for _, d := range w.index.sorted() {
-		if kind == application && d.object.Kind == "ApplicationSet" {
+		if kind == application && d.object.Kind == applicationSet {
 			return fmt.Sprintf("; ApplicationSet %s in %s may make it", d.object.Name, d.file)
 		}
 	}

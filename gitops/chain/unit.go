@@ -13,12 +13,15 @@ const (
 	kustomization = "Kustomization"
 	helmRelease   = "HelmRelease"
 	application   = "Application"
+
+	applicationSet = "ApplicationSet"
 )
 
 var kindOf = map[string]string{
 	"kustomize.toolkit.fluxcd.io/Kustomization": kustomization,
 	"helm.toolkit.fluxcd.io/HelmRelease":        helmRelease,
 	"argoproj.io/Application":                   application,
+	"argoproj.io/ApplicationSet":                applicationSet,
 }
 
 // unit is one object that makes others.

@@ -96,7 +96,21 @@ func (w *world) grow(ctx context.Context) error {
 			return err
 		}
 	}
+	w.dropRendered()
 	return nil
+}
+
+// dropRendered leaves out the trees whose root an ApplicationSet's Application renders in another tree.
+func (w *world) dropRendered() {
+	dropped := map[*unit]bool{}
+	for _, root := range w.units {
+		if root.up == nil && root.file != "" && slices.ContainsFunc(w.units, func(by *unit) bool {
+			return by.root() != root && !dropped[by.root()] && by.up != nil && by.up.kind == applicationSet && by.declares(root)
+		}) {
+			dropped[root] = true
+		}
+	}
+	w.units = slices.DeleteFunc(w.units, func(u *unit) bool { return dropped[u.root()] })
 }
 
 // belowKustomization reports whether a file is in a folder that a kustomization is made of, or below one.
@@ -244,6 +258,8 @@ func (w *world) render(ctx context.Context, u *unit, t *tree) error {
 		u.objects, u.err = w.release(ctx, u)
 	case application:
 		u.objects, u.err = w.argo(ctx, u)
+	case applicationSet:
+		u.objects, u.err = w.applicationSet(u)
 	}
 	if err := ctx.Err(); err != nil {
 		return err

@@ -20,6 +20,23 @@ func Append(file string, src []byte, name, element string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return appended(file, src, docs, root, name, element)
+}
+
+// AppendTo is Append for the list that the mapping at p of one object has at name.
+func AppendTo(file string, src []byte, sel Selector, p Path, name, element string) ([]byte, error) {
+	c, err := read(file, src)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.seek(sel, p)
+	if err != nil {
+		return nil, err
+	}
+	return appended(file, src, c.docs, s.node(), name, element)
+}
+
+func appended(file string, src []byte, docs []*yaml.Node, root *yaml.Node, name, element string) ([]byte, error) {
 	added, err := parse(file, []byte(element))
 	if err != nil || len(added) != 1 || root.Kind != yaml.MappingNode || !utf8.ValidString(element) || variable(element) {
 		return nil, refuse(file, root, "it is no mapping, or the new element cannot be written")
@@ -48,7 +65,8 @@ func appendAt(src []byte, root, list *yaml.Node, name string, element []string) 
 	}
 	switch {
 	case list == nil && root.Style&yaml.FlowStyle == 0:
-		return lineAfter(src, starts, root, root.Column-1, name+":"+end+item(listIndent(root))), true
+		lead := root.Column - 1
+		return lineAfter(src, starts, root, lead, strings.Repeat(" ", lead)+name+":"+end+item(lead+listIndent(root))), true
 	case list == nil || list.Kind != yaml.SequenceNode || shared(list) != "":
 		return place{}, false
 	case list.Style&yaml.FlowStyle != 0:

@@ -114,7 +114,7 @@ func every(at Path, n *yaml.Node) (out []Path) {
 		switch {
 		case n.Kind == yaml.SequenceNode:
 			p = child(at, Step{Index: i})
-		case i%2 == 1 && n.Content[i-1].Value != "":
+		case i%2 == 1 && n.Content[i-1].Value != "" && n.Content[i-1].ShortTag() == "!!str":
 			p = child(at, Step{Key: n.Content[i-1].Value})
 		default:
 			continue
@@ -158,6 +158,14 @@ func apply(doc any, p Path, op int, v any) any {
 	}
 	switch doc := doc.(type) {
 	case map[string]any:
+		doc = maps.Clone(doc)
+		if len(p) == 1 && op == removes {
+			delete(doc, p[0].Key)
+		} else {
+			doc[p[0].Key] = apply(doc[p[0].Key], p[1:], op, v)
+		}
+		return doc
+	case map[any]any: // of which a key is no text
 		doc = maps.Clone(doc)
 		if len(p) == 1 && op == removes {
 			delete(doc, p[0].Key)

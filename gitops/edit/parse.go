@@ -49,8 +49,12 @@ func refuse(file string, at *yaml.Node, why string) *Refusal {
 	return &Refusal{File: file, Line: at.Line, Column: at.Column, Why: why}
 }
 
-// line is where the parser said that it stopped; its errors carry the position as text only.
-var line = regexp.MustCompile(`line (\d+): ?`)
+var (
+	// line is where the parser said that it stopped; its errors carry the position as text only.
+	line = regexp.MustCompile(`line (\d+): ?`)
+	// What the parser says, not the scanner, counts the lines from 0.
+	grammar = regexp.MustCompile(`^line \d+: (did not find expected (key|node content|'-' indicator|',' or '[\]}]'|<document start>)|found undefined tag handle)$`)
+)
 
 // parse reads every document of src, and refuses what must not be edited as YAML at all.
 func parse(file string, src []byte) ([]*yaml.Node, error) {
@@ -74,7 +78,7 @@ func parse(file string, src []byte) ([]*yaml.Node, error) {
 			if bytes.Contains(src, []byte("{{")) {
 				return nil, &Refusal{File: file, Why: "it is a template, not YAML"}
 			}
-			return nil, syntaxError(file, err)
+			return nil, syntaxError(file, src, err)
 		}
 		docs = append(docs, &n)
 	}
@@ -92,10 +96,13 @@ func parse(file string, src []byte) ([]*yaml.Node, error) {
 	return docs, nil
 }
 
-func syntaxError(file string, err error) error {
+func syntaxError(file string, src []byte, err error) error {
 	out := &SyntaxError{File: file, Line: 1, Column: 1, Msg: strings.TrimPrefix(err.Error(), "yaml: ")}
 	if m := line.FindStringSubmatchIndex(out.Msg); m != nil {
 		out.Line, _ = strconv.Atoi(out.Msg[m[2]:m[3]])
+		if grammar.MatchString(out.Msg) {
+			out.Line = min(out.Line+1, 1+bytes.Count(bytes.TrimRight(src, "\r\n"), []byte("\n"))) // not after the end
+		}
 		out.Msg = out.Msg[:m[0]] + out.Msg[m[1]:]
 	}
 	return out

@@ -27,6 +27,7 @@ type Scalar struct {
 	node          *yaml.Node
 	frame         *frame
 	before, after string // the rest of the node's value, around a variable's default
+	nth           int    // of those of its address: documents that are no objects have no names
 }
 
 // frame is one YAML text: a file, or the content of a block scalar of the frame above.
@@ -49,7 +50,17 @@ func Scalars(file string, src []byte) ([]Scalar, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scalarsOf(&frame{file: file, src: src, docs: docs}, 0), nil
+	all, before := scalarsOf(&frame{file: file, src: src, docs: docs}, 0), map[string]int{}
+	for i := range all {
+		all[i].nth = before[all[i].address()]
+		before[all[i].address()]++
+	}
+	return all, nil
+}
+
+// address is where it is, in the object or document that it is in.
+func (s Scalar) address() string {
+	return fmt.Sprintf("%+v %s|%s|%s", s.Object, s.Path, s.Inner, s.Variable)
 }
 
 func scalarsOf(f *frame, depth int) []Scalar {
@@ -249,7 +260,7 @@ func (s Scalar) In(src []byte) (Scalar, error) {
 		return Scalar{}, err
 	}
 	for _, c := range all {
-		if c.Object == s.Object && c.Variable == s.Variable && c.Path.String() == s.Path.String() && c.Inner.String() == s.Inner.String() {
+		if c.nth == s.nth && c.address() == s.address() {
 			return c, nil
 		}
 	}

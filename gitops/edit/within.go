@@ -59,6 +59,12 @@ func AddIn(file string, src []byte, value string, plain bool, in ...At) ([]byte,
 	})
 }
 
+// ChangeIn makes any change of an object through scalars that hold YAML of their own; the Path of the last At is of no
+// account.
+func ChangeIn(file string, src []byte, change func(file string, src []byte, object Selector) ([]byte, error), in ...At) ([]byte, error) {
+	return within(file, src, in, func(file string, src []byte, at At) ([]byte, error) { return change(file, src, at.Selector) })
+}
+
 // ObjectsIn is Objects of the text that the scalar holds.
 func ObjectsIn(file string, src []byte, at At) ([]Selector, error) {
 	t, _, err := textAt(file, src, at)

@@ -19,11 +19,14 @@ func isKustomization(base string) bool {
 // discover finds the units of a repository, in three tiers: the kustomizations that no other one includes, those that
 // are included, and the manifests that no kustomization reads. Of these only such as may have the object are looked at.
 func discover(files Files, sel edit.Selector) ([][]unit, error) {
-	all, err := files.List(".")
+	known, ok := files.(*once)
+	if !ok {
+		known = Once(files).(*once)
+	}
+	all, err := known.List(".")
 	if err != nil {
 		return nil, fmt.Errorf("list the repository: %w", err)
 	}
-	known := read{Files: files, at: map[string]result{}}
 	var dirs []string
 	for _, f := range all {
 		if isKustomization(path.Base(f)) {
@@ -34,7 +37,7 @@ func discover(files Files, sel edit.Selector) ([][]unit, error) {
 	found := map[string]*kustomized{}
 	included, taken := map[string]bool{}, map[string]bool{}
 	for _, dir := range dirs {
-		s := collect(known, dir)
+		s := known.layout(dir)
 		found[dir] = s
 		for d, l := range s.layers {
 			included[d] = included[d] || d != dir || l.k.Kind == types.ComponentKind
@@ -68,22 +71,7 @@ func discover(files Files, sel edit.Selector) ([][]unit, error) {
 	return tiers, nil
 }
 
-// read is files, each read once.
-type read struct {
-	Files
-	at map[string]result
-}
-
 type result struct {
 	data []byte
 	err  error
-}
-
-func (r read) ReadFile(path string) ([]byte, error) {
-	got, ok := r.at[path]
-	if !ok {
-		got.data, got.err = r.Files.ReadFile(path)
-		r.at[path] = got
-	}
-	return got.data, got.err
 }

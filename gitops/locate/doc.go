@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -89,7 +90,7 @@ func (f folder) List(dir string) ([]string, error) {
 	return out, err
 }
 
-// With is files with some of them changed or added.
+// With is files with some of them changed, added, or, where there are no bytes, removed.
 func With(files Files, changed map[string][]byte) Files { return overlaid{files, changed} }
 
 type overlaid struct {
@@ -99,6 +100,9 @@ type overlaid struct {
 
 func (o overlaid) ReadFile(path string) ([]byte, error) {
 	if data, ok := o.changed[path]; ok {
+		if data == nil {
+			return nil, &fs.PathError{Op: "read", Path: path, Err: fs.ErrNotExist}
+		}
 		return data, nil
 	}
 	return o.Files.ReadFile(path)
@@ -106,10 +110,12 @@ func (o overlaid) ReadFile(path string) ([]byte, error) {
 
 func (o overlaid) List(dir string) ([]string, error) {
 	out, err := o.Files.List(dir)
-	for p := range o.changed {
-		if dir == "." || strings.HasPrefix(p, dir+"/") {
+	out = slices.Clone(out)
+	for p, data := range o.changed {
+		if data != nil && (dir == "." || strings.HasPrefix(p, dir+"/")) {
 			out = append(out, p)
 		}
 	}
-	return unique(out), err
+	gone := func(p string) bool { data, ok := o.changed[p]; return ok && data == nil }
+	return slices.DeleteFunc(unique(out), gone), err
 }

@@ -67,7 +67,26 @@ func (w *walk) entry(l *layer, p edit.Path, e types.Image) {
 	c.write = func(files Files, wanted string) (map[string][]byte, error) {
 		return writeEntry(files, l.file, p, value, splitImage(wanted))
 	}
+	c.read = func(data []byte) (string, bool) { return entryIn(data, e) }
 	w.out = append(w.out, c)
+}
+
+// entryIn is the image as another kustomization's entry of that name has it.
+func entryIn(data []byte, e types.Image) (string, bool) {
+	var k types.Kustomization
+	if err := k.Unmarshal(data); err != nil {
+		return "", false
+	}
+	k.FixKustomization()
+	i := slices.IndexFunc(k.Images, func(other types.Image) bool { return other.Name == e.Name })
+	if i < 0 || k.Images[i].NewTag == "" && k.Images[i].Digest == "" {
+		return "", false
+	}
+	is := image{name: e.Name, tag: k.Images[i].NewTag, digest: k.Images[i].Digest}
+	if name := k.Images[i].NewName; name != "" {
+		is.name = name
+	}
+	return is.String(), true
 }
 
 func (i image) String() string {

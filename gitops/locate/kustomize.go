@@ -215,7 +215,7 @@ func (s *kustomized) add(f source) {
 		s.fail(&Refusal{Reason: Unsupported, Why: fmt.Sprintf("the overlay reads more than %d MiB", maxBytes>>20)})
 		return
 	}
-	if !edit.Bounded(f.data, maxNodes) {
+	if !bounded(s.files, f) {
 		s.fail(&Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has more than %d values when its aliases are written out", f.path, maxNodes)})
 		return
 	}

@@ -31,6 +31,16 @@ type Found struct {
 	New          bool     // nothing sets the field there yet: writing adds it
 
 	write func(files Files, value string) (map[string][]byte, error)
+	read  func(data []byte) (value string, ok bool)
+}
+
+// ValueIn is what the field would be if the File held data, as another commit has it; not ok where data does not set it
+// there.
+func (f Found) ValueIn(data []byte) (value string, ok bool) {
+	if f.read == nil {
+		return "", false
+	}
+	return f.read(data)
 }
 
 // Write gives the field the value, in that place, and returns the whole contents of the files that this changes or
@@ -198,7 +208,7 @@ func (s *search) try(c candidate) (Found, bool, error) {
 	} else {
 		s.say("proof: another value there changes this field of the rendering, and no other of its %d objects", len(s.objects))
 	}
-	return Found{Overlay: s.unit.name(), File: c.file, Line: c.pos.Line, Column: c.pos.Column, Value: s.ask.value, Chain: s.chain, write: c.write}, true, nil
+	return Found{Overlay: s.unit.name(), File: c.file, Line: c.pos.Line, Column: c.pos.Column, Value: s.ask.value, Chain: s.chain, write: c.write, read: c.read}, true, nil
 }
 
 // refusal says why no place was found.
@@ -220,6 +230,8 @@ func typed(err error) error {
 		return err
 	case errors.Is(err, edit.ErrAmbiguous):
 		return &Refusal{Reason: Ambiguous, Why: err.Error(), Err: err}
+	case errors.Is(err, edit.ErrTest):
+		return &Refusal{Reason: Unproven, Why: err.Error(), Err: err}
 	case errors.As(err, &refused) && refused.Encrypted:
 		return &Refusal{Reason: Encrypted, Why: err.Error(), Err: err}
 	case errors.As(err, &refused), errors.Is(err, edit.ErrNotFound):
@@ -238,6 +250,8 @@ func sentinel(p edit.Path, value string) string {
 		return "false"
 	case value == "false":
 		return "true"
+	case strings.HasPrefix(value, "0") && isNumber(value) && !strings.Contains(value, "."): // 07 is octal
+		return "7" + value
 	case value == "" || isNumber(value):
 		return value + "7"
 	case isImage(p) && !strings.Contains(value[strings.LastIndex(value, "/")+1:], ":"):

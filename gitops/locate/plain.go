@@ -95,7 +95,7 @@ func (s *plain) add(files Files, file string) {
 	case s.err != nil:
 	case s.size > maxBytes:
 		s.err = &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has more than %d MiB of manifests", s.path, maxBytes>>20)}
-	case !edit.Bounded(data, maxNodes):
+	case !bounded(files, source{path: file, data: data}):
 		s.err = &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has more than %d values when its aliases are written out", file, maxNodes)}
 	}
 	s.list = append(s.list, source{path: file, data: data, manifest: true})
@@ -152,12 +152,16 @@ func appendPlain(out []Object, doc []byte) ([]Object, error) {
 		} `json:"metadata"`
 		Items []json.RawMessage `json:"items"`
 	}
-	if err := json.Unmarshal(doc, &o); err != nil || o.Kind == "" {
+	err := json.Unmarshal(doc, &o)
+	var other *json.UnmarshalTypeError
+	if errors.As(err, &other) && o.Kind != "" && o.APIVersion != "" && strings.HasPrefix(other.Field, "metadata.name") { // or namespace
+		return nil, fmt.Errorf("%s of %s is a %s to YAML 1.1, as Kubernetes reads it: put it in quotes", other.Field, o.Kind, other.Value)
+	}
+	if err != nil || o.Kind == "" {
 		return out, nil
 	}
 	if o.Kind == "List" {
 		for _, item := range o.Items {
-			var err error
 			if out, err = appendPlain(out, item); err != nil {
 				return nil, err
 			}
@@ -172,7 +176,6 @@ func appendPlain(out []Object, doc []byte) ([]Object, error) {
 		group, version = "", group
 	}
 	r := Object{Group: group, Version: version, Kind: o.Kind, Namespace: o.Metadata.Namespace, Name: o.Metadata.Name, JSON: doc}
-	var err error
 	r.JSON, err = canonical(r)
 	return append(out, r), err
 }

@@ -48,15 +48,15 @@ func (q Query) prove(before, after Files, tiers [][]unit, unit, want string) err
 		return err
 	}
 	q.Field = byName(q.Field, doc)
-	return q.others(tiers, after, unit, from[target].Namespace)
+	return q.others(tiers, before, after, unit, from[target].Namespace)
 }
 
 // others proves that the other units render as before. A kustomization that others include counts where it gives the
 // object a namespace that is not the target's: it is deployed by itself too, then.
-func (q Query) others(tiers [][]unit, after Files, own, namespace string) error {
+func (q Query) others(tiers [][]unit, before, after Files, own, namespace string) error {
 	for i, tier := range tiers {
 		for _, u := range tier {
-			if u.name() == own {
+			if u.name() == own || untouched(u, before, after) {
 				continue
 			}
 			counts := func(o Object) bool { return i != 1 || o.Namespace != "" && o.Namespace != namespace }
@@ -68,9 +68,16 @@ func (q Query) others(tiers [][]unit, after Files, own, namespace string) error 
 	return nil
 }
 
-// same proves that a unit renders as before the objects that count. What reads nothing that changed does, and is not
-// rendered.
+// same proves that a unit renders as before the objects that count.
 func same(before, after unit, q Query, counts func(Object) bool) error {
+	return sameBut(before, after, func(c change, from Object) bool {
+		return !counts(from) || q.Base && c.Path == q.Field.String() && from.Kind == q.Object.Kind
+	})
+}
+
+// sameBut proves that a unit renders as before, but for what is allowed. What reads nothing that changed does, and is not
+// rendered.
+func sameBut(before, after unit, allowed func(c change, from Object) bool) error {
 	if before.digest() == after.digest() {
 		return nil
 	}
@@ -89,10 +96,7 @@ func same(before, after unit, q Query, counts func(Object) bool) error {
 	if err != nil {
 		return err
 	}
-	wrong := func(c change) bool {
-		return counts(from[c.object]) && (!q.Base || c.Path != q.Field.String() || from[c.object].Kind != q.Object.Kind)
-	}
-	if !slices.ContainsFunc(diff.changes, wrong) {
+	if !slices.ContainsFunc(diff.changes, func(c change) bool { return !allowed(c, from[c.object]) }) {
 		return nil
 	}
 	return &Refusal{Reason: Shared, Why: fmt.Sprintf("the edit changes %s too: %s", before.name(), diff)}

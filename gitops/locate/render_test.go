@@ -94,7 +94,25 @@ func TestRenderReachesNothing(t *testing.T) {
 func TestRenderSaysWhereItBreaks(t *testing.T) {
 	t.Parallel()
 	_, err := Render(shop.but(memory{"base/cart.yaml": "kind: Deployment\nspec:\n  a: b\n c: d\n"}), production)
-	isRefused(t, err, Invalid, "base/cart.yaml:3:1")
+	isRefused(t, err, Invalid, "base/cart.yaml:4:1")
 	_, err = Render(shop.but(memory{production + "/kustomization.yaml": "resources:\n- a: [\n"}), production)
 	isRefused(t, err, Invalid, production+"/kustomization.yaml:2:1")
+}
+
+// What YAML 1.1 takes for something else is no name; it is said, and not passed over.
+func TestANameThatIsNoText(t *testing.T) {
+	t.Parallel()
+	for text, why := range map[string]string{
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: n}\n":                            "metadata.namespace of ConfigMap is a bool to YAML 1.1",
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 12, namespace: x}\n":                           "metadata.name of ConfigMap is a number",
+		"apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: ConfigMap, metadata: {name: yes}}]\n": "metadata.name of ConfigMap is a bool",
+	} {
+		_, err := Render(memory{"x/a.yaml": text}, "x")
+		isRefused(t, err, Invalid, why)
+	}
+	if objects, err := Render(memory{"x/a.yaml": "kind: 5\nmetadata: {name: 7}\n"}, "x"); err != nil || len(objects) != 0 {
+		t.Errorf("what is no object: %v %v", objects, err)
+	}
+	_, err := Render(memory{"x/kustomization.yaml": "namespace: n\nresources: [a.yaml]\n", "x/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"}, "x")
+	isRefused(t, err, Invalid, "bool into Go struct field Kustomization.namespace")
 }

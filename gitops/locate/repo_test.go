@@ -24,7 +24,7 @@ func TestRepository(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	files := FromFS(root.FS())
+	files := Once(FromFS(root.FS()))
 	r := trial{t: t, files: files, counts: map[string]int{}}
 	units, err := discover(files, edit.Selector{Name: "apiVersion", Kind: "kind"}) // what all manifests have
 	if err != nil {
@@ -95,7 +95,7 @@ func (r trial) field(unit string, o Object, doc any, field string, to func(strin
 	value := to(edit.Text(was))
 	found, err := Place(r.files, q, value)
 	var refusal *Refusal
-	if errors.As(err, &refusal) && refusal.Reason == Ambiguous { // name the unit, as whoever runs several clusters does
+	if errors.As(err, &refusal) && refusal.Reason == Ambiguous || err == nil && found.Overlay != unit { // name the unit, as whoever runs several clusters does
 		q.Overlays = []string{unit}
 		found, err = Place(r.files, q, value)
 	}

@@ -31,6 +31,11 @@ func (s spot) candidate(data []byte, a ask) (candidate, bool) {
 		return candidate{}, false
 	}
 	c := candidate{file: s.file, pos: pos, value: s.before + inner + s.after, what: s.what, write: s.write}
+	c.read = func(data []byte) (string, bool) {
+		pos, err := edit.FindIn(s.file, data, s.in...)
+		inner, ok := within(pos.Value, s.lead, s.tail)
+		return s.before + inner + s.after, ok && err == nil
+	}
 	c.mark = s.before + sentinel(a.path, inner) + s.after
 	if s.before+s.after == "" {
 		c.mark = sentinel(a.path, c.value)

@@ -17,6 +17,7 @@ type unit interface {
 	// digest of everything that render depends on.
 	digest() [32]byte
 	reads(path string) bool
+	sources() []source
 	// mayRender is false only where render cannot have the object.
 	mayRender(sel edit.Selector) bool
 	// render gives what is deployed, in order. Call rendered instead, which remembers.
@@ -46,13 +47,17 @@ type candidate struct {
 	mark  string // another value that can be written there
 	what  string // in words, where it is no manifest
 	write func(files Files, value string) (map[string][]byte, error)
-	err   error // instead of all else: there may be one, and it cannot be edited
+	read  func(data []byte) (value string, ok bool) // what other contents of the file say there
+	err   error                                     // instead of all else: there may be one, and it cannot be edited
 }
 
 // open reads the unit of that name. Its errors show when it is rendered.
 func open(files Files, name string) unit {
 	if isPlain(files, name) {
 		return openPlain(files, name)
+	}
+	if known, ok := files.(*once); ok {
+		return known.layout(name)
 	}
 	return collect(files, name)
 }

@@ -174,18 +174,41 @@ func whole(path string) Field {
 	return Field{path, "all", func(data []byte) (string, bool) { return string(data), true }}
 }
 
+// contents of a file of one line at each of the commits, by one process.
+func (r *remote) contents(path string, shas []string) (out []string) {
+	r.t.Helper()
+	var in strings.Builder
+	for _, sha := range shas {
+		fmt.Fprintf(&in, "%s:%s\n", sha, path)
+	}
+	for rest := r.run(r.dir, in.String(), "cat-file", "--batch"); rest != ""; {
+		var sha, kind string
+		var size int
+		head, body, _ := strings.Cut(rest, "\n")
+		if _, err := fmt.Sscan(head, &sha, &kind, &size); err != nil {
+			r.t.Fatalf("cat-file says %q", head)
+		}
+		out, rest = append(out, body[:size]), body[size+1:]
+	}
+	return out
+}
+
 // sameValues compares with what git says the file was at each commit of the branch.
 func (r *remote) sameValues(path, head string, got []Value) {
 	r.t.Helper()
+	var shas, dates []string
+	for line := range strings.Lines(r.git("log", "--first-parent", "--reverse", "--format=%H %ct", head)) {
+		sha, date, _ := strings.Cut(strings.TrimSpace(line), " ")
+		shas, dates = append(shas, sha), append(dates, date)
+	}
 	var want []string
 	last := ""
-	for _, sha := range strings.Fields(r.git("log", "--first-parent", "--reverse", "--format=%H", head)) {
-		now := r.git("show", sha+":"+path)
+	for i, now := range r.contents(path, shas) {
 		if now != last {
 			if last != "" {
-				want[len(want)-1] += " until " + r.git("log", "-1", "--format=%ct", sha)
+				want[len(want)-1] += " until " + dates[i]
 			}
-			want = append(want, now+" by "+sha)
+			want = append(want, now+" by "+shas[i])
 		}
 		last = now
 	}

@@ -142,7 +142,7 @@ func TestRevertDoesWhatGitDoes(t *testing.T) {
 				}
 				head := r.commit("main", "later", c.later)
 				g := r.open(filepath.Join(t.TempDir(), "mirror"))
-				tree, message, clashes := r.gitRevert(sha, head, kind == "a merge")
+				tree, message, clashes := r.gitRevert(sha, kind == "a merge")
 
 				undo, err := g.Revert(ctx, sha, head)
 				if len(c.clash) > 0 {
@@ -171,11 +171,10 @@ func TestRevertDoesWhatGitDoes(t *testing.T) {
 }
 
 // gitRevert is the tree and the message of git's own revert, or the files that it could not merge.
-func (r *remote) gitRevert(sha, head string, merge bool) (tree, message string, clashes []string) {
+func (r *remote) gitRevert(sha string, merge bool) (tree, message string, clashes []string) {
 	r.t.Helper()
 	dir := filepath.Join(r.t.TempDir(), "clone")
-	r.run(r.dir, "", "clone", "-q", r.dir, dir)
-	r.run(dir, "", "checkout", "-q", head)
+	r.run(r.dir, "", "clone", "-q", "--shared", r.dir, dir) // whose main is head
 	args := []string{"-c", "user.name=dana", "-c", "user.email=dana@example.com", "revert", "--no-edit"}
 	if merge {
 		args = append(args, "-m", "1")

@@ -84,6 +84,8 @@ type Proposal struct {
 	Objects   []RenderedObject `json:"objects"`   // and after them: what is approved
 	Untouched []string         `json:"untouched"` // the other overlays, proven to render byte-identical
 	Explain   string           `json:"explain"`   // the playbook's own words, rendered
+	Suspects  []Suspect        `json:"suspects,omitempty"`
+	Reverts   *Suspect         `json:"reverts,omitempty"` // the commit that the edits take back
 }
 
 // NoPlan is the error of planning where an incident gets no pull request. It is an answer, not a failure.
@@ -111,18 +113,18 @@ type Check struct {
 	For   time.Duration `json:"for"`   // how long it must hold without a break, within the window
 }
 
-// Edit is one changed scalar.
+// Edit is one field that changes in what is rendered.
 type Edit struct {
 	Resource Resource `json:"resource"`
 	Field    string   `json:"field"` // spec.template.spec.containers[name=app].resources.limits.memory
-	From     string   `json:"from"`
-	To       string   `json:"to"`
-	File     string   `json:"file"` // path in the repository
+	From     string   `json:"from"`  // "" where it was not set
+	To       string   `json:"to"`    // "" where it is not set any more
+	File     string   `json:"file"`  // path in the repository
 	Line     int      `json:"line"`
 	Why      []string `json:"why"` // the chain that proves that this file sets this field
 }
 
-// File is one file of the change, whole.
+// File is one file of the change, whole. No bytes: it is not there.
 type File struct {
 	Path   string `json:"path"`
 	Before []byte `json:"before"`
@@ -132,8 +134,9 @@ type File struct {
 // RenderedObject is an object as the overlay renders it.
 type RenderedObject struct {
 	Resource Resource `json:"resource"`
-	JSON     []byte   `json:"json"`   // canonical: keys sorted, no space
-	Digest   string   `json:"digest"` // sha256 of JSON, in hex
+	JSON     []byte   `json:"json"`              // canonical: keys sorted, no space
+	Digest   string   `json:"digest"`            // sha256 of JSON, in hex
+	Overlay  string   `json:"overlay,omitempty"` // that renders it, where that is not the proposal's
 }
 
 // Rendered adds the digest to an object in its canonical form.
@@ -179,10 +182,13 @@ const (
 type Decision struct {
 	Gate        Gate     `json:"gate"`
 	Allow       bool     `json:"allow"`
-	Approvals   int      `json:"approvals"` // people still needed; of the approve gate
-	Reasons     []string `json:"reasons"`   // of a denial, or of the number of people
-	Revision    string   `json:"revision"`  // of the policies
+	Approvals   int      `json:"approvals"`           // people still needed; of the approve gate
+	Approvers   []string `json:"approvers,omitempty"` // logins that alone may approve, in lower case; none: everybody who may push
+	Rules       []string `json:"rules,omitempty"`     // that deny
+	Reasons     []string `json:"reasons"`             // of a denial, or of the number of people
+	Revision    string   `json:"revision"`            // of the policies
 	InputDigest string   `json:"inputDigest"`
+	Wait        string   `json:"wait,omitempty"` // a brake that holds back what is allowed
 }
 
 // Change is a commit on a branch and its pull request.

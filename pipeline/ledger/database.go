@@ -138,13 +138,26 @@ func (d database) writing(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
 		return nil, err
 	}
 	const ledgers = 0x636f7274 // anything, as long as everybody takes the same
-	// Who stops halfway, and would stop all others, loses the connection and with it the lock.
-	const lock = `SELECT set_config('idle_in_transaction_session_timeout', '5s', true) FROM pg_advisory_xact_lock($1)`
+	// Who stops halfway, and would stop all others, loses the connection and with it the lock. And nobody waits for the disk
+	// while he holds it: flush does.
+	const lock = `SELECT set_config('idle_in_transaction_session_timeout', '5s', true), set_config('synchronous_commit', 'off', true)
+		FROM pg_advisory_xact_lock($1)`
 	if _, err := tx.ExecContext(ctx, lock, ledgers); err != nil {
 		_ = tx.Rollback() // done already where ctx ended; the first error is the one to show
 		return nil, err
 	}
 	return tx, nil
+}
+
+// flush returns when all that was committed before is on disk, and on the standbys that commits wait for. Several writers share
+// the wait, which they could not inside the lock.
+func (d database) flush(ctx context.Context, db *sql.DB) error {
+	if !d.postgres {
+		return nil // its commit did
+	}
+	// The smallest thing that makes a commit wait.
+	_, err := db.ExecContext(ctx, `SELECT pg_logical_emit_message(true, 'cortexops', '')`)
+	return err
 }
 
 // writable tells whether a row could be written now.

@@ -155,17 +155,33 @@ func TestConcurrentWritersKeepOneChain(t *testing.T) {
 	})
 }
 
+// TestVerifyNamesTheRowThatWasTouched by somebody who may switch the triggers off, whichever row it was.
 func TestVerifyNamesTheRowThatWasTouched(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		sql  []string
+	type touch struct {
+		sql  string
 		want string
-	}{
-		"changed":  {[]string{`UPDATE entries SET actor='mallory' WHERE seq=2`}, "row 2 was changed"},
-		"deleted":  {[]string{`DELETE FROM entries WHERE seq=2`}, "row 2 is missing"},
-		"rehashed": {[]string{`UPDATE entries SET hash='00' WHERE seq=2`}, "row 2 was changed"},
-		"moved":    {[]string{`UPDATE entries SET seq=30 WHERE seq=2`, `UPDATE entries SET seq=2 WHERE seq=3`}, "row 2"},
-	} {
+	}
+	touches := map[string][]touch{"swapped": {
+		{`UPDATE entries SET seq=30 WHERE seq=2; UPDATE entries SET seq=2 WHERE seq=3; UPDATE entries SET seq=3 WHERE seq=30`, "row 2 does not follow row 1"}}}
+	for seq := 1; seq <= 3; seq++ {
+		for column, value := range map[string]string{"incident": "'x'", "attempt": "9", "phase": "'x'", "step": "'x'", "kind": "'event'", "actor": "'mallory'",
+			"detail": "'{}'", "at": "'2026-01-02T03:04:05Z'", "hash": "'00'", "prev_hash": "'00'"} {
+			want := "was changed"
+			if column == "prev_hash" {
+				want = "does not follow"
+			}
+			touches["changed"] = append(touches["changed"], touch{fmt.Sprintf(`UPDATE entries SET %s=%s WHERE seq=%d`, column, value, seq), fmt.Sprintf("row %d %s", seq, want)})
+		}
+		touches["deleted"] = append(touches["deleted"], touch{fmt.Sprintf(`DELETE FROM entries WHERE seq=%d`, seq), fmt.Sprintf("row %d is missing", seq)})
+		touches["cut off"] = append(touches["cut off"], touch{fmt.Sprintf(`DELETE FROM entries WHERE seq>=%d`, seq), fmt.Sprintf("row %d is missing", seq)})
+		touches["moved"] = append(touches["moved"], touch{fmt.Sprintf(`UPDATE entries SET seq=30 WHERE seq=%d`, seq), fmt.Sprintf("row %d is missing", seq)})
+	}
+	// The last one, with a hash that fits.
+	forged := entry("c")
+	forged.Actor = "mallory"
+	touches["forged"] = []touch{{`UPDATE entries SET actor='mallory', hash='%s' WHERE seq=3`, "row 3 was changed"}}
+	for name, list := range touches {
 		t.Run(name, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, at string) {
 				l := openAt(t, at)
@@ -174,21 +190,86 @@ func TestVerifyNamesTheRowThatWasTouched(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				unlock := []string{`DROP TRIGGER entries_are_not_changed`, `DROP TRIGGER entries_are_not_deleted`} // the owner of the file can
-				if l.postgres {
-					unlock = []string{`ALTER TABLE entries DISABLE TRIGGER ALL`}
+				unlock(t, l)
+				var before string
+				if err := l.Rows(t.Context(), func(r Row) error { before = r.PrevHash; return nil }); err != nil {
+					t.Fatal(err)
 				}
-				for _, s := range append(unlock, c.sql...) {
-					if _, err := l.db.ExecContext(t.Context(), s); err != nil {
+				for _, c := range list {
+					tx, err := l.db.BeginTx(t.Context(), nil)
+					if err != nil {
 						t.Fatal(err)
 					}
-				}
-				if _, err := l.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
-					t.Fatalf("got %v, want %q", err, c.want)
+					sql := strings.ReplaceAll(c.sql, "%s", chain(before, 3, forged, forged.At.Format(time.RFC3339Nano)))
+					for _, s := range strings.Split(sql, ";") {
+						if _, err := tx.ExecContext(t.Context(), s); err != nil {
+							t.Fatal(s, err)
+						}
+					}
+					if err := tx.Commit(); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := l.Verify(t.Context()); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+						t.Errorf("%s: got %v, want %q", c.sql, err, c.want)
+					}
+					restore(t, l)
 				}
 			})
 		})
 	}
+}
+
+// unlock lets rows be changed, as whoever owns the database can, and keeps a copy of them.
+func unlock(t *testing.T, l *Ledger) {
+	t.Helper()
+	statements := []string{`DROP TRIGGER entries_are_not_changed`, `DROP TRIGGER entries_are_not_deleted`, `DROP TRIGGER entries_are_not_replaced`, `DROP TRIGGER entries_move_the_head`}
+	if l.postgres {
+		statements = []string{`ALTER TABLE entries DISABLE TRIGGER ALL`}
+	}
+	for _, s := range append(statements, `CREATE TABLE kept AS SELECT * FROM entries`) {
+		if _, err := l.db.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func restore(t *testing.T, l *Ledger) {
+	t.Helper()
+	for _, s := range []string{`DELETE FROM entries`, `INSERT INTO entries SELECT * FROM kept`} {
+		if _, err := l.db.ExecContext(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := l.Verify(t.Context()); n != 3 || err != nil {
+		t.Fatalf("put back: %d %v", n, err)
+	}
+}
+
+// TestARowAfterTheLastWasDeleted does not take its place.
+func TestARowAfterTheLastWasDeleted(t *testing.T) {
+	onBoth(t, func(t *testing.T, at string) {
+		l := openAt(t, at)
+		for _, s := range []string{"a", "b"} {
+			if _, err := l.Append(t.Context(), entry(s)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		statements := []string{`DROP TRIGGER entries_are_not_deleted`}
+		if l.postgres {
+			statements = []string{`ALTER TABLE entries DISABLE TRIGGER entries_are_append_only`}
+		}
+		for _, s := range append(statements, `DELETE FROM entries WHERE seq=2`) {
+			if _, err := l.db.ExecContext(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := l.Append(t.Context(), entry("c")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Verify(t.Context()); err == nil || err.Error() != "row 2 is missing" {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 func TestBlobsAreAddressedByContent(t *testing.T) {

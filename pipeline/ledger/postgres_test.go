@@ -172,13 +172,37 @@ func TestPasswordsAreNotShown(t *testing.T) {
 func TestAppendOnly(t *testing.T) {
 	onBoth(t, func(t *testing.T, at string) {
 		l := openAt(t, at)
-		if _, err := l.Append(t.Context(), entry("a")); err != nil {
+		for _, step := range []string{"a", "b"} {
+			if _, err := l.Append(t.Context(), entry(step)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		head, err := l.Head(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
-		for _, s := range []string{`UPDATE entries SET actor='mallory'`, `DELETE FROM entries`} {
+		// The row named so, at a place of its own, with the hash before it.
+		row := func(seq, step, before string) string {
+			return `INTO entries(seq,incident,attempt,phase,step,kind,actor,detail,at,prev_hash,hash) VALUES(` + seq +
+				`,'0123456789ab',1,'MERGING','` + step + `','done','mallory','{}','2026-01-02T03:04:05Z','` + before + `','00')`
+		}
+		forbidden := []string{`UPDATE entries SET actor='mallory'`, `DELETE FROM entries`, `INSERT ` + row("4", "c", head), `INSERT ` + row("3", "c", "00"),
+			`UPDATE head SET seq=1`, `UPDATE head SET seq=3`, `DELETE FROM head`}
+		if l.postgres {
+			forbidden = append(forbidden, `TRUNCATE entries`, `TRUNCATE head`,
+				`INSERT `+row("3", "b", head)+` ON CONFLICT (incident,attempt,step,kind) DO UPDATE SET actor='mallory'`,
+				`INSERT `+row("2", "c", head)+` ON CONFLICT (seq) DO UPDATE SET actor='mallory'`)
+		} else {
+			forbidden = append(forbidden, `INSERT OR REPLACE `+row("2", "c", head), `INSERT OR REPLACE `+row("3", "b", head), `REPLACE `+row("1", "a", ""),
+				`UPDATE OR REPLACE entries SET seq=1 WHERE seq=2`, `INSERT OR REPLACE INTO head VALUES(1,0,'')`)
+		}
+		for _, s := range forbidden {
 			if _, err := l.db.ExecContext(t.Context(), s); err == nil || !strings.Contains(err.Error(), "append-only") {
 				t.Errorf("%s: %v", s, err)
 			}
+		}
+		if n, err := l.Verify(t.Context()); n != 2 || err != nil {
+			t.Errorf("%d %v", n, err)
 		}
 	})
 }
@@ -199,7 +223,7 @@ func TestTwoMigrateAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if slices.Sort(counts); counts[3] != 2 || counts[2] != 0 {
+	if slices.Sort(counts); counts[3] != 6 || counts[2] != 0 {
 		t.Errorf("they applied %v migrations", counts)
 	}
 }
@@ -218,7 +242,7 @@ func TestPingAStandby(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if err := (&Ledger{db, readOnly}).Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "read-only") {
+	if err := (&Ledger{db: db, database: readOnly}).Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "read-only") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -239,7 +263,7 @@ func TestPingHeedsItsContext(t *testing.T) {
 	defer db.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := (&Ledger{db, silent}).Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if err := (&Ledger{db: db, database: silent}).Ping(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,5 +1,6 @@
 // Package plan is pure: an incident, the playbooks and the files of one commit become a proposal, or the reason why
-// there is none. It never guesses: a file that cannot be proven to set the field is an answer too.
+// there is none. It never guesses: a file that cannot be proven to set the field is an answer too. What it needs of the
+// past it says, and is asked again with it.
 package plan
 
 import (
@@ -10,6 +11,7 @@ import (
 
 	"github.com/cortexops/cortexops/gitops/edit"
 	"github.com/cortexops/cortexops/gitops/locate"
+	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/playbooks"
 )
@@ -20,49 +22,99 @@ type Planner struct {
 	Overlays  []string // the kustomizations that this cluster runs
 }
 
-// Propose makes the proposal for inc on the files of baseSHA, or returns *incident.NoPlan. began is when the remediation
-// began: the one time that a stamp may write.
-func (p *Planner) Propose(key incident.Key, began time.Time, inc incident.Incident, advisory incident.Advisory, baseSHA string, files locate.Files) (incident.Proposal, error) {
-	book, why := playbooks.Match(p.Playbooks, Facts(inc))
+// Request is what a proposal is made of.
+type Request struct {
+	Key      incident.Key
+	Began    time.Time // the remediation: the one time that a stamp may write
+	Incident incident.Incident
+	Advisory incident.Advisory
+	BaseSHA  string
+	Files    locate.Files // of BaseSHA
+	Suspects []incident.Suspect
+	// What was Wanted so far: the values of fields by HistoryKey, the newest first, and what undoes commits on BaseSHA, or
+	// why nothing does.
+	Histories map[string][]repo.Value
+	Reverts   map[string]repo.Reverted
+	Clashes   map[string]error
+}
+
+// Wanted is what git has to be asked before there can be a proposal: one of the two.
+type Wanted struct {
+	History *repo.Field
+	Revert  string // the SHA of a commit
+}
+
+// HistoryKey is the key of a field in Request.Histories.
+func HistoryKey(f repo.Field) string { return f.Path + " " + f.Name }
+
+// errWanted ends a proposal until what is wanted is there.
+type errWanted struct{ Wanted }
+
+func (*errWanted) Error() string { return "git has to be asked first" }
+
+// Propose makes the proposal, or returns what is wanted first, or *incident.NoPlan.
+func (p *Planner) Propose(r Request) (incident.Proposal, Wanted, error) {
+	out, err := p.propose(r)
+	var first *errWanted
+	if errors.As(err, &first) {
+		return incident.Proposal{}, first.Wanted, nil
+	}
+	return out, Wanted{}, err
+}
+
+func (p *Planner) propose(r Request) (incident.Proposal, error) {
+	inc := r.Incident
+	w := work{Request: r, overlays: p.Overlays, root: inc.Root, now: r.Files, changed: map[string][]byte{}}
+	seen := facts(inc, r.Suspects)
+	if seen.Container == "" {
+		seen.Container = w.onlyContainer()
+	}
+	book, why := playbooks.Match(p.Playbooks, seen)
 	if book == nil {
 		return incident.Proposal{}, &incident.NoPlan{Why: "no playbook fits: " + join(why)}
 	}
 	if inc.Root.Kind == "Secret" && inc.Root.Group == "" {
 		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but a Secret's values are shown to nobody, so that nobody could approve", book.Name)}
 	}
-	bound, err := playbooks.Bind(*book, playbooks.Binding{Namespace: inc.Root.Namespace, Name: inc.Root.Name, Container: inc.OfRoot().Container})
+	bound, err := playbooks.Bind(*book, playbooks.Binding{Namespace: inc.Root.Namespace, Name: inc.Root.Name, Container: seen.Container})
 	if err != nil {
 		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but: %v", book.Name, err)}
 	}
-	out := incident.Proposal{Key: key, Incident: inc, Advisory: advisory, Playbook: summary(book, bound), BaseSHA: baseSHA}
-	w := work{overlays: p.Overlays, before: files, now: files, changed: map[string][]byte{}, root: inc.Root, began: began}
+	out := incident.Proposal{Key: r.Key, Incident: inc, Advisory: r.Advisory, Playbook: summary(book, bound), BaseSHA: r.BaseSHA, Suspects: r.Suspects}
 	for _, e := range bound.Edits {
-		made, err := w.edit(e)
-		if err != nil {
+		if err := w.edit(e); err != nil {
 			return incident.Proposal{}, advised(err)
 		}
-		out.Edits = append(out.Edits, made)
 	}
-	out.Overlay, out.Untouched = w.overlay, w.others()
+	out.Overlay, out.Reverts = w.overlay, w.reverts
 	if out.Files, err = w.files(); err != nil {
 		return incident.Proposal{}, err
 	}
-	if out.Before, err = w.rendered(w.before); err != nil {
+	if err = w.rendered(&out); err != nil {
 		return incident.Proposal{}, advised(err)
 	}
-	if out.Objects, err = w.rendered(w.now); err != nil {
-		return incident.Proposal{}, advised(err)
-	}
-	out.Explain, err = playbooks.Explain(*book, explanation(inc, out.Edits[0]))
+	out.Explain, err = playbooks.Explain(*book, explanation(out, seen.Container, w.blame))
 	return out, err
 }
 
-// Facts is what playbooks are matched by: the root, and what its own signals say. What its victims' say is no reason to
-// change it.
-func Facts(inc incident.Incident) playbooks.Facts {
+// Facts is what playbooks are matched by where nobody asks git: the root, and what its own signals say. What its victims'
+// say is no reason to change it.
+func Facts(inc incident.Incident) playbooks.Facts { return facts(inc, nil) }
+
+func facts(inc incident.Incident, suspects []incident.Suspect) playbooks.Facts {
 	own := inc.OfRoot()
-	return playbooks.Facts{Alerts: own.Alerts, Signals: own.Signals, Container: own.Container,
+	out := playbooks.Facts{Alerts: own.Alerts, Signals: own.Signals, Container: own.Container,
 		Root: playbooks.Root{Kind: inc.Root.Kind, Group: inc.Root.Group, Namespace: inc.Root.Namespace, Name: inc.Root.Name}}
+	for _, s := range suspects {
+		seen := playbooks.Suspect{Before: s.Before, Distance: s.Distance}
+		for _, f := range s.Fields {
+			if s.Resource.Key() == inc.Root.Key() {
+				seen.Fields = append(seen.Fields, f.Field)
+			}
+		}
+		out.Suspects = append(out.Suspects, seen)
+	}
+	return out
 }
 
 // advised turns a typed refusal of the trade into an answer; everything else stays an error.

@@ -41,7 +41,8 @@ func propose(t *testing.T, overlays []string, files map[string]string) (incident
 	inc := incident.Incident{Root: incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "api"},
 		Signals: []incident.Signal{{Name: "ContainerOOMKilled", Container: "app"}}}
 	p := Planner{Playbooks: books, Overlays: overlays}
-	return p.Propose(incident.Key{}, time.Unix(0, 0), inc, incident.Advisory{}, "base", locate.FromFS(repo))
+	got, _, err := p.Propose(Request{Began: time.Unix(0, 0), Incident: inc, BaseSHA: "base", Files: locate.FromFS(repo)})
+	return got, err
 }
 
 func TestProposeEditsTheOneFile(t *testing.T) {

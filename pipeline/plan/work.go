@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/cortexops/cortexops/gitops/edit"
@@ -18,121 +19,277 @@ var errNothingToDo = errors.New("the field has the value already")
 
 // work is one proposal in the making: edits are made one after the other, each proven by rendering before and after.
 type work struct {
+	Request
 	overlays []string
 	root     incident.Resource
-	began    time.Time // what a stamp says
-	before   locate.Files
-	now      locate.Files      // before with the edits so far
+	now      locate.Files      // Files with the edits so far
 	changed  map[string][]byte // the files in which they differ
 	overlay  string            // the one that renders root; known after the first edit
+	edits    []incident.Edit
+	why      []string // the next edit is made, beside the proof of its place
+	reverts  *incident.Suspect
+	blame    *incident.Suspect // whose change is taken back
 }
 
-func (w *work) query(path edit.Path) locate.Query {
-	return locate.Query{Overlays: w.overlays, Field: path,
-		Object: edit.Selector{Group: w.root.Group, Kind: w.root.Kind, Namespace: w.root.Namespace, Name: w.root.Name}}
+func (w *work) query(object incident.Resource, path edit.Path, base bool) locate.Query {
+	return locate.Query{Overlays: w.overlays, Field: path, Base: base,
+		Object: edit.Selector{Group: object.Group, Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}}
 }
 
-func (w *work) edit(e playbooks.Edit) (incident.Edit, error) {
+// edit makes one edit of the playbook.
+func (w *work) edit(e playbooks.Edit) error {
+	switch {
+	case e.Revert != nil:
+		return w.revert(*e.Revert)
+	case e.Autoscaler != nil:
+		return w.bounds(*e.Autoscaler, e.Base)
+	case e.Annotation != nil:
+		at := edit.Path{{Key: "metadata"}, {Key: "annotations"}, {Key: e.Annotation.Name}}
+		if e.Annotation.Pods {
+			at = append(w.pods(), at...)
+		}
+		return w.set(w.root, at, e.Base, e.Annotation.Value)
+	case e.Env != nil:
+		return w.env(*e.Env, e.Base)
+	case e.Field == "":
+		return w.amend(e)
+	}
 	path, err := edit.ParsePath(e.Field)
 	if err != nil {
-		return incident.Edit{}, err
+		return err
 	}
-	found, to, err := w.locate(e, path)
+	if e.Remove {
+		return w.amend(e)
+	}
+	if path.String() == "spec.replicas" && (e.Scale != nil || e.Set != nil) {
+		hpa, there, err := locate.Autoscaler(w.now, w.query(w.root, nil, false))
+		if err != nil {
+			return err
+		}
+		if there {
+			return w.autoscaled(hpa, e)
+		}
+	}
+	to, err := w.value(e, path)
 	if err != nil {
-		return incident.Edit{}, err
+		return err
 	}
-	w.overlay = found.Overlay
-	if to == found.Value {
-		return incident.Edit{}, fmt.Errorf("%s: %s is %s: %w", w.root, e.Field, to, errNothingToDo)
-	}
-	changed, err := found.Write(w.now, to)
-	if err != nil {
-		return incident.Edit{}, err
-	}
-	next := locate.With(w.now, changed)
-	if err := locate.Prove(w.now, next, w.query(path), w.overlay, to); err != nil {
-		return incident.Edit{}, err
-	}
-	w.now = next
-	maps.Copy(w.changed, changed)
-	return incident.Edit{Resource: w.root, Field: e.Field, From: found.Value, To: to, File: found.File, Line: found.Line, Why: found.Chain}, nil
+	return w.set(w.root, path, e.Base, to)
 }
 
-// locate finds the value that the field gets, and the place where an edit gives it that.
-func (w *work) locate(e playbooks.Edit, path edit.Path) (found locate.Found, to string, err error) {
-	q := w.query(path)
-	value, there, err := locate.Current(w.now, q)
+// value is what the field gets.
+func (w *work) value(e playbooks.Edit, path edit.Path) (to string, err error) {
+	value, there, err := locate.Current(w.now, w.query(w.root, path, e.Base))
 	switch {
 	case err != nil:
-		return found, "", err
+		return "", err
 	case e.Stamp:
-		to = w.began.UTC().Format(time.RFC3339)
+		return w.Began.UTC().Format(time.RFC3339), nil
 	case e.Set != nil:
-		to = *e.Set
+		return *e.Set, nil
 	case !there:
-		return found, "", fmt.Errorf("%s is rendered without %s: %w", w.root, e.Field, edit.ErrNotFound)
+		return "", fmt.Errorf("%s is rendered without %s: %w", w.root, e.Field, edit.ErrNotFound)
+	case e.RollBack != nil:
+		return w.rollBack(*e.RollBack, path, value)
 	case e.Image != nil:
 		to, err = edit.Image(value, e.Image.Tag, e.Image.Digest)
 	default:
 		to, err = edit.ScaleQuantity(value, e.Scale.By, e.Scale.Min, e.Scale.Max)
 	}
 	if err != nil { // of the value that is there: no retry mends it
-		return found, "", &incident.NoPlan{Why: fmt.Sprintf("%s: %s: %v", w.root, e.Field, err)}
+		return "", &incident.NoPlan{Why: fmt.Sprintf("%s: %s: %v", w.root, e.Field, err)}
 	}
-	found, err = locate.Place(w.now, q, to)
-	return found, to, err
+	return to, nil
 }
 
-// others are the overlays that must not change.
-func (w *work) others() []string {
-	return slices.DeleteFunc(slices.Clone(w.overlays), func(o string) bool { return o == w.overlay })
+// set gives one field one value.
+func (w *work) set(object incident.Resource, path edit.Path, base bool, to string) error {
+	q := w.query(object, path, base)
+	found, err := locate.Place(w.now, q, to)
+	if err != nil {
+		return err
+	}
+	if to == found.Value {
+		return fmt.Errorf("%s: %s is %s: %w", object, path, to, errNothingToDo)
+	}
+	changed, err := found.Write(w.now, to)
+	if err != nil {
+		return err
+	}
+	if err := locate.Prove(w.now, locate.With(w.now, changed), q, found.Overlay, to); err != nil {
+		return err
+	}
+	why := slices.Concat(found.Chain, w.why)
+	w.why = nil
+	return w.take(changed, found.Overlay, incident.Edit{File: found.File, Line: found.Line, Why: why})
 }
 
+// env sets a variable where the container has it, and adds it where not.
+func (w *work) env(e playbooks.Env, base bool) error {
+	container := append(w.pods(), edit.Step{Key: "spec"}, edit.Step{Key: "containers"}, edit.Step{By: "name", Value: e.Container})
+	at := append(slices.Clone(container), edit.Step{Key: "env"}, edit.Step{By: "name", Value: e.Name}, edit.Step{Key: "value"})
+	_, there, err := locate.Current(w.now, w.query(w.root, at, base))
+	switch {
+	case err != nil:
+		return err
+	case there:
+		return w.set(w.root, at, base, e.Value)
+	}
+	return w.change(base, func(file string, src []byte, object edit.Selector) ([]byte, error) {
+		return edit.SetEnv(file, src, object, container, e.Name, e.Value)
+	})
+}
+
+// onlyContainer is the name of the root's container where it has one only, so that the signals need not name it.
+func (w *work) onlyContainer() string {
+	name := func(i int) string {
+		at := append(w.pods(), edit.Step{Key: "spec"}, edit.Step{Key: "containers"}, edit.Step{Index: i}, edit.Step{Key: "name"})
+		value, _, err := locate.Current(w.Files, w.query(w.root, at, false))
+		if err != nil { // the edit will say so
+			return ""
+		}
+		return value
+	}
+	if name(1) != "" {
+		return ""
+	}
+	return name(0)
+}
+
+// pods leads to the template of the pods that the root makes.
+func (w *work) pods() edit.Path {
+	p := edit.Path{{Key: "spec"}, {Key: "template"}}
+	if w.root.Kind == "CronJob" {
+		p = edit.Path{{Key: "spec"}, {Key: "jobTemplate"}, {Key: "spec"}, {Key: "template"}}
+	}
+	return p
+}
+
+// amend makes an edit that is more than one scalar.
+func (w *work) amend(e playbooks.Edit) error {
+	return w.change(e.Base, func(file string, src []byte, object edit.Selector) ([]byte, error) {
+		switch {
+		case e.Suspend != nil:
+			return edit.Suspend(file, src, object, *e.Suspend)
+		case e.Remove:
+			path, err := edit.ParsePath(e.Field)
+			if err != nil {
+				return nil, err
+			}
+			return edit.Remove(file, src, object, path)
+		case e.JSON6902 != "":
+			return edit.JSON6902(file, src, object, []byte(e.JSON6902))
+		}
+		return edit.Patch(file, src, object, []byte(e.Patch))
+	})
+}
+
+func (w *work) change(base bool, change locate.Change) error {
+	made, err := locate.Amend(w.now, w.query(w.root, nil, base), change)
+	if err != nil {
+		return err
+	}
+	if len(made.Fields) == 0 {
+		return fmt.Errorf("%s: %w", w.root, errNothingToDo)
+	}
+	return w.take(made.Changed, made.Overlay, incident.Edit{File: made.File, Line: made.Line, Why: made.Chain})
+}
+
+// autoscaled gives an autoscaler the bounds that bring the number of pods that an edit of replicas asks for.
+func (w *work) autoscaled(hpa edit.Selector, e playbooks.Edit) error {
+	w.why = append(w.why, fmt.Sprintf("%s sets the replicas of %s: its bounds are what git says of them", hpa, w.root))
+	return w.bound(w.resource(hpa), playbooks.Autoscaler{MinReplicas: e.Scale}, e.Base, e.Set)
+}
+
+// bounds scales those of the root, if that is an autoscaler, or of its autoscaler.
+func (w *work) bounds(a playbooks.Autoscaler, base bool) error {
+	hpa := w.root
+	if hpa.Kind != "HorizontalPodAutoscaler" {
+		sel, there, err := locate.Autoscaler(w.now, w.query(w.root, nil, false))
+		if err != nil {
+			return err
+		}
+		if !there {
+			return &incident.NoPlan{Why: fmt.Sprintf("%s has no HorizontalPodAutoscaler in git whose bounds could be edited", w.root)}
+		}
+		hpa = w.resource(sel)
+	}
+	return w.bound(hpa, a, base, nil)
+}
+
+// bound scales the bounds of one autoscaler; exactly, where it is given, is what the lower one becomes. A maximum below the
+// minimum goes up with that.
+func (w *work) bound(hpa incident.Resource, a playbooks.Autoscaler, base bool, exactly *string) error {
+	low, high := edit.Path{{Key: "spec"}, {Key: "minReplicas"}}, edit.Path{{Key: "spec"}, {Key: "maxReplicas"}}
+	minimum, lower, err := w.scaled(hpa, low, a.MinReplicas, exactly)
+	if err != nil {
+		return err
+	}
+	maximum, upper, err := w.scaled(hpa, high, a.MaxReplicas, nil)
+	if err != nil {
+		return err
+	}
+	if lower > upper && a.MaxReplicas == nil {
+		upper = lower
+	}
+	switch {
+	case lower > upper:
+		return &incident.NoPlan{Why: fmt.Sprintf("%s would have minReplicas %d above maxReplicas %d", hpa, lower, upper)}
+	case lower == minimum && upper == maximum:
+		return fmt.Errorf("%s: from %d to %d replicas: %w", hpa, lower, upper, errNothingToDo)
+	}
+	if upper != maximum {
+		if err := w.set(hpa, high, base, strconv.Itoa(upper)); err != nil {
+			return err
+		}
+	}
+	if lower != minimum {
+		return w.set(hpa, low, base, strconv.Itoa(lower))
+	}
+	return nil
+}
+
+// scaled is a bound as it is, and as it is to be.
+func (w *work) scaled(hpa incident.Resource, path edit.Path, by *playbooks.Scale, exactly *string) (was, is int, err error) {
+	text, there, err := locate.Current(w.now, w.query(hpa, path, false))
+	if err != nil {
+		return 0, 0, err
+	}
+	if !there {
+		text = "1" // the default of minReplicas; there is none of maxReplicas, without which it is no autoscaler
+	}
+	to := text
+	switch {
+	case exactly != nil:
+		to = *exactly
+	case by != nil:
+		if to, err = edit.ScaleQuantity(text, by.By, by.Min, by.Max); err != nil {
+			return 0, 0, &incident.NoPlan{Why: fmt.Sprintf("%s: %s: %v", hpa, path, err)}
+		}
+	}
+	was, err = strconv.Atoi(text)
+	if err == nil {
+		is, err = strconv.Atoi(to)
+	}
+	if err != nil || is < 1 {
+		return 0, 0, &incident.NoPlan{Why: fmt.Sprintf("%s: %s is %s and would be %s: neither of these may be anything but a number of pods, from 1", hpa, path, text, to)}
+	}
+	return was, is, nil
+}
+
+func (w *work) resource(sel edit.Selector) incident.Resource {
+	return incident.Resource{Cluster: w.root.Cluster, Group: sel.Group, Kind: sel.Kind, Namespace: sel.Namespace, Name: sel.Name}
+}
+
+// files are those of the change, sorted by path.
 func (w *work) files() ([]incident.File, error) {
 	var out []incident.File
-	for path, after := range w.changed {
-		before, err := w.before.ReadFile(path)
+	for _, path := range slices.Sorted(maps.Keys(w.changed)) {
+		before, err := w.Files.ReadFile(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a new file has nothing before
 			return nil, err
 		}
-		out = append(out, incident.File{Path: path, Before: before, After: after})
+		out = append(out, incident.File{Path: path, Before: before, After: w.changed[path]})
 	}
-	slices.SortFunc(out, func(a, b incident.File) int {
-		if a.Path < b.Path {
-			return -1
-		}
-		return 1
-	})
 	return out, nil
-}
-
-// rendered is the root object as the overlay renders it from files.
-func (w *work) rendered(files locate.Files) ([]incident.RenderedObject, error) {
-	objects, err := locate.Render(files, w.overlay)
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range objects {
-		if o.Group == w.root.Group && o.Kind == w.root.Kind && o.Namespace == w.root.Namespace && o.Name == w.root.Name {
-			r := w.root
-			r.Version = o.Version
-			return []incident.RenderedObject{incident.Rendered(r, o.JSON)}, nil
-		}
-	}
-	return nil, &incident.NoPlan{Why: fmt.Sprintf("%s does not render %s under that name after the edit", w.overlay, w.root)}
-}
-
-func summary(p *playbooks.Playbook, b playbooks.Bound) incident.Playbook {
-	out := incident.Playbook{Name: p.Name, Digest: p.Digest, Risk: string(p.Risk), People: p.People, Within: p.Within,
-		Window: p.Window, Rollback: string(p.Rollback)}
-	for _, c := range b.Checks {
-		out.Checks = append(out.Checks, incident.Check{Name: c.Name, Query: c.Query, Must: c.Must, For: c.For})
-	}
-	return out
-}
-
-func explanation(inc incident.Incident, e incident.Edit) playbooks.Explanation {
-	own := inc.OfRoot()
-	return playbooks.Explanation{Container: own.Container, Namespace: inc.Root.Namespace, Name: inc.Root.Name, Count: own.Signals,
-		Alerts: own.Alerts, From: e.From, To: e.To}
 }

@@ -1,10 +1,12 @@
 package remediation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
@@ -118,11 +120,16 @@ func (a *Applier) same(sha string, p incident.Proposal, approved []incident.Rend
 	if err != nil {
 		return err
 	}
-	rendered, err := a.Render(files, p.Overlay)
-	if err != nil {
-		return temporal.NewNonRetryableApplicationError(fmt.Sprintf("render %s at %s: %v", p.Overlay, sha, err), "Invalid", nil)
-	}
+	overlays := map[string][]locate.Object{}
 	for _, want := range approved {
+		overlay := cmp.Or(want.Overlay, p.Overlay)
+		rendered, there := overlays[overlay]
+		if !there {
+			if rendered, err = a.Render(files, overlay); err != nil {
+				return temporal.NewNonRetryableApplicationError(fmt.Sprintf("render %s at %s: %v", overlay, sha, err), "Invalid", nil)
+			}
+			overlays[overlay] = rendered
+		}
 		found := false
 		for _, o := range rendered {
 			r := want.Resource
@@ -155,17 +162,45 @@ func (a *Applier) Wait(ctx context.Context, in ApplyInput) (Rollout, error) {
 	if in.Revert { // what was there before may well have been unhealthy
 		return a.back(ctx, in, proposal)
 	}
-	var refs []delivery.Ref
-	for _, o := range proposal.Objects {
-		r := o.Resource
-		refs = append(refs, delivery.Ref{Group: r.Group, Version: r.Version, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name})
-	}
-	err = a.Cluster.Wait(ctx, refs, func(s string) { activity.GetLogger(ctx).Debug("rollout", "status", s) })
+	err = a.Cluster.Wait(ctx, refs(proposal.Objects), func(s string) { activity.GetLogger(ctx).Debug("rollout", "status", s) })
 	var stuck *delivery.Stuck
 	if errors.As(err, &stuck) {
 		return Rollout{Stuck: stuck.Error()}, nil
 	}
 	return Rollout{}, classify(err)
+}
+
+// ReadyInput is what Ready is asked.
+type ReadyInput struct {
+	Key      incident.Key `json:"key"`
+	Proposal string       `json:"proposal"`
+}
+
+// readyWithin is how long the API server has to say that the objects are rolled out.
+const readyWithin = 5 * time.Second
+
+// Ready tells whether the objects that the proposal would change are rolled out as they are.
+func (a *Applier) Ready(ctx context.Context, in ReadyInput) (bool, error) {
+	proposal, err := get[incident.Proposal](ctx, a.Book, in.Proposal)
+	if err != nil {
+		return false, err
+	}
+	soon, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	err = a.Cluster.Wait(soon, refs(proposal.Objects), func(string) {})
+	var stuck *delivery.Stuck
+	if errors.As(err, &stuck) || err != nil && soon.Err() != nil && ctx.Err() == nil {
+		return false, nil
+	}
+	return err == nil, classify(err)
+}
+
+func refs(objects []incident.RenderedObject) (out []delivery.Ref) {
+	for _, o := range objects {
+		r := o.Resource
+		out = append(out, delivery.Ref{Group: r.Group, Version: r.Version, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name})
+	}
+	return out
 }
 
 // back verifies a revert: what is live must be what git said before our change.

@@ -100,6 +100,20 @@ func (a *Approver) Judge(ctx context.Context, in JudgeInput) (Judgement, error) 
 	return seen, once(ctx, a.Book, in.Key, incident.ApprovalPending, "approval-"+seen.State, who, seen, approvals.WithLabelValues(seen.State))
 }
 
+// WithdrawInput is what Withdraw is told.
+type WithdrawInput struct {
+	Key    incident.Key    `json:"key"`
+	Change incident.Change `json:"change"`
+	Why    string          `json:"why"`
+}
+
+// Withdraw closes a pull request that nobody needs any more.
+func (a *Approver) Withdraw(ctx context.Context, in WithdrawInput) error {
+	return write(ctx, a.Book, in.Key, incident.ApprovalPending, "withdraw", func() (any, error) {
+		return map[string]any{"number": in.Change.Number, "why": in.Why}, a.Forge.Close(ctx, in.Change.Number)
+	})
+}
+
 // Expire closes the pull request.
 func (a *Approver) Expire(ctx context.Context, in JudgeInput) error {
 	return write(ctx, a.Book, in.Key, incident.ApprovalPending, "expire", func() (any, error) {

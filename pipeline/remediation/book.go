@@ -112,6 +112,7 @@ func classify(err error) error {
 		invalid      *delivery.Invalid
 		refused      *forge.Refused
 		notClean     *repo.NotClean
+		clash        *repo.Conflict
 		moved        *repo.Moved
 		notOurs      *repo.NotOurs
 	)
@@ -133,7 +134,7 @@ func classify(err error) error {
 		kind = "Invalid"
 	case errors.As(err, &refused):
 		kind = typeRefused
-	case errors.As(err, &notClean):
+	case errors.As(err, &notClean), errors.As(err, &clash):
 		kind = "NotClean"
 	case errors.As(err, &moved):
 		kind = "Moved"

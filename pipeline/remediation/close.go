@@ -22,6 +22,7 @@ type Closer struct {
 	Forge  Marks
 	Chat   Chat
 	Writer Writer
+	Claims Claims
 	// Remember keeps the ending as advice for later incidents. It never fails, and returns within its own deadline.
 	Remember func(ctx context.Context, p incident.Proposal, c incident.Change, o incident.Outcome)
 }
@@ -41,15 +42,17 @@ type Marks interface {
 
 // Ending is what Close is told.
 type Ending struct {
-	Key      incident.Key     `json:"key"`
-	Outcome  incident.Outcome `json:"outcome"`
-	Change   incident.Change  `json:"change"`
-	Proposal string           `json:"proposal,omitempty"`
-	Playbook string           `json:"playbook,omitempty"`
-	Merge    string           `json:"merge,omitempty"`
-	Target   string           `json:"target,omitempty"`
-	Message  string           `json:"message,omitempty"` // in the chat
-	Shut     bool             `json:"shut,omitempty"`
+	Key      incident.Key       `json:"key"`
+	Outcome  incident.Outcome   `json:"outcome"`
+	Change   incident.Change    `json:"change"`
+	Proposal string             `json:"proposal,omitempty"`
+	Playbook string             `json:"playbook,omitempty"`
+	Merge    string             `json:"merge,omitempty"`
+	Target   string             `json:"target,omitempty"`
+	Message  string             `json:"message,omitempty"` // in the chat
+	Shut     bool               `json:"shut,omitempty"`
+	Joined   bool               `json:"joined,omitempty"`   // another remediation holds the target
+	Suspects []incident.Suspect `json:"suspects,omitempty"` // where there is no pull request that tells of them
 }
 
 // Close tells everybody who looks how it ended.
@@ -64,6 +67,11 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 	if err != nil {
 		return err
 	}
+	if !in.Joined {
+		if err := c.Claims.Release(ctx, in.Target, in.Key); err != nil { // the keeper does it once this is over
+			slog.WarnContext(ctx, "the claim on the target was not released", "workflow", in.Key.Workflow(), "error", err)
+		}
+	}
 	if in.Proposal != "" && c.Remember != nil {
 		proposal, err := get[incident.Proposal](ctx, c.Book, in.Proposal)
 		if err != nil {
@@ -72,7 +80,7 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 		c.Remember(ctx, proposal, in.Change, in.Outcome)
 	}
 	if c.Chat != nil && in.Message == "" {
-		text, blocks := c.Writer.SlackEnded(in.Key, in.Target, in.Change, in.Outcome)
+		text, blocks := c.Writer.SlackEnded(in.Key, in.Target, in.Change, in.Outcome, in.Suspects)
 		tell(ctx, c.Chat, in.Key, "ending", text, blocks)
 	}
 	var onForge, noted error

@@ -17,7 +17,7 @@ func TestTheEndingIsRemembered(t *testing.T) {
 		t.Fatal(err)
 	}
 	var remembered []string
-	c := &Closer{Book: book, Remember: func(_ context.Context, p incident.Proposal, _ incident.Change, o incident.Outcome) {
+	c := &Closer{Book: book, Claims: &shared{}, Remember: func(_ context.Context, p incident.Proposal, _ incident.Change, o incident.Outcome) {
 		if !book.has(incident.StepEnding, incident.Event) {
 			t.Error("it is remembered before it is in the ledger")
 		}

@@ -53,7 +53,7 @@ func TestDryRunTellsTheEditApart(t *testing.T) {
 		t.Fatalf("%+v, %v", seen, err)
 	}
 	asked := dryRunInput(p, seen)
-	want := []policies.Field{{Field: "memory", From: "0", To: "2"}, {Field: "size", To: "2"}, {Field: "paused", From: "true"}}
+	want := []policies.Field{{Object: object(r), Field: "memory", From: "0", To: "2"}, {Object: object(r), Field: "size", To: "2"}, {Object: object(r), Field: "paused", From: "true"}}
 	if asked.FieldsOutsideEdit != 2 || !slices.Equal(asked.Fields, want) {
 		t.Errorf("policy is asked about %+v", asked)
 	}

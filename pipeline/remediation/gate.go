@@ -2,6 +2,7 @@ package remediation
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -16,9 +17,23 @@ type Policy interface {
 
 // Gatekeeper is the activity that asks policy.
 type Gatekeeper struct {
-	Book   Book
-	Policy Policy
-	Bot    string // our own login on the forge
+	Book    Book
+	Policy  Policy
+	Brakes  Brakes
+	Bot     string // our own login on the forge
+	Freezes []policies.Freeze
+	// History of a target since then. nil: policy is told of none.
+	History func(ctx context.Context, target string, since time.Time) ([]incident.Past, error)
+}
+
+// remembered is how long an earlier remediation concerns policy.
+const remembered = 30 * 24 * time.Hour
+
+// decided is the row of a decision: with what it is about, so that a target's history can be read.
+type decided struct {
+	incident.Decision
+	Target   string `json:"target"`
+	Playbook string `json:"playbook"`
 }
 
 // GateInput is one question.
@@ -40,6 +55,9 @@ func (g *Gatekeeper) Decide(ctx context.Context, in GateInput) (incident.Decisio
 		return incident.Decision{}, err
 	}
 	question := g.question(proposal, in)
+	if question.History, err = g.history(ctx, proposal, in); err != nil {
+		return incident.Decision{}, err
+	}
 	if in.DryRun != "" {
 		dry, err := get[incident.DryRun](ctx, g.Book, in.DryRun)
 		if err != nil {
@@ -51,16 +69,37 @@ func (g *Gatekeeper) Decide(ctx context.Context, in GateInput) (incident.Decisio
 	if err != nil {
 		return incident.Decision{}, err
 	}
-	d := incident.Decision{Gate: in.Gate, Allow: said.Allow, Approvals: said.Approvals, Reasons: said.Reasons,
-		Revision: said.Revision, InputDigest: said.InputDigest}
-	step := in.Step
+	d := incident.Decision{Gate: in.Gate, Allow: said.Allow, Approvals: said.Approvals, Approvers: said.Approvers, Rules: said.Rules,
+		Reasons: said.Reasons, Revision: said.Revision, InputDigest: said.InputDigest}
+	if d.Allow && in.Gate == incident.GateApply && in.Phase != incident.RollingBack { // what did harm is taken back in any case
+		if d.Wait, err = g.Brakes.Act(ctx, proposal.Incident.Root, in.Key, time.Now()); err != nil || d.Wait != "" {
+			return d, err
+		}
+	}
+	step, row := in.Step, decided{d, proposal.Incident.Root.Key(), proposal.Playbook.Name}
 	if !d.Allow {
 		step = "policy_violation"
+		slog.WarnContext(ctx, "policy denies", "workflow", in.Key.Workflow(), "phase", in.Phase, "gate", d.Gate, "target", row.Target, "playbook", row.Playbook,
+			"rules", d.Rules, "reasons", d.Reasons, "revision", d.Revision, "inputDigest", d.InputDigest)
 		if _, err := g.Book.PutBlob(ctx, said.Input); err != nil { // under InputDigest, so that the decision can be repeated
 			return incident.Decision{}, err
 		}
 	}
-	return d, note(ctx, g.Book, in.Key, in.Phase, step, incident.Event, actor, d)
+	return d, note(ctx, g.Book, in.Key, in.Phase, step, incident.Event, actor, row)
+}
+
+// history is what became of the other remediations of the target.
+func (g *Gatekeeper) history(ctx context.Context, p incident.Proposal, in GateInput) (out []policies.Past, err error) {
+	if g.History == nil {
+		return nil, nil
+	}
+	all, err := g.History(ctx, p.Incident.Root.Key(), in.At.Add(-remembered))
+	for _, past := range all {
+		if past.Key != in.Key {
+			out = append(out, policies.Past{Incident: past.Key.Incident, Attempt: past.Key.Attempt, Playbook: past.Playbook, Outcome: string(past.Outcome), At: past.At})
+		}
+	}
+	return out, err
 }
 
 func (g *Gatekeeper) question(p incident.Proposal, in GateInput) policies.Input {
@@ -70,10 +109,12 @@ func (g *Gatekeeper) question(p incident.Proposal, in GateInput) policies.Input 
 		Playbook: policies.Playbook{Name: p.Playbook.Name, Risk: p.Playbook.Risk, People: p.Playbook.People},
 		Target:   object(t),
 		Blast:    policies.Blast{Pods: p.Incident.Blast.Pods, Services: p.Incident.Blast.Services},
+		Revert:   in.Phase == incident.RollingBack,
+		Freezes:  g.Freezes,
 		Time:     in.At,
 	}
 	for _, e := range p.Edits {
-		q.Edits = append(q.Edits, policies.Edit{Field: e.Field, From: e.From, To: e.To, File: e.File})
+		q.Edits = append(q.Edits, policies.Edit{Object: object(e.Resource), Field: e.Field, From: e.From, To: e.To, File: e.File})
 	}
 	for _, who := range in.Approvals {
 		q.Approvals = append(q.Approvals, policies.Approval{User: who})
@@ -92,11 +133,13 @@ func dryRunInput(p incident.Proposal, dry incident.DryRun) *policies.DryRun {
 			if !asked {
 				out.FieldsOutsideEdit++
 			}
-			if i := slices.IndexFunc(out.Fields, func(have policies.Field) bool { return asked && have.Field == f.Field }); i >= 0 {
+			if i := slices.IndexFunc(out.Fields, func(have policies.Field) bool {
+				return asked && have.Object == object(o.Resource) && have.Field == f.Field
+			}); i >= 0 {
 				out.Fields[i].From = f.From // what is live
 				continue
 			}
-			out.Fields = append(out.Fields, policies.Field{Field: f.Field, From: f.From, To: f.To})
+			out.Fields = append(out.Fields, policies.Field{Object: object(o.Resource), Field: f.Field, From: f.From, To: f.To})
 		}
 	}
 	return out

@@ -31,6 +31,8 @@ type Questions interface {
 	Held(key incident.Key, phase incident.Phase, why string) string
 	SlackHeld(key incident.Key, target string, phase incident.Phase, why string) (text string, blocks []byte)
 	Silence(p incident.Proposal, v incident.Verdict, deadline time.Time) string
+	Braked(phase incident.Phase, why string) string
+	Evidence(key incident.Key, list []incident.Incident) string
 }
 
 // HoldInput is what Hold is told.

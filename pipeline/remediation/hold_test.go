@@ -58,6 +58,8 @@ func (r *room) Update(_ context.Context, message, text string, _ []byte) error {
 
 func (plain) Held(_ incident.Key, _ incident.Phase, why string) string      { return why }
 func (plain) Silence(incident.Proposal, incident.Verdict, time.Time) string { return "silence" }
+func (plain) Braked(_ incident.Phase, why string) string                    { return why }
+func (plain) Evidence(incident.Key, []incident.Incident) string             { return "evidence" }
 
 func TestAnswer(t *testing.T) {
 	t.Parallel()

@@ -50,9 +50,15 @@ type Keeper struct {
 	}
 	Writer interface {
 		Abandoned(key incident.Key, why string) string
+		Paused(why string) string
 	}
+	Claims interface {
+		Sweep(ctx context.Context, ended func(context.Context, incident.Key) (bool, error)) ([]incident.Claim, error)
+	}
+	Pauses func(ctx context.Context) ([]incident.Pause, error) // of the cluster
 
-	seen map[string]stay
+	seen   map[string]stay
+	paused map[int]string // what the open pull requests were told of a pause
 }
 
 // stay is one workflow's time in its phase.
@@ -67,7 +73,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	defer tick.Stop()
 	said := ""
 	for {
-		err := errors.Join(k.count(ctx), k.sweep(ctx))
+		err := errors.Join(k.count(ctx), k.sweep(ctx), k.release(ctx))
 		if err != nil && ctx.Err() == nil && err.Error() != said {
 			said = err.Error()
 			slog.WarnContext(ctx, "looking after remediations fails, trying again", "error", err)
@@ -128,11 +134,19 @@ func (k *Keeper) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var all []error
+	paused := ""
+	pauses, err := k.Pauses(ctx)
+	if err == nil && len(pauses) > 0 {
+		paused = pauses[0].String()
+	}
+	all := []error{err}
 	for _, p := range pulls {
-		key, _, ours := incident.KeyOfBranch(p.HeadRef)
+		key, revert, ours := incident.KeyOfBranch(p.HeadRef)
 		if !ours || !strings.EqualFold(p.Author, k.Bot) {
 			continue
+		}
+		if err == nil && !revert {
+			all = append(all, k.tell(ctx, p.Number, paused))
 		}
 		why, err := k.abandoned(ctx, key, p)
 		if err == nil && why != "" {
@@ -143,6 +157,38 @@ func (k *Keeper) sweep(ctx context.Context) error {
 		}
 	}
 	return errors.Join(all...)
+}
+
+// tell says on an open pull request that nothing is merged for now, and when that is over. After a restart it is said again, in
+// the same comment.
+func (k *Keeper) tell(ctx context.Context, number int, paused string) error {
+	if k.paused[number] == paused {
+		return nil
+	}
+	if err := k.Forge.Comment(ctx, number, "pause", k.Writer.Paused(paused)); err != nil {
+		return fmt.Errorf("pull request %d: %w", number, err)
+	}
+	if k.paused == nil {
+		k.paused = map[int]string{}
+	}
+	k.paused[number] = paused
+	return nil
+}
+
+// release gives back the targets of remediations that are over, and could not do it themselves: they were ended by hand.
+func (k *Keeper) release(ctx context.Context) error {
+	released, err := k.Claims.Sweep(ctx, func(ctx context.Context, key incident.Key) (bool, error) {
+		d, err := k.Temporal.DescribeWorkflowExecution(ctx, key.Workflow(), "")
+		var gone *serviceerror.NotFound
+		if errors.As(err, &gone) { // longer ago than Temporal remembers: it had begun when it took the target
+			return true, nil
+		}
+		return d.GetWorkflowExecutionInfo().GetStatus() != enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, err
+	})
+	for _, c := range released {
+		slog.InfoContext(ctx, "released a target", "target", c.Target, "workflow", c.Key.Workflow())
+	}
+	return err
 }
 
 // abandoned says why nobody looks after the pull request any more, or nothing.

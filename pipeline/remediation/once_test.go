@@ -48,7 +48,7 @@ func (words) Commit(incident.Proposal) string { return "words" }
 func (words) Pull(incident.Proposal, incident.DryRun, incident.Decision, time.Time) (title, body string, more []string) {
 	return "title", "body", []string{"a", "b"}
 }
-func (words) SlackEnded(_ incident.Key, target string, _ incident.Change, o incident.Outcome) (string, []byte) {
+func (words) SlackEnded(_ incident.Key, target string, _ incident.Change, o incident.Outcome, _ []incident.Suspect) (string, []byte) {
 	return target + " " + string(o.Phase), nil
 }
 func (words) Ending(incident.Proposal, incident.Outcome) string { return "the end" }
@@ -115,7 +115,7 @@ func TestAnEndingWithoutAPullRequestIsToldInTheChat(t *testing.T) {
 	t.Parallel()
 	for _, refuse := range []error{nil, errors.New("Slack is away")} {
 		chat, book := &room{refuse: refuse}, &pages{}
-		c := &Closer{Book: book, Repo: gitless{}, Forge: &oneForge{}, Chat: chat, Writer: words{}}
+		c := &Closer{Book: book, Claims: &shared{}, Repo: gitless{}, Forge: &oneForge{}, Chat: chat, Writer: words{}}
 		in := Ending{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Target: "Deployment shop/cart", Outcome: incident.Outcome{Phase: incident.Advised, Reason: "no playbook fits"}}
 		if err := c.Close(t.Context(), in); err != nil || chat.posted["ending"] != "Deployment shop/cart ADVISED" || !book.has(incident.StepEnding, incident.Event) {
 			t.Errorf("with %v: %v, posted %v", refuse, err, chat.posted)
@@ -131,7 +131,7 @@ func TestTheLedgerKnowsTheEndingFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Closer{Book: book, Repo: gitless{}, Forge: away, Writer: words{}}
+	c := &Closer{Book: book, Claims: &shared{}, Repo: gitless{}, Forge: away, Writer: words{}}
 	in := Ending{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Outcome: incident.Outcome{Phase: incident.RolledBack, Reason: "why"},
 		Change: incident.Change{Number: 7}, Proposal: proposal, Merge: "merge"}
 	if err := c.Close(t.Context(), in); !errors.Is(err, away.refuse) {

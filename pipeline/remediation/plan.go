@@ -11,8 +11,36 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// Planning turns a sealed incident into a proposal over the files of one commit, or *incident.NoPlan.
-type Planning func(key incident.Key, began time.Time, inc incident.Incident, advisory incident.Advisory, baseSHA string, files locate.Files) (incident.Proposal, error)
+// Planning turns a sealed incident into a proposal over the files of one commit. It is pure: what it needs of the past it
+// is given, or says.
+type Planning interface {
+	// Places are where the incident's workloads are set; a commit that changed none of them is no suspect.
+	Places(inc incident.Incident, files locate.Files) []repo.Place
+	// Changed tells what lies between two commits of the first of the incident's workloads that they render differently.
+	Changed(inc incident.Incident, before, after locate.Files) (r incident.Resource, fields []incident.FieldChange, known bool)
+	// Propose returns the proposal, or what is wanted first, or *incident.NoPlan.
+	Propose(PlanRequest) (incident.Proposal, Wanted, error)
+}
+
+// PlanRequest is what a proposal is made of.
+type PlanRequest struct {
+	Key       incident.Key
+	Began     time.Time
+	Incident  incident.Incident
+	Advisory  incident.Advisory
+	BaseSHA   string
+	Files     locate.Files
+	Suspects  []incident.Suspect
+	Histories map[string][]repo.Value
+	Reverts   map[string]repo.Reverted
+	Clashes   map[string]error
+}
+
+// Wanted is what git has to be asked first: one of the two.
+type Wanted struct {
+	History *repo.Field
+	Revert  string
+}
 
 // Mirror is the repository as it is read.
 type Mirror interface {
@@ -21,14 +49,28 @@ type Mirror interface {
 	Snapshot(sha string) (*repo.Snapshot, error)
 }
 
+// Past is what the repository remembers.
+type Past interface {
+	Parents(sha string) ([]string, error)
+	Suspects(ctx context.Context, q repo.SuspectQuery) ([]repo.Suspect, error)
+	FieldHistory(ctx context.Context, q repo.FieldQuery) ([]repo.Value, error)
+	Revert(ctx context.Context, commit, head string) (repo.Reverted, error)
+}
+
 // Planner is the activity of PLANNING.
 type Planner struct {
 	Book Book
-	Repo Mirror
+	Repo interface {
+		Mirror
+		Past
+	}
 	Base string // the branch that is deployed
 	Make Planning
 	// Advise never fails, and answers within its own deadline. What it says is words for people: Make decides nothing by it.
 	Advise func(ctx context.Context, inc incident.Incident) incident.Advisory
+	Claims Claims
+	// History of a target since then.
+	History func(ctx context.Context, target string, since time.Time) ([]incident.Past, error)
 }
 
 // PlanInput is what Plan is asked.
@@ -39,21 +81,31 @@ type PlanInput struct {
 
 // Planned is what the workflow needs to know of a proposal.
 type Planned struct {
-	Advised  string        `json:"advised,omitempty"` // why there is no proposal
-	Proposal string        `json:"proposal"`          // digest
-	Summary  string        `json:"summary"`
-	Playbook string        `json:"playbook"`
-	People   int           `json:"people"`
-	Within   time.Duration `json:"within"`
-	Window   time.Duration `json:"window"`
-	Rollback string        `json:"rollback"`
-	Objects  int           `json:"objects"` // that the edits change
-	Risk     string        `json:"risk"`
+	Advised  string             `json:"advised,omitempty"`  // why there is no proposal
+	Suspects []incident.Suspect `json:"suspects,omitempty"` // where there is no proposal
+	Holder   *incident.Key      `json:"holder,omitempty"`   // another remediation, which is at work on the target
+	Tried    string             `json:"tried,omitempty"`    // why it is not tried again
+	Proposal string             `json:"proposal"`           // digest
+	Summary  string             `json:"summary"`
+	Playbook string             `json:"playbook"`
+	People   int                `json:"people"`
+	Within   time.Duration      `json:"within"`
+	Window   time.Duration      `json:"window"`
+	Rollback string             `json:"rollback"`
+	Objects  int                `json:"objects"` // that the edits change
+	Risk     string             `json:"risk"`
 }
 
 // Plan finds the playbook, the file and the smallest edit.
 func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	defer beat(ctx)()
+	holder, err := p.Claims.Take(ctx, in.Start.Target, in.Start.Key, time.Now())
+	if err != nil {
+		return Planned{}, err
+	}
+	if holder != in.Start.Key {
+		return Planned{Holder: &holder}, nil
+	}
 	inc, err := get[incident.Incident](ctx, p.Book, in.Start.Incident)
 	if err != nil {
 		return Planned{}, err
@@ -70,20 +122,32 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 		return Planned{}, err
 	}
 	key := in.Start.Key
-	proposal, err := p.Make(key, in.Began, inc, p.Advise(ctx, inc), sha, files)
+	suspects, err := p.suspects(ctx, inc, sha, files)
+	if err != nil {
+		return Planned{}, err
+	}
+	proposal, err := p.propose(ctx, PlanRequest{Key: key, Began: in.Began, Incident: inc, Advisory: p.Advise(ctx, inc), BaseSHA: sha, Files: files, Suspects: suspects})
 	var none *incident.NoPlan
 	if errors.As(err, &none) {
-		return Planned{Advised: none.Why}, note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor, map[string]string{"advised": none.Why})
+		return Planned{Advised: none.Why, Suspects: suspects}, note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor,
+			map[string]any{"advised": none.Why, "suspects": suspects})
 	}
 	if err != nil {
 		return Planned{}, classify(err)
+	}
+	failed, err := p.failures(ctx, in.Start.Target, proposal.Playbook.Name)
+	if err != nil {
+		return Planned{}, err
+	}
+	if failed >= tries {
+		why := fmt.Sprintf("%s did not help %s %d times in %s, and is not tried again", proposal.Playbook.Name, inc.Root, failed, cooldown)
+		return Planned{Tried: why}, note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor, map[string]string{"tried": why})
 	}
 	digest, err := put(ctx, p.Book, proposal)
 	if err != nil {
 		return Planned{}, err
 	}
-	e := proposal.Edits[0]
-	summary := fmt.Sprintf("%s: %s %s → %s in %s:%d", e.Resource, e.Field, e.From, e.To, e.File, e.Line)
+	summary := summary(proposal)
 	pb := proposal.Playbook
 	row, err := entry(key, incident.Planning, "plan", incident.Event, actor, map[string]any{
 		"proposal": digest, "playbook": pb.Name, "playbookDigest": pb.Digest, "base": sha, "edit": summary})
@@ -96,4 +160,28 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	}
 	return Planned{Proposal: digest, Summary: summary, Playbook: pb.Name, People: pb.People, Within: pb.Within,
 		Window: pb.Window, Rollback: pb.Rollback, Objects: len(proposal.Objects), Risk: pb.Risk}, err
+}
+
+// failures counts how often the playbook did not help the target lately.
+func (p *Planner) failures(ctx context.Context, target, playbook string) (n int, err error) {
+	past, err := p.History(ctx, target, time.Now().Add(-cooldown))
+	for _, e := range past {
+		if e.Playbook == playbook && (e.Outcome == incident.RolledBack || e.Outcome == incident.Escalated) {
+			n++
+		}
+	}
+	return n, err
+}
+
+// summary is the change in one line.
+func summary(p incident.Proposal) string {
+	e := p.Edits[0]
+	out := fmt.Sprintf("%s: %s %s → %s in %s:%d", e.Resource, e.Field, e.From, e.To, e.File, e.Line)
+	if more := len(p.Edits) - 1; more > 0 {
+		out += fmt.Sprintf(", and %d more", more)
+	}
+	if p.Reverts != nil {
+		out = fmt.Sprintf("revert %s: %s", p.Reverts.Short(), out)
+	}
+	return out
 }

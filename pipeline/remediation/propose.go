@@ -63,7 +63,7 @@ type Writer interface {
 	Revert(p incident.Proposal, c incident.Change, merge string, v incident.Verdict) (commit, title, body string)
 	Ending(p incident.Proposal, o incident.Outcome) string
 	Slack(p incident.Proposal, c incident.Change, people int, deadline time.Time) (text string, blocks []byte)
-	SlackEnded(key incident.Key, target string, c incident.Change, o incident.Outcome) (text string, blocks []byte)
+	SlackEnded(key incident.Key, target string, c incident.Change, o incident.Outcome, suspects []incident.Suspect) (text string, blocks []byte)
 	SlackEnd(p incident.Proposal, c incident.Change, o incident.Outcome) (text string, blocks []byte)
 }
 

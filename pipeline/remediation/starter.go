@@ -39,9 +39,9 @@ func Register(w worker.Registry, a Activities) {
 	w.RegisterWorkflowWithOptions(Remediate, workflow.RegisterOptions{Name: WorkflowName})
 	// An activity's name is its method's: two methods of one name would be one activity to Temporal.
 	for _, f := range []any{
-		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Approver.Judge, a.Approver.Expire, a.Merger.Merge,
-		a.Applier.Rehearse, a.Applier.Apply, a.Applier.Wait, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
-		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer,
+		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Approver.Judge, a.Approver.Expire, a.Approver.Withdraw, a.Merger.Merge,
+		a.Applier.Rehearse, a.Applier.Apply, a.Applier.Wait, a.Applier.Ready, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
+		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer, a.Asker.Brake, a.Asker.Amend,
 	} {
 		w.RegisterActivity(f)
 	}
@@ -57,11 +57,16 @@ type Starter struct {
 	Book      Book
 	Ended     func(ctx context.Context, key incident.Key) (bool, error)
 	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
+
+	told told
 }
 
 // Incident starts the remediation of a sealed incident, and another attempt when it has broken out again. Told again, or changed
 // since, it changes nothing. What began in a maintenance window is people's work.
 func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
+	if inc.State == incident.Healed {
+		return s.hand(ctx, inc)
+	}
 	if inc.State != incident.Sealed || inc.Window != "" {
 		return nil
 	}
@@ -74,8 +79,12 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	defer cancel()
 	if key.Attempt > 1 {
 		before := incident.Key{Incident: inc.ID, Attempt: key.Attempt - 1}
-		if running, err := s.running(ctx, before); err != nil || running {
-			return err // it judges by itself whether the outbreak is over
+		running, err := s.running(ctx, before)
+		if err != nil {
+			return err
+		}
+		if running { // it judges by itself whether the outbreak is over
+			return s.hand(ctx, inc)
 		}
 	}
 	digest, err := put(ctx, s.Book, inc)
@@ -89,7 +98,10 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 		StaticSummary:            fmt.Sprintf("%v on %s", inc.Alerts(), inc.Root),
 	}, WorkflowName, Start{Key: key, Incident: digest, Target: inc.Root.Key()})
 	var again *serviceerror.WorkflowExecutionAlreadyStarted
-	if err != nil && !errors.As(err, &again) {
+	if errors.As(err, &again) {
+		return s.hand(ctx, inc)
+	}
+	if err != nil {
 		return fmt.Errorf("start %s: %w", key.Workflow(), err)
 	}
 	return nil

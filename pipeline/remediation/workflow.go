@@ -53,8 +53,9 @@ type flow struct {
 	change    incident.Change
 	announced Announced
 	clicks    []incident.Action // in the chat
-	shut      bool              // the pull request is closed by a word in the chat
-	by        []string          // who approved
+	news      news
+	shut      bool     // the pull request is closed by a word in the chat
+	by        []string // who approved
 	judged    JudgeInput
 	merge     string // SHA
 	phase     incident.Phase
@@ -80,7 +81,8 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	// The ending is written even where the run was cancelled.
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	ending := Ending{Target: start.Target, Message: f.announced.Message, Shut: f.shut, Key: start.Key, Outcome: end, Change: f.change, Proposal: f.planned.Proposal, Merge: f.merge, Playbook: f.planned.Playbook}
+	ending := Ending{Target: start.Target, Message: f.announced.Message, Shut: f.shut, Key: start.Key, Outcome: end, Change: f.change, Proposal: f.planned.Proposal, Merge: f.merge, Playbook: f.planned.Playbook,
+		Joined: f.planned.Holder != nil, Suspects: f.planned.Suspects}
 	return end, run(ctx, quick, "Close", ending, nil)
 }
 
@@ -97,6 +99,14 @@ func (f *flow) plan(ctx workflow.Context) (*incident.Outcome, error) {
 	f.enter(ctx, incident.Planning, "finding the file and the smallest edit")
 	if err := f.do(ctx, slow, "Plan", PlanInput{Start: f.start, Began: f.began}, &f.planned); err != nil {
 		return nil, err
+	}
+	if f.planned.Holder != nil {
+		if end, err := f.join(ctx); err != nil || end != nil {
+			return end, err
+		}
+	}
+	if f.planned.Tried != "" {
+		return &incident.Outcome{Phase: incident.Escalated, Reason: f.planned.Tried}, nil
 	}
 	if f.planned.Advised != "" {
 		return &incident.Outcome{Phase: incident.Advised, Reason: f.planned.Advised}, nil
@@ -137,7 +147,8 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 	f.enter(ctx, incident.ApprovalPending, fmt.Sprintf("%s\n\n[pull request %d](%s) waits for %d approval(s) until %s",
 		f.planned.Summary, f.change.Number, f.change.URL, f.planned.People, deadline.UTC().Format("15:04:05 MST")))
 	actions := workflow.GetSignalChannel(ctx, ActionSignal)
-	closed, late := false, f.announced.Message == ""
+	var closed *incident.Outcome // by us: what that means, unless somebody merged it at the same time
+	late := f.announced.Message == ""
 	for {
 		var seen Judgement
 		in := JudgeInput{Key: f.start.Key, Change: f.change, People: f.planned.People, Deadline: deadline, Now: workflow.Now(ctx), Clicks: f.clicks}
@@ -149,8 +160,8 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 			f.by, f.merge, f.judged = seen.By, seen.Merge, in
 			return nil, nil
 		case "rejected", "voided":
-			if closed && seen.State == "rejected" { // our own closing, by a forge whose clock is behind
-				return &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}, nil
+			if closed != nil && seen.State == "rejected" { // our own closing, by a forge whose clock is behind
+				return closed, nil
 			}
 			f.shut = seen.Shut
 			return &incident.Outcome{Phase: incident.Rejected, Reason: seen.Why}, nil
@@ -160,18 +171,29 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 				f.wait(ctx, actions, workflow.Now(ctx).Add(onItsWay))
 				continue
 			}
-			if closed {
-				return &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}, nil
+			if closed != nil {
+				return closed, nil
 			}
 			// Close, then look once more: somebody may have merged in between.
 			if err := f.do(ctx, quick, "Expire", in, nil); err != nil {
 				return nil, err
 			}
-			closed = true
+			closed = &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}
 			continue
 		}
-		if closed { // our own closing is not a person's
-			return &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}, nil
+		if closed != nil { // our own closing is not a person's
+			return closed, nil
+		}
+		end, err := f.living(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if end != nil {
+			if err := f.do(ctx, quick, "Withdraw", WithdrawInput{Key: f.start.Key, Change: f.change, Why: end.Reason}, nil); err != nil {
+				return nil, err
+			}
+			closed = end
+			continue
 		}
 		f.wait(ctx, actions, deadline)
 	}
@@ -182,9 +204,13 @@ func (f *flow) wait(ctx workflow.Context, actions workflow.ReceiveChannel, deadl
 	timerCtx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	left := min(max(deadline.Sub(workflow.Now(ctx))+time.Second, time.Second), lookAgain)
+	if soon := f.soon(); !soon.IsZero() {
+		left = min(left, max(soon.Sub(workflow.Now(ctx)), time.Second))
+	}
 	workflow.NewSelector(ctx).
 		AddFuture(workflow.NewTimerWithOptions(timerCtx, left, workflow.TimerOptions{Summary: "approval deadline"}), func(workflow.Future) {}).
 		AddReceive(actions, func(c workflow.ReceiveChannel, _ bool) { f.hear(c) }).
+		AddReceive(workflow.GetSignalChannel(ctx, EvidenceSignal), func(c workflow.ReceiveChannel, _ bool) { f.listen(c) }).
 		Select(ctx)
 }
 
@@ -226,10 +252,10 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 // gate asks policy; a denial ends the journey.
 func (f *flow) gate(ctx workflow.Context, gate incident.Gate, step string, decision *incident.Decision) (*incident.Outcome, error) {
 	var d incident.Decision
-	err := f.do(ctx, quick, "Decide", GateInput{Key: f.start.Key, Gate: gate, Step: step, Phase: f.phase, Proposal: f.planned.Proposal,
-		DryRun: f.dryRun, Approvals: f.by, At: workflow.Now(ctx)}, &d)
-	if err != nil {
-		return nil, err
+	end, err := f.decide(ctx, GateInput{Key: f.start.Key, Gate: gate, Step: step, Phase: f.phase, Proposal: f.planned.Proposal,
+		DryRun: f.dryRun, Approvals: f.by}, &d)
+	if err != nil || end != nil {
+		return end, err
 	}
 	if decision != nil {
 		*decision = d

@@ -31,3 +31,40 @@ func (Writer) Silence(p incident.Proposal, v incident.Verdict, deadline time.Tim
 	fmt.Fprintf(&b, "- `/cortexops wait`: watch once more for %s\n\nWithout an answer it stays as it is, and is escalated.\n\n%s", span(p.Playbook.Window), footer(p))
 	return b.String()
 }
+
+// Braked is the comment on an approved change that waits; why is empty where it goes on.
+func (Writer) Braked(phase incident.Phase, why string) string {
+	if why == "" {
+		return fmt.Sprintf("### `%s` goes on\n\nNothing holds it back any more.\n", phase)
+	}
+	return fmt.Sprintf("### `%s` waits\n\n%s. It goes on by itself when that is over; after 30 minutes its evidence would be too old, and this ends.\n",
+		phase, text(why))
+}
+
+// Evidence is the comment on what became known since a pull request was opened: the newest revision of its own incident, and
+// of those that joined it.
+func (Writer) Evidence(key incident.Key, list []incident.Incident) string {
+	var b strings.Builder
+	b.WriteString("### Since this was opened\n\n| incident | about | alerts | signals | since | state |\n|---|---|---|---|---|---|\n")
+	for _, inc := range list {
+		about, state := inc.Root.String(), "firing"
+		if inc.State == incident.Healed {
+			state = "quiet since " + inc.HealedAt.UTC().Format("15:04:05 MST")
+		}
+		id := code(inc.ID)
+		if inc.ID != key.Incident {
+			id += " joined this one"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %s | %s |\n", id, cell(about), codes(inc.Alerts()[:min(5, len(inc.Alerts()))]), len(inc.Signals)+inc.Folded, inc.Onset.UTC().Format("15:04:05 MST"), state)
+	}
+	b.WriteString("\nThe change itself is as it was: it was planned and judged by what was known then.\n")
+	return b.String()
+}
+
+// Paused is the comment on an open pull request while nothing is merged; why is empty where that is over.
+func (Writer) Paused(why string) string {
+	if why == "" {
+		return "### Not paused any more\n\nWhat is approved is merged and applied.\n"
+	}
+	return fmt.Sprintf("### Paused\n\n%s. An approval is kept, and nothing is merged or applied before `cortexops resume`.\n", text(why))
+}

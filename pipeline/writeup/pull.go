@@ -18,11 +18,15 @@ func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision
 	b.WriteString("| Object | Field | From | To |\n|---|---|---|---|\n")
 	for _, e := range p.Edits {
 		object, field := place(e)
-		fmt.Fprintf(&b, "| %s | %s | %s | **%s** |\n", object, code(field), code(was(e)), code(e.To))
+		fmt.Fprintf(&b, "| %s | %s | %s | **%s** |\n", object, code(field), code(was(e)), code(is(e)))
 	}
 	b.WriteString("\n")
+	places := map[string]bool{}
 	for _, e := range p.Edits {
-		fmt.Fprintf(&b, "%s · ", code(fmt.Sprintf("%s:%d", e.File, e.Line)))
+		if at := fmt.Sprintf("%s:%d", e.File, e.Line); !places[at] { // one edit of a file may change several fields
+			places[at] = true
+			fmt.Fprintf(&b, "%s · ", code(at))
+		}
 	}
 	if len(p.Untouched) > 0 {
 		fmt.Fprintf(&b, "%s %s byte-identical · ", codes(p.Untouched), plural(len(p.Untouched), "renders", "render"))
@@ -50,7 +54,12 @@ func wayBack(p incident.Proposal) string {
 }
 
 // was is the value before, in words where the field was not set.
-func was(e incident.Edit) string { return cmp.Or(e.From, "(not set)") }
+func was(e incident.Edit) string { return orNot(e.From) }
+
+// is the value after, likewise.
+func is(e incident.Edit) string { return orNot(e.To) }
+
+func orNot(value string) string { return cmp.Or(value, "(not set)") }
 
 var inContainer = regexp.MustCompile(`^spec\.template\.spec\.containers\[name=([a-z0-9-]+)\]\.`)
 
@@ -71,7 +80,15 @@ func why(p incident.Proposal) string {
 		fmt.Fprintf(&b, "%d. %s\n", n, text(e))
 		n++
 	}
-	fmt.Fprintf(&b, "%d. The field is set in one place: ", n)
+	for _, s := range suspects(p.Suspects) {
+		fmt.Fprintf(&b, "%d. %s\n", n, s)
+		n++
+	}
+	if r := p.Reverts; r != nil {
+		fmt.Fprintf(&b, "%d. This takes %s back, the likeliest of them: ", n, code(r.Short()))
+	} else {
+		fmt.Fprintf(&b, "%d. The field is set in one place: ", n)
+	}
 	for i, step := range p.Edits[0].Why {
 		if i > 0 {
 			b.WriteString(" → ")

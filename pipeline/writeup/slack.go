@@ -52,9 +52,9 @@ func (Writer) SlackEnd(p incident.Proposal, c incident.Change, o incident.Outcom
 
 // SlackEnded is the message about an ending of which there is none to change: no pull request was opened, or Slack did not
 // hear of it.
-func (Writer) SlackEnded(key incident.Key, target string, c incident.Change, o incident.Outcome) (text string, blocks []byte) {
+func (Writer) SlackEnded(key incident.Key, target string, c incident.Change, o incident.Outcome, suspects []incident.Suspect) (text string, blocks []byte) {
 	said, body := ended(c, o)
-	return slackCall(key, target, said, body)
+	return slackCall(key, target, said, body, slackSuspects(suspects))
 }
 
 // SlackHeld is the message about a remediation that waits for a permission.
@@ -71,10 +71,16 @@ func (Writer) SlackHeld(key incident.Key, target string, phase incident.Phase, w
 		said, strings.Join(lines, "\n"), key.Retry()))
 }
 
-func slackCall(key incident.Key, target, said, body string) (text string, blocks []byte) {
-	return slackText(target, slackHeader) + ": " + said, encode([]kit{
-		{"type": "header", "text": plain(cmp.Or(fit(target, slackHeader, entity), "An incident"))}, section(body),
-		{"type": "context", "elements": []kit{mrkdwn(fmt.Sprintf("incident %s · workflow %s", slackCode(key.Incident, 40), slackCode(key.Workflow(), 60)))}}})
+// slackCall has a section for each body that is not empty.
+func slackCall(key incident.Key, target, said string, bodies ...string) (text string, blocks []byte) {
+	list := []kit{{"type": "header", "text": plain(cmp.Or(fit(target, slackHeader, entity), "An incident"))}}
+	for _, body := range bodies {
+		if body != "" {
+			list = append(list, section(body))
+		}
+	}
+	list = append(list, kit{"type": "context", "elements": []kit{mrkdwn(fmt.Sprintf("incident %s · workflow %s", slackCode(key.Incident, 40), slackCode(key.Workflow(), 60)))}})
+	return slackText(target, slackHeader) + ": " + said, encode(list)
 }
 
 // ended is an ending in a sentence, and that with its reason and the link.
@@ -88,7 +94,7 @@ func ended(c incident.Change, o incident.Outcome) (said, body string) {
 		incident.Expired:    {"hourglass", "Too late: nobody approved in time. Nothing was applied. The comment /cortexops retry on it proposes it anew."},
 		incident.Rejected:   {"no_entry_sign", "Rejected. Nothing was applied."},
 		incident.Denied:     {"no_entry", "Policy refuses this. Nothing was applied."},
-		incident.Superseded: {"fast_forward", "Another change took its place."},
+		incident.Superseded: {"fast_forward", "Not needed any more. Nothing was applied."},
 		incident.Failed:     {"x", "CortexOps could not go on."},
 	}[o.Phase]
 	if !ok {
@@ -117,7 +123,7 @@ func slackTop(p incident.Proposal) []kit {
 			lines = append(lines, fmt.Sprintf("and %d more in the pull request", len(p.Edits)-most))
 			break
 		}
-		lines = append(lines, fmt.Sprintf("%s → %s  in %s", slackCode(was(e), 100), slackCode(e.To, 100), slackCode(fmt.Sprintf("%s:%d", e.File, e.Line), 200)))
+		lines = append(lines, fmt.Sprintf("%s → %s  in %s", slackCode(was(e), 100), slackCode(is(e), 100), slackCode(fmt.Sprintf("%s:%d", e.File, e.Line), 200)))
 	}
 	header := plain(fit(sentence(p), slackHeader, entity))
 	return []kit{{"type": "header", "text": header}, section("*Edit*  " + strings.Join(lines, "\n"))}
@@ -125,7 +131,10 @@ func slackTop(p incident.Proposal) []kit {
 
 func sentence(p incident.Proposal) string {
 	e := p.Edits[0]
-	all := fmt.Sprintf("Change the %s of %s from %s to %s", short(lastField(e.Field), 30), short(e.Resource.String(), 60), short(was(e), 20), short(e.To, 20))
+	if r := p.Reverts; r != nil {
+		return fmt.Sprintf("Revert %s, which changed %s: %s", r.Short(), short(e.Resource.String(), 60), short(r.Subject, 60))
+	}
+	all := fmt.Sprintf("Change the %s of %s from %s to %s", short(lastField(e.Field), 30), short(e.Resource.String(), 60), short(was(e), 20), short(is(e), 20))
 	if more := len(p.Edits) - 1; more > 0 {
 		all += fmt.Sprintf(", and %d more", more)
 	}

@@ -185,7 +185,7 @@ func TestSlackCalls(t *testing.T) {
 	p := proposal()
 	text, blocks := Writer{}.SlackHeld(p.Key, p.Incident.Root.String(), incident.DryRunning, "add to the Role of the worker:\n- apiGroups: [apps]\n  resources: [deployments]\n  verbs: [patch]\n")
 	decoded(t, text, blocks)
-	end, ended := Writer{}.SlackEnded(p.Key, p.Incident.Root.String(), incident.Change{}, incident.Outcome{Phase: incident.Advised, Reason: "no playbook fits"})
+	end, ended := Writer{}.SlackEnded(p.Key, p.Incident.Root.String(), incident.Change{}, incident.Outcome{Phase: incident.Advised, Reason: "no playbook fits"}, p.Suspects)
 	decoded(t, end, ended)
 	golden(t, "slack_calls.txt", text+"\n"+indented(t, blocks)+end+"\n"+indented(t, ended))
 }
@@ -210,7 +210,7 @@ func TestSlackUntrustedText(t *testing.T) {
 			decoded(t, text, blocks)
 			end, ended := Writer{}.SlackEnd(p, c, incident.Outcome{Phase: incident.Rejected, Reason: s})
 			decoded(t, end, ended)
-			call, called := Writer{}.SlackEnded(p.Key, s, c, incident.Outcome{Phase: incident.Advised, Reason: s})
+			call, called := Writer{}.SlackEnded(p.Key, s, c, incident.Outcome{Phase: incident.Advised, Reason: s}, p.Suspects)
 			decoded(t, call, called)
 			held, hold := Writer{}.SlackHeld(p.Key, s, incident.DryRunning, s)
 			decoded(t, held, hold)

@@ -20,7 +20,10 @@ func (Writer) Commit(p incident.Proposal) string {
 	e := p.Edits[0]
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", subject(p))
-	fmt.Fprintf(&b, "%s\n\n%s\n", wrap(inert(p.Advisory.Cause)), wrap(fmt.Sprintf("%s of %s: %s -> %s in %s.", e.Field, e.Resource, was(e), e.To, e.File)))
+	fmt.Fprintf(&b, "%s\n\n%s\n", wrap(inert(p.Advisory.Cause)), wrap(fmt.Sprintf("%s of %s: %s -> %s in %s.", e.Field, e.Resource, was(e), is(e), e.File)))
+	if r := p.Reverts; r != nil {
+		fmt.Fprintf(&b, "\nThis reverts commit %s.\n", r.SHA)
+	}
 	trailers(&b, "Cortexops-Incident", p.Key.Incident, "Cortexops-Attempt", strconv.Itoa(p.Key.Attempt),
 		"Cortexops-Playbook", p.Playbook.Name+"@sha256:"+p.Playbook.Digest, "Cortexops-Workflow", p.Key.Workflow(),
 		"Cortexops-Diff-Hash", "sha256:"+DiffHash(p))
@@ -73,9 +76,10 @@ func (Writer) Ending(p incident.Proposal, o incident.Outcome) string {
 		incident.Escalated:  "**Escalated**: a person is needed.",
 		incident.Expired: "Nobody approved in time. Nothing was applied. Comment `/cortexops retry`, or run `" + p.Key.Retry() +
 			"`, and it is planned anew and opened as another pull request.",
-		incident.Rejected: "Not approved. Nothing was applied.",
-		incident.Denied:   "Policy refuses this. Nothing was applied.",
-		incident.Failed:   "CortexOps could not go on.",
+		incident.Superseded: "Not needed any more. Nothing was applied.",
+		incident.Rejected:   "Not approved. Nothing was applied.",
+		incident.Denied:     "Policy refuses this. Nothing was applied.",
+		incident.Failed:     "CortexOps could not go on.",
 	}[o.Phase]
 	return fmt.Sprintf("### `%s`\n\n%s\n\n%s\n\n%s", o.Phase, said, text(o.Reason), footer(p))
 }
@@ -83,7 +87,10 @@ func (Writer) Ending(p incident.Proposal, o incident.Outcome) string {
 // subject is one line in the style of conventional commits: fix(checkout): memory 256Mi → 512Mi.
 func subject(p incident.Proposal) string {
 	e := p.Edits[0]
-	return line(fmt.Sprintf("fix(%s): %s %s → %s", e.Resource.Name, lastField(e.Field), was(e), e.To))
+	if r := p.Reverts; r != nil {
+		return inert(fmt.Sprintf("fix(%s): revert %.7s %s", e.Resource.Name, r.SHA, quoted(r.Subject)))
+	}
+	return line(fmt.Sprintf("fix(%s): %s %s → %s", e.Resource.Name, lastField(e.Field), was(e), is(e)))
 }
 
 func lastField(field string) string {

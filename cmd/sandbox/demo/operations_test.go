@@ -38,6 +38,8 @@ func TestOperations(t *testing.T) {
 		{"a click on Slack rejects, with its reason", rejectedOnSlack},
 		{"what nobody approves in time expires, and is tried anew when somebody says so", expires},
 		{"a model that hangs is not waited for, and one that answers is named", modelInTrouble},
+		{"a pause holds what is approved", paused},
+		{"a second incident on a target joins the first", twoOnOneTarget},
 		{"a denial ends it, before a pull request and after", denied},
 		{"a workflow terminated by hand leaves no open pull request", terminatedByHand},
 		{"a NATS that is full refuses, and loses nothing that was taken", natsFull},

@@ -1,0 +1,81 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// mostRetries of one incident by people, and as many outbreaks, are looked through for the attempt that runs.
+const mostRetries = 5
+
+// told is what running remediations were told of their incidents: at most once a minute, other than of a change of state.
+type told struct {
+	mu   sync.Mutex
+	last map[string]word
+}
+
+type word struct {
+	healed bool
+	at     time.Time
+}
+
+// due tells whether this revision is to be handed on now.
+func (t *told) due(inc incident.Incident, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last, ok := t.last[inc.ID]
+	healed := inc.State == incident.Healed
+	return !ok || last.healed != healed || now.Sub(last.at) >= amendEvery
+}
+
+func (t *told) set(inc incident.Incident, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last == nil {
+		t.last = map[string]word{}
+	}
+	for id, w := range t.last { // what nobody speaks of any more
+		if now.Sub(w.at) > fresh {
+			delete(t.last, id)
+		}
+	}
+	t.last[inc.ID] = word{inc.State == incident.Healed, now}
+}
+
+// hand tells the remediation that runs for this incident that it has changed. Where none runs, nobody is told.
+func (s *Starter) hand(ctx context.Context, inc incident.Incident) error {
+	now := time.Now()
+	if !s.told.due(inc, now) {
+		return nil
+	}
+	digest, err := put(ctx, s.Book, inc)
+	if err != nil {
+		return err
+	}
+	news := Evidence{ID: inc.ID, Incident: digest}
+	if inc.State == incident.Healed {
+		news.Healed = inc.HealedAt
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for n := max(1, 1+inc.Reopened-mostRetries); n <= 1+inc.Reopened+mostRetries; n++ {
+		key := incident.Key{Incident: inc.ID, Attempt: n}
+		err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", EvidenceSignal, news)
+		var gone *serviceerror.NotFound
+		if err == nil {
+			break
+		}
+		if !errors.As(err, &gone) {
+			return fmt.Errorf("signal %s: %w", key.Workflow(), err)
+		}
+	}
+	s.told.set(inc, now)
+	return nil
+}

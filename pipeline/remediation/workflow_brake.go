@@ -1,0 +1,57 @@
+package remediation
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+const (
+	// fresh is how old the evidence that people approved by may be when it is acted on.
+	fresh = 30 * time.Minute
+	// releaseEvery is how often a brake is asked at first, and later.
+	releaseEvery, releaseSeldom = 5 * time.Second, 2 * time.Minute
+)
+
+// decide asks policy, and waits where it allows what a brake holds back: a pause, or too many at a time.
+func (f *flow) decide(ctx workflow.Context, in GateInput, d *incident.Decision) (*incident.Outcome, error) {
+	since, told, every := workflow.Now(ctx), "", releaseEvery
+	for {
+		in.At = workflow.Now(ctx)
+		*d = incident.Decision{}
+		if err := f.do(ctx, quick, "Decide", in, d); err != nil {
+			return nil, err
+		}
+		if d.Wait != told { // at the start neither says anything
+			told = d.Wait
+			if told != "" {
+				f.enter(ctx, f.phase, "waits: "+told)
+			}
+			if err := run(ctx, quick, "Brake", BrakeInput{Key: f.start.Key, Phase: f.phase, Change: f.change, Why: told}, nil); err != nil {
+				return nil, err
+			}
+		}
+		if d.Wait == "" {
+			return nil, nil
+		}
+		if workflow.Now(ctx).Sub(since) >= fresh {
+			return f.stale(d.Wait), nil
+		}
+		if err := workflow.Sleep(ctx, every); err != nil {
+			return nil, err
+		}
+		every = min(2*every, releaseSeldom)
+	}
+}
+
+// stale is the ending of a change that was held back for so long that nobody knows whether it is still right.
+func (f *flow) stale(why string) *incident.Outcome {
+	if f.merge != "" { // git has it, the cluster has not
+		return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("merged, but not applied within %s: %s", fresh, why)}
+	}
+	f.shut = true
+	return &incident.Outcome{Phase: incident.Expired, Reason: fmt.Sprintf("it was approved, and held back for %s, after which its evidence is too old: %s", fresh, why)}
+}

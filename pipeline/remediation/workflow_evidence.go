@@ -1,0 +1,144 @@
+package remediation
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// EvidenceSignal carries Evidence: an incident that the remediation is about has changed, or another one has joined it.
+const EvidenceSignal = "evidence"
+
+const (
+	// healedFor is how long all must have been quiet until an incident counts as healed by itself.
+	healedFor = 5 * time.Minute
+	// amendEvery is how often the evidence on a pull request is written anew.
+	amendEvery = time.Minute
+	// joinEvery and joinTries: how long a remediation looks for the one that holds its target, which a sweeper releases.
+	joinEvery, joinTries = 10 * time.Second, 60
+	mostEvidence         = 20
+	// readyEvery is how often a target that all is quiet about is asked whether it is ready.
+	readyEvery = 30 * time.Second
+)
+
+// Evidence is the newest revision of one incident.
+type Evidence struct {
+	ID       string    `json:"id"`
+	Incident string    `json:"incident"`        // digest of its blob
+	Healed   time.Time `json:"healed,omitzero"` // since when nothing fires, where nothing does
+}
+
+// news is what evidence has come in since the pull request was opened.
+type news struct {
+	list    []Evidence // one for each incident
+	changed bool       // since it was written
+	written time.Time
+	asked   time.Time // whether the target is ready
+}
+
+func (n *news) take(e Evidence) {
+	i := slices.IndexFunc(n.list, func(have Evidence) bool { return have.ID == e.ID })
+	switch {
+	case i >= 0 && n.list[i] == e, i < 0 && len(n.list) == mostEvidence:
+		return
+	case i >= 0:
+		n.list[i] = e
+	default:
+		n.list = append(n.list, e)
+	}
+	n.changed = true
+}
+
+// listen takes the evidence that has come in.
+func (f *flow) listen(evidence workflow.ReceiveChannel) {
+	for e := (Evidence{}); evidence.ReceiveAsync(&e); e = (Evidence{}) {
+		f.news.take(e)
+	}
+}
+
+// healing is since when the remediation's own incident is quiet, and everyone that joined it; zero where something fires.
+func (f *flow) healing() (since time.Time) {
+	own := false
+	for _, e := range f.news.list {
+		if e.Healed.IsZero() {
+			return time.Time{}
+		}
+		own = own || e.ID == f.start.Key.Incident
+		if e.Healed.After(since) {
+			since = e.Healed
+		}
+	}
+	if !own {
+		return time.Time{}
+	}
+	return since
+}
+
+// living keeps the open pull request true: new evidence is written on it, and where all is well again without it, it is
+// withdrawn. It returns the ending then.
+func (f *flow) living(ctx workflow.Context) (*incident.Outcome, error) {
+	f.listen(workflow.GetSignalChannel(ctx, EvidenceSignal))
+	now := workflow.Now(ctx)
+	if f.news.changed && now.Sub(f.news.written) >= amendEvery {
+		in := AmendInput{Key: f.start.Key, Change: f.change}
+		for _, e := range f.news.list {
+			in.Incidents = append(in.Incidents, e.Incident)
+		}
+		if err := f.do(ctx, quick, "Amend", in, nil); err != nil {
+			return nil, err
+		}
+		f.news.changed, f.news.written = false, now
+	}
+	since := f.healing()
+	if since.IsZero() || now.Sub(since) < healedFor || now.Sub(f.news.asked) < readyEvery {
+		return nil, nil
+	}
+	f.news.asked = now
+	var ready bool
+	if err := f.do(ctx, quick, "Ready", ReadyInput{Key: f.start.Key, Proposal: f.planned.Proposal}, &ready); err != nil || !ready {
+		return nil, err
+	}
+	return &incident.Outcome{Phase: incident.Superseded, Reason: fmt.Sprintf("it healed by itself: nothing has fired since %s, and the target is ready",
+		since.UTC().Format("15:04:05 MST"))}, nil
+}
+
+// soon is when living has something to do next, or never.
+func (f *flow) soon() (at time.Time) {
+	if f.news.changed {
+		at = f.news.written.Add(amendEvery)
+	}
+	if since := f.healing(); !since.IsZero() {
+		quiet := since.Add(healedFor)
+		if again := f.news.asked.Add(readyEvery); again.After(quiet) {
+			quiet = again
+		}
+		if at.IsZero() || quiet.Before(at) {
+			at = quiet
+		}
+	}
+	return at
+}
+
+// join hands the incident over to the remediation that is at work on the same target, and ends this one.
+func (f *flow) join(ctx workflow.Context) (*incident.Outcome, error) {
+	for range joinTries {
+		holder := *f.planned.Holder
+		err := workflow.SignalExternalWorkflow(ctx, holder.Workflow(), "", EvidenceSignal, Evidence{ID: f.start.Key.Incident, Incident: f.start.Incident}).Get(ctx, nil)
+		if err == nil {
+			return &incident.Outcome{Phase: incident.Superseded, Reason: fmt.Sprintf("%s is at work on %s already, and was told of this incident", holder.Workflow(), f.start.Target)}, nil
+		}
+		f.enter(ctx, incident.Planning, fmt.Sprintf("waits for %s, which holds the target and is over", holder.Workflow()))
+		if err := workflow.Sleep(ctx, joinEvery); err != nil {
+			return nil, err
+		}
+		f.planned = Planned{}
+		if err := f.do(ctx, slow, "Plan", PlanInput{Start: f.start, Began: f.began}, &f.planned); err != nil || f.planned.Holder == nil {
+			return nil, err
+		}
+	}
+	return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("%s holds %s and is over: its claim was not released", f.planned.Holder.Workflow(), f.start.Target)}, nil
+}
