@@ -189,10 +189,16 @@ func (j *Joiner) subject(s incident.Signal) incident.Resource {
 	if s.Subject.IsZero() {
 		return incident.Resource{}
 	}
-	if owner, ok := j.Graph.Owner(s.Subject); ok {
+	about := s.Subject
+	if g, ok := j.Graph.(interface {
+		Subject(incident.Signal) incident.Resource // which of the objects that the labels name is there
+	}); ok {
+		about = g.Subject(s)
+	}
+	if owner, ok := j.Graph.Owner(about); ok {
 		return owner
 	}
-	return s.Subject
+	return about
 }
 
 // fire takes a firing in.
