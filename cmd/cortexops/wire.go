@@ -248,7 +248,7 @@ func judging(bot string) remediation.Judging {
 		if p.Merged {
 			state = approval.Merged
 		}
-		q := approval.In{Change: in.Change, Bot: bot, Needed: in.People, Deadline: in.Deadline, Now: in.Now,
+		q := approval.In{Change: in.Change, Bot: bot, Needed: in.People, Among: in.Among, Deadline: in.Deadline, Now: in.Now,
 			Pull: approval.Pull{State: state, HeadSHA: p.HeadSHA, MergedBy: p.MergedBy, MergeSHA: p.MergeSHA, ClosedAt: p.ClosedAt, ClosedBy: p.ClosedBy}}
 		for _, click := range in.Clicks {
 			if click.HeadSHA != in.Change.HeadSHA || click.Number != in.Change.Number {

@@ -53,6 +53,7 @@ type flow struct {
 	change    incident.Change
 	announced Announced
 	clicks    []incident.Action // in the chat
+	among     []string          // who alone can approve
 	news      news
 	shut      bool     // the pull request is closed by a word in the chat
 	by        []string // who approved
@@ -127,7 +128,7 @@ func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
 	if end, err := f.gate(ctx, incident.GateApprove, "policy-approve", &decision); err != nil || end != nil {
 		return end, err
 	}
-	f.planned.People = max(decision.Approvals, 1)
+	f.planned.People, f.among = max(decision.Approvals, 1), decision.Approvers
 	f.enter(ctx, incident.Proposed, f.planned.Summary)
 	err := f.do(ctx, slow, "Propose", ProposeInput{Key: f.start.Key, Proposal: f.planned.Proposal, DryRun: f.dryRun,
 		Decision: decision, Began: f.began}, &f.change)
@@ -151,7 +152,7 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 	late := f.announced.Message == ""
 	for {
 		var seen Judgement
-		in := JudgeInput{Key: f.start.Key, Change: f.change, People: f.planned.People, Deadline: deadline, Now: workflow.Now(ctx), Clicks: f.clicks}
+		in := JudgeInput{Key: f.start.Key, Change: f.change, People: f.planned.People, Among: f.among, Deadline: deadline, Now: workflow.Now(ctx), Clicks: f.clicks}
 		if err := f.do(ctx, quick, "Judge", in, &seen); err != nil {
 			return nil, err
 		}
