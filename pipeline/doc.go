@@ -12,6 +12,10 @@
 //	has passed. Its ID is derived from the root and the onset, and it names the graph that it was judged by. Each revision
 //	goes to the stream INCIDENTS.
 //
+//	The process that joins also follows the cluster: watch hands every change of its objects to topology's Feed, which makes the
+//	records of the graph, and where kubernetes.signals is on to intake's Kubernetes, which makes signals of what the objects
+//	say of themselves. Both go over the bus as everything else does. Whoever posts CloudEvents has a webhook of its own.
+//
 //	remediation starts one workflow remediation/<incident>/<attempt> for a sealed incident. From here on every step is
 //	an activity, and every push, pull request, merge and apply looks first and leaves an intent row and a done row in ledger:
 //
