@@ -18,7 +18,6 @@ import (
 // metrics are all of CortexOps, with their labels.
 var metrics = map[string][]string{
 	"cortexops_events_ingested_total":       {"source"},
-	"cortexops_alerts_truncated_total":      {},
 	"cortexops_events_duplicate_total":      {"source"},
 	"cortexops_alerts_truncated_total":      {},
 	"cortexops_events_rejected_total":       {"source", "reason"},
