@@ -48,6 +48,12 @@ func (q Query) prove(before, after Files, tiers [][]unit, unit, want string) err
 		return err
 	}
 	q.Field = byName(q.Field, doc)
+	if err := q.others(tiers, before, after, unit, from[target].Namespace); err != nil || !q.Whole || len(q.Overlays) == 0 {
+		return err
+	}
+	if tiers, err = neighbours(before, q.Overlays, unit); err != nil {
+		return err
+	}
 	return q.others(tiers, before, after, unit, from[target].Namespace)
 }
 
