@@ -62,3 +62,20 @@ func TestAliasesOfInlinePatchesAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// Why an edit is refused is told on pull requests: what a Secret holds is not.
+func TestARefusalKeepsSecrets(t *testing.T) {
+	t.Parallel()
+	secret := "apiVersion: v1\nkind: Secret\nmetadata: {name: key, namespace: shop}\nstringData: {a: hunter2}\n"
+	files := FromFS(fstest.MapFS{
+		"base/kustomization.yaml": {Data: []byte("resources: [key.yaml]\n")}, "base/key.yaml": {Data: []byte(secret)},
+		"prod/kustomization.yaml": {Data: []byte("resources: [../base]\n")}, "staging/kustomization.yaml": {Data: []byte("resources: [../base]\n")},
+	})
+	edited := With(files, map[string][]byte{"base/key.yaml": []byte(strings.Replace(secret, "hunter2", "hunter3", 1))})
+	path, _ := edit.ParsePath("stringData.a")
+	q := Query{Overlays: []string{"prod", "staging"}, Field: path, Object: edit.Selector{Kind: "Secret", Namespace: "shop", Name: "key"}}
+	err := Prove(files, edited, q, "prod", "hunter3")
+	if err == nil || !strings.Contains(err.Error(), "staging") || strings.Contains(err.Error(), "hunter") {
+		t.Error(err)
+	}
+}

@@ -205,6 +205,10 @@ func (c comparison) other(target int, p edit.Path) string {
 func (c comparison) String() string {
 	var parts []string
 	for _, ch := range c.changes {
+		if c.from[ch.object].Kind == "Secret" { // this is told on pull requests
+			parts = append(parts, fmt.Sprintf("%s of %s", ch.Path, c.from[ch.object]))
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("%s of %s from %s to %s", ch.Path, c.from[ch.object], ch.From, ch.To))
 	}
 	return strings.Join(parts, "; ")
