@@ -19,6 +19,8 @@ type Query struct {
 	Paths []string
 	// Base edits where the value comes from, even where other units get it from there too.
 	Base bool
+	// Whole holds the kustomizations that Overlays does not name to what the named ones are held to: others deploy them.
+	Whole bool
 }
 
 // Found is a place that sets the field, or is to set it.
