@@ -23,6 +23,8 @@ const (
 	typeRefused = "Refused"
 	// typeWithdrawn is the error type of a merge whose approval does not stand any more.
 	typeWithdrawn = "Withdrawn"
+	// typeMoved is the error type of a base branch that moved under what was approved.
+	typeMoved = "Moved"
 	// lookAgain is how long a lost webhook can keep an approval unseen.
 	lookAgain = 5 * time.Minute
 	// onItsWay is longer than the bus takes to bring again what could not be handed over.
@@ -287,6 +289,10 @@ func (f *flow) failed(err error) incident.Outcome {
 	if errors.As(err, &app) {
 		if app.Type() == typeRefused { // a rule of the forge: the pull request stays open for people
 			phase = incident.Escalated
+		}
+		if app.Type() == typeMoved && f.phase == incident.Merging {
+			f.shut = true
+			return incident.Outcome{Phase: incident.Superseded, Reason: app.Message() + "; say " + f.start.Key.Retry() + ", and it is planned anew"}
 		}
 		if app.Type() == typeWithdrawn {
 			var seen Judgement
