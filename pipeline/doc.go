@@ -33,7 +33,8 @@
 //	                  of exactly this head, a person's merge, a close, and clicks on Slack, which nobody but we
 //	                  keeps. Nobody in time: EXPIRED. What becomes of the incident meanwhile is written on the pull
 //	                  request; where it heals by itself that is closed: SUPERSEDED. A person's /cortexops retry begins the next attempt.
-//	MERGING           gate apply, and the brakes (cortexops pause, too many at a time), then the merge with sha = the approved head.
+//	MERGING           gate apply, and the brakes (cortexops pause, too many at a time); the base branch must still render
+//	                  what was approved (SUPERSEDED where it moved under it); then the merge with sha = the approved head.
 //	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then
 //	                  dry-run and server-side apply of those objects, and the wait for their rollout.
 //	VERIFYING         verify asks Prometheus until every check has held for its time (SUCCEEDED) or the window is
