@@ -12,6 +12,10 @@
 //	has passed. Its ID is derived from the root and the onset, and it names the graph that it was judged by. Each revision
 //	goes to the stream INCIDENTS.
 //
+//	The process that joins also follows the cluster: watch hands every change of its objects to topology's Feed, which makes the
+//	records of the graph, and where kubernetes.signals is on to intake's Kubernetes, which makes signals of what the objects
+//	say of themselves. Both go over the bus as everything else does. Whoever posts CloudEvents has a webhook of its own.
+//
 //	remediation starts one workflow remediation/<incident>/<attempt> for a sealed incident. From here on every step is
 //	an activity, and every push, pull request, merge and apply looks first and leaves an intent row and a done row in ledger:
 //
@@ -29,7 +33,8 @@
 //	                  of exactly this head, a person's merge, a close, and clicks on Slack, which nobody but we
 //	                  keeps. Nobody in time: EXPIRED. What becomes of the incident meanwhile is written on the pull
 //	                  request; where it heals by itself that is closed: SUPERSEDED. A person's /cortexops retry begins the next attempt.
-//	MERGING           gate apply, and the brakes (cortexops pause, too many at a time), then the merge with sha = the approved head.
+//	MERGING           gate apply, and the brakes (cortexops pause, too many at a time); the base branch must still render
+//	                  what was approved (SUPERSEDED where it moved under it); then the merge with sha = the approved head.
 //	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then
 //	                  dry-run and server-side apply of those objects, and the wait for their rollout. Where Flux or Argo CD
 //	                  delivers, it is asked for the merge commit instead, and followed until it has applied that: policy can only record, then.

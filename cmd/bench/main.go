@@ -27,7 +27,8 @@ var groups = map[string]func(context.Context, *run) error{
 // children are what the groups measure of ours. What they return is printed as JSON.
 var children = map[string]func(ctx context.Context, args []string) (any, error){
 	"mirror": mirrorChild, "change": changeChild, "suspects": suspectsChild, "field": fieldChild, "render": renderChild,
-	"decide": decideChild, "correlate": correlateChild,
+	"correlate": correlateChild, "intake": intakeChild, "publish": publishChild, "graph": graphChild,
+	"decide": decideChild,
 }
 
 // benchmarks are the packages that have some.

@@ -40,7 +40,7 @@ func postgresUser() (uid int, attr *syscall.SysProcAttr, err error) {
 	}
 	nobody, err := user.Lookup("nobody")
 	if err != nil {
-		return 0, nil, fmt.Errorf("Postgres does not run as root: %w", err)
+		return 0, nil, fmt.Errorf("find somebody to run Postgres, since root may not: %w", err)
 	}
 	uid, err = strconv.Atoi(nobody.Uid)
 	gid, wrong := strconv.Atoi(nobody.Gid)

@@ -16,7 +16,7 @@ import (
 const natsServer = "github.com/nats-io/nats-server/v2@v2.15.2"
 
 // signalParts are measured one after the other, each with a NATS of its own behind the URL.
-var signalParts = []func(ctx context.Context, r *run, url string) error{correlating}
+var signalParts = []func(ctx context.Context, r *run, url string) error{ingesting, correlating, hitting}
 
 // signals measures the way of a signal.
 func signals(ctx context.Context, r *run) error {

@@ -46,7 +46,13 @@ type Config struct {
 		// Signals are made of what the objects say of themselves, too.
 		Signals bool `yaml:"signals"`
 	} `yaml:"kubernetes"`
-	Forge struct {
+	// Scope is what may be acted on.
+	Scope scope `yaml:"scope"`
+	// Maintenance are times in which nothing acts.
+	Maintenance []maintenance `yaml:"maintenance"`
+	// CloudEvents are who may send them, each to /webhooks/cloudevents/NAME.
+	CloudEvents []sender `yaml:"cloudevents"`
+	Forge       struct {
 		// API is the REST root: https://api.github.com/, or https://HOST/api/v3/ of a GitHub Enterprise.
 		API   string `yaml:"api"`
 		Owner string `yaml:"owner"`
@@ -117,11 +123,12 @@ type Config struct {
 // secrets come from the environment, or from the files that it names: they are in no configuration and no log.
 type secrets struct {
 	alertmanagerToken, fluxKey, forgeWebhookSecret string
-	forgeToken                                     func() string // read anew from its file, where it has one
-	slackToken, slackSigningSecret                 string        // required where slack.channel is set
-	llmKey                                         string        // optional: a local model may want none
-	qdrantKey                                      string        // optional, as well
-	signingKey                                     string        // where commits are signed and git.signing.keyFile is empty
+	cloudEvents                                    map[string]*string // by the sender's name
+	forgeToken                                     func() string      // read anew from its file, where it has one
+	slackToken, slackSigningSecret                 string             // required where slack.channel is set
+	llmKey                                         string             // optional: a local model may want none
+	qdrantKey                                      string             // optional, as well
+	signingKey                                     string             // where commits are signed and git.signing.keyFile is empty
 }
 
 func defaults() Config {
@@ -170,6 +177,9 @@ func loadConfig(path string) (Config, error) {
 		if key.value <= 0 {
 			missing = append(missing, fmt.Errorf("configuration %s: %s is %s, and must be more than nothing, such as 10s", path, key.name, key.value))
 		}
+	}
+	if err := errors.Join(c.sound(), c.limits()); err != nil {
+		missing = append(missing, fmt.Errorf("configuration %s: %w", path, err))
 	}
 	return c, errors.Join(append(missing, c.Delivery.check(path), c.Policies.check(path))...)
 }
@@ -239,6 +249,11 @@ func (c *Config) readSecrets(getenv func(string) string, r roles) error {
 		required["CORTEXOPS_ALERTMANAGER_TOKEN"] = &c.secrets.alertmanagerToken
 		required["CORTEXOPS_FLUX_HMAC_KEY"] = &c.secrets.fluxKey
 		required["CORTEXOPS_FORGE_WEBHOOK_SECRET"] = &c.secrets.forgeWebhookSecret
+		c.secrets.cloudEvents = map[string]*string{}
+		for _, s := range c.CloudEvents {
+			c.secrets.cloudEvents[s.Name] = new(string)
+			required[s.of("").Variable()] = c.secrets.cloudEvents[s.Name]
+		}
 		if len(c.Slack.Users) > 0 {
 			required["CORTEXOPS_SLACK_SIGNING_SECRET"] = &c.secrets.slackSigningSecret
 			required["CORTEXOPS_SLACK_TOKEN"] = &c.secrets.slackToken // to tell those who may not

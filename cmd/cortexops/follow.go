@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 
+	"github.com/cortexops/cortexops/pipeline/bus"
 	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/pipeline/intake"
 	"github.com/cortexops/cortexops/pipeline/topology"
@@ -86,6 +87,53 @@ func (w *follower) run(ctx context.Context, before watched, out published) error
 		jobs = append(jobs, func(ctx context.Context) error { w.calls(ctx, feed); return nil })
 	}
 	return together(ctx, jobs...)
+}
+
+// join follows the cluster while this process has the join, so that one does at a time: beside what joins, which reads it in
+// order with the signals.
+func (w *follower) join(run func(context.Context, *bus.Join) error, events published) func(context.Context, *bus.Join) error {
+	return func(ctx context.Context, j *bus.Join) error {
+		return together(ctx,
+			func(ctx context.Context) error { return run(ctx, j) },
+			func(ctx context.Context) error {
+				before, err := w.before(ctx, j)
+				for ; err != nil && ctx.Err() == nil; before, err = w.before(ctx, j) {
+					w.log.WarnContext(ctx, "what was known of the cluster cannot be read, trying again", "error", err)
+					select {
+					case <-ctx.Done():
+					case <-time.After(time.Second):
+					}
+				}
+				if ctx.Err() != nil {
+					return nil
+				}
+				return w.run(ctx, before, events)
+			})
+	}
+}
+
+// before is what was told by whoever followed the cluster before us.
+func (w *follower) before(ctx context.Context, j *bus.Join) (watched, error) {
+	var out watched
+	graph, position, _, err := takenUp(ctx, j)
+	if err != nil {
+		graph, position = topology.NewGraph(), 0
+	}
+	since, err := j.TopologySince(ctx, position)
+	if err != nil {
+		return out, err
+	}
+	for _, c := range since {
+		_ = graph.Apply(c) // what the joiner refuses is not in its graph either
+	}
+	graph.Records(time.Time{}, func(c incident.GraphChange) { out.graph = append(out.graph, c) })
+	list, err := j.LastIncidents(ctx)
+	for _, i := range list {
+		if i.State != incident.Healed {
+			out.signals = append(out.signals, i.Signals...)
+		}
+	}
+	return out, err
 }
 
 // calls asks who calls whom, now and again. What was known stays while there is no answer.

@@ -21,6 +21,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/cortexops/cortexops/pipeline/bus"
+	"github.com/cortexops/cortexops/pipeline/correlate"
 	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/pipeline/topology"
 )
@@ -270,4 +272,39 @@ func (w *follower) synced() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.now != nil && w.now.Synced()
+}
+
+// TestWhoJoinsFollows: the process that has the join tells it of the cluster, by the bus, and the next one goes on from there.
+func TestWhoJoinsFollows(t *testing.T) {
+	t.Parallel()
+	config, _ := cluster(t, "workerKubeconfig")
+	prefix := fmt.Sprintf("follow%d", time.Now().UnixNano())
+	cleared(t, prefix)
+	for _, process := range []string{"the first", "the next"} {
+		events, err := bus.Connect(t.Context(), bus.Options{URL: natsURL(t), Prefix: prefix, Limits: bus.Limits{
+			Signals: 8 << 20, Actions: 1 << 20, Incidents: 8 << 20, Folds: 8 << 20, Graph: 4 << 20}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c Config
+		c.Cluster, c.Kubernetes.Namespaces = "prod", []string{"shop", "shop-staging"}
+		log := slog.New(slog.DiscardHandler)
+		w := &follower{config: c, kube: config, log: log}
+		join := &joining{settle: time.Second, metrics: correlate.NewMetrics(nil), log: log}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			done <- events.Own(ctx, bus.Shares{Join: w.join(join.run, events), Fold: func(ctx context.Context, p *bus.Partition) error { return correlate.Fold(ctx, p, join.metrics) }})
+		}()
+		for deadline := time.Now().Add(time.Minute); !w.synced() || !strings.Contains(join.detail(), "told last"); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s process does not tell: %s", process, join.detail())
+			}
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		events.Close()
+	}
 }

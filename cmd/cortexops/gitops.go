@@ -70,7 +70,7 @@ func (q *question) read(ctx context.Context) (*source, locate.Query, error) {
 	if err != nil {
 		return nil, none, usage(fmt.Errorf("--repo: %w", err))
 	}
-	query := locate.Query{Object: edit.Selector{Group: parts[0], Kind: parts[2], Namespace: parts[3], Name: parts[4]}, Field: field}
+	query := locate.Query{Object: edit.Selector{Group: parts[0], Kind: parts[2], Namespace: parts[3], Name: parts[4]}, Field: field, Whole: true}
 	if q.path != "" {
 		if query.Overlays, err = files.units(q.repo, q.path); err != nil {
 			return nil, none, usage(fmt.Errorf("--path: %w", err))

@@ -22,6 +22,7 @@ const stale = 2 * time.Minute
 // joining runs the joiner, where it is this process that does, and says of its graph how old that is.
 type joining struct {
 	settle  time.Duration
+	windows []correlate.Window
 	watched *topology.Topology // knows the owners and the services of what no record has told of
 	metrics *correlate.Metrics
 	log     *slog.Logger
@@ -68,7 +69,7 @@ func (g *joining) run(ctx context.Context, j *bus.Join) error {
 	defer g.set(nil, time.Time{})
 	var writing sync.WaitGroup
 	defer writing.Wait()
-	joiner := correlate.NewJoiner(correlate.JoinerOptions{Graph: seen{graph, g.watched}, Apply: graph.Apply, Settle: g.settle, Tell: time.Second, Announce: true})
+	joiner := correlate.NewJoiner(correlate.JoinerOptions{Graph: seen{graph, g.watched}, Apply: graph.Apply, Settle: g.settle, Tell: time.Second, Announce: true, Windows: g.windows})
 	return correlate.Join(ctx, joiner, j, correlate.JoinOptions{Partitions: bus.Partitions, Position: position, Metrics: g.metrics, Log: g.log,
 		Keep: func(position uint64, at time.Time) {
 			frozen := graph.Frozen()

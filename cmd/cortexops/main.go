@@ -39,7 +39,7 @@ func (e *exit) Unwrap() error { return e.error }
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	root := &cobra.Command{Use: "cortexops", Short: "Telemetry in, remediation pull requests out", SilenceUsage: true, SilenceErrors: true}
 	root.PersistentFlags().String("config", "cortexops.yaml", "the configuration file; manifests/cortexops.yaml is a commented one")
-	root.AddCommand(serveCommand(), workCommand(), retryCommand(), pauseCommand(), resumeCommand(), replayCommand(), migrateCommand(), ledgerCommand(), policyCommand(), backupCommand(),
+	root.AddCommand(serveCommand(), workCommand(), retryCommand(), pauseCommand(), resumeCommand(), replayCommand(), captureCommand(), migrateCommand(), ledgerCommand(), policyCommand(), backupCommand(),
 		restoreCommand(), gitopsCommand(), renderChartCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)

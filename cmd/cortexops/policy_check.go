@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,12 +59,4 @@ func showTests(out io.Writer, report policies.TestReport) error {
 
 func rows(of []int) string {
 	return strings.Trim(strings.ReplaceAll(fmt.Sprint(of), " ", ", "), "[]")
-}
-
-// readAll reads the file, or what comes in for "-".
-func readAll(in io.Reader, path string) ([]byte, error) {
-	if path == "-" {
-		return io.ReadAll(in)
-	}
-	return os.ReadFile(path)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -150,4 +151,12 @@ func policyInput(name string, data []byte) (in policies.Input, err error) {
 	before := data[:min(offset, int64(len(data)))]
 	row := bytes.Count(before, []byte("\n")) + 1
 	return in, fmt.Errorf("%s:%d:%d: %w", name, row, len(before)-bytes.LastIndexByte(before, '\n'), err)
+}
+
+// readAll reads the file, or what comes in for "-".
+func readAll(in io.Reader, path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(in)
+	}
+	return os.ReadFile(path)
 }

@@ -77,7 +77,7 @@ func serve(ctx context.Context, c Config, r roles, log *slog.Logger) error {
 		jobs, details = w.jobs, w.details
 	}
 	// The default registry is both; its two variables show one half each.
-	checks, err := health.New(health.Options{Metrics: prometheus.DefaultRegisterer.(*prometheus.Registry), Ready: []string{"nats"}, Optional: []string{"brakes", "graph", "llm", "memory", "policy-source", "slack"}, Checks: components, Details: details})
+	checks, err := health.New(health.Options{Metrics: prometheus.DefaultRegisterer.(*prometheus.Registry), Ready: []string{"nats"}, Optional: []string{"brakes", "graph", "llm", "memory", "policy-source", "slack", "watch"}, Checks: components, Details: details})
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func webhooks(c Config, log *slog.Logger, events *bus.Bus) (http.Handler, error)
 		}
 		tell = client.Tell
 	}
-	return intake.New(intake.Options{SlackTell: tell, Publisher: events, Cluster: c.Cluster, Repository: c.Forge.Owner + "/" + c.Forge.Repo,
+	return intake.New(intake.Options{SlackTell: tell, CloudEvents: c.senders(), Publisher: events, Cluster: c.Cluster, Repository: c.Forge.Owner + "/" + c.Forge.Repo,
 		AlertmanagerToken: c.secrets.alertmanagerToken, FluxKey: c.secrets.fluxKey, ForgeSecret: c.secrets.forgeWebhookSecret, SlackSecret: c.secrets.slackSigningSecret, SlackUsers: c.Slack.Users,
 		Metrics: prometheus.DefaultRegisterer, Log: log})
 }

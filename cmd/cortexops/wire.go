@@ -196,14 +196,15 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Author: c.author()}
 	delivered := ways{c.Overlays, o.charts}
 	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays}
+	applier := &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: delivered.render, Cluster: o.cluster, Tool: o.tool}
 	return remediation.Activities{
-		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: planning{planner}, Way: delivered.open, Advise: o.advise, Claims: book.Claims(), History: book.History, Tool: c.Delivery.tool()},
+		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: c.scoped(planning{planner}), Way: delivered.open, Advise: o.advise, Claims: book.Claims(), History: book.History, Tool: c.Delivery.tool()},
 		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Brakes: book.Brakes(), Bot: c.Forge.User, Freezes: c.Policies.Freezes, History: book.History},
 		DryRunner:  &remediation.DryRunner{Book: book, Cluster: o.cluster},
 		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Repository: where},
 		Approver:   &remediation.Approver{Book: book, Forge: o.forge, Rule: judging(c.Forge.User)},
-		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Rule: judging(c.Forge.User)},
-		Applier:    &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: delivered.render, Cluster: o.cluster, Tool: o.tool},
+		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Rule: judging(c.Forge.User), Still: applier.Still},
+		Applier:    applier,
 		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
@@ -248,7 +249,7 @@ func judging(bot string) remediation.Judging {
 		if p.Merged {
 			state = approval.Merged
 		}
-		q := approval.In{Change: in.Change, Bot: bot, Needed: in.People, Deadline: in.Deadline, Now: in.Now,
+		q := approval.In{Change: in.Change, Bot: bot, Needed: in.People, Among: in.Among, Deadline: in.Deadline, Now: in.Now,
 			Pull: approval.Pull{State: state, HeadSHA: p.HeadSHA, MergedBy: p.MergedBy, MergeSHA: p.MergeSHA, ClosedAt: p.ClosedAt, ClosedBy: p.ClosedBy}}
 		for _, click := range in.Clicks {
 			if click.HeadSHA != in.Change.HeadSHA || click.Number != in.Change.Number {

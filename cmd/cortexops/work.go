@@ -82,10 +82,14 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch}
 	keeper := &remediation.Keeper{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Bot: c.Forge.User, Book: book, Forge: outside.forge, Writer: writeup.Writer{},
 		Claims: book.Claims(), Pauses: func(ctx context.Context) ([]incident.Pause, error) { return book.Brakes().Pauses(ctx, c.Cluster) }}
-	join := &joining{settle: c.Correlate.Settle, watched: graph, metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), log: log}
+	join := &joining{settle: c.Correlate.Settle, windows: c.windows(), watched: graph, metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), log: log}
+	follow, err := newFollower(c, outside, log)
+	if err != nil {
+		return nil, err
+	}
 	w.details = map[string]func() string{"graph": join.detail}
 	w.components = map[string]func(context.Context) error{
-		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "graph": join.check, "forge": outside.forge.Ping,
+		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "graph": join.check, "watch": follow.Check, "forge": outside.forge.Ping,
 		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "policy-source": outside.policy.Current, "memory": outside.memory.Ping,
 		"brakes": func(ctx context.Context) error {
 			pauses, err := book.Brakes().Pauses(ctx, c.Cluster)
@@ -113,7 +117,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 			if err := graph.WaitSynced(ctx); err != nil { // before that an owner may be unknown although it exists
 				return err
 			}
-			return events.Own(ctx, bus.Shares{Join: join.run, Fold: func(ctx context.Context, p *bus.Partition) error {
+			return events.Own(ctx, bus.Shares{Join: follow.join(join.run, events), Fold: func(ctx context.Context, p *bus.Partition) error {
 				return correlate.Fold(ctx, p, join.metrics)
 			}})
 		},

@@ -19,6 +19,7 @@ import (
 var metrics = map[string][]string{
 	"cortexops_events_ingested_total":       {"source"},
 	"cortexops_events_duplicate_total":      {"source"},
+	"cortexops_alerts_truncated_total":      {},
 	"cortexops_events_rejected_total":       {"source", "reason"},
 	"cortexops_events_dropped_total":        {},
 	"cortexops_bus_pending":                 {"stream"},

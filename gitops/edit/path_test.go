@@ -134,6 +134,7 @@ func TestScaleQuantity(t *testing.T) {
 		{"1Gi", 0.5, "", "", "512Mi"},
 		{"1Gi", 0.5, "2Gi", "", "1Gi"},
 		{"1Gi", 1, "", "", "1Gi"},
+		{"1Gi", 1e300, "", "2Gi", "2Gi"},
 	}
 	for _, tt := range tests {
 		got, err := ScaleQuantity(tt.current, tt.by, tt.min, tt.max)
@@ -145,8 +146,8 @@ func TestScaleQuantity(t *testing.T) {
 		current string
 		by      float64
 		max     string
-	}{{"x", 2, ""}, {"1Gi", 0, ""}, {"1Gi", -1, ""}, {"0", 2, ""}, {"1Gi", 2, "much"}, {"", 2, ""}} {
-		if got, err := ScaleQuantity(tt.current, tt.by, "", tt.max); err == nil {
+	}{{"x", 2, ""}, {"1Gi", 0, ""}, {"1Gi", -1, ""}, {"0", 2, ""}, {"1Gi", 2, "much"}, {"", 2, ""}, {"1Gi", 1e300, ""}, {"1Gi", 2, "1Mi"}} {
+		if got, err := ScaleQuantity(tt.current, tt.by, map[bool]string{true: "1Gi"}[tt.max == "1Mi"], tt.max); err == nil {
 			t.Errorf("%+v: got %s", tt, got)
 		}
 	}

@@ -31,6 +31,13 @@ func ScaleQuantity(current string, by float64, min, max string) (string, error) 
 	}
 	whole := new(inf.Dec).QuoRound(product, unit, 0, inf.RoundCeil)
 	scaled := *resource.NewDecimalQuantity(*whole.Mul(whole, unit), q.Format)
+	if min != "" && max != "" {
+		low, errLow := resource.ParseQuantity(min)
+		high, errHigh := resource.ParseQuantity(max)
+		if errLow == nil && errHigh == nil && low.Cmp(high) > 0 {
+			return "", fmt.Errorf("nothing is between %s and %s: give the lower one first", min, max)
+		}
+	}
 	for _, bound := range []struct {
 		text string
 		over int // the sign of scaled compared with the bound when it is over it
@@ -45,6 +52,9 @@ func ScaleQuantity(current string, by float64, min, max string) (string, error) 
 		if scaled.Cmp(b) == bound.over {
 			scaled = b
 		}
+	}
+	if scaled.AsApproximateFloat64() > 1<<62 { // the API server keeps it in 64 bits
+		return "", fmt.Errorf("%s times %v is more than a quantity can be", current, by)
 	}
 	q, err = resource.ParseQuantity(current) // AsDec changed how q is kept
 	if err != nil {

@@ -174,7 +174,18 @@ func (a *amendment) proves(changed map[string][]byte) error {
 
 // others proves that the other units render as before, or, for the base, that they change in the same fields only.
 func (a *amendment) others(after Files) error {
-	for i, tier := range a.units {
+	if err := a.leaves(a.units, after); err != nil || !a.q.Whole || len(a.q.Overlays) == 0 {
+		return err
+	}
+	tiers, err := neighbours(a.files, a.q.Overlays, a.unit.name())
+	if err != nil {
+		return err
+	}
+	return a.leaves(tiers, after)
+}
+
+func (a *amendment) leaves(tiers [][]unit, after Files) error {
+	for i, tier := range tiers {
 		for _, u := range tier {
 			if u.name() == a.unit.name() {
 				continue

@@ -27,34 +27,7 @@ func discover(files Files, sel edit.Selector) ([][]unit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the repository: %w", err)
 	}
-	var dirs []string
-	for _, f := range all {
-		if isKustomization(path.Base(f)) {
-			dirs = append(dirs, path.Dir(f))
-		}
-	}
-	dirs = unique(dirs)
-	found := map[string]*kustomized{}
-	included, taken := map[string]bool{}, map[string]bool{}
-	for _, dir := range dirs {
-		s := known.layout(dir)
-		found[dir] = s
-		for d, l := range s.layers {
-			included[d] = included[d] || d != dir || l.k.Kind == types.ComponentKind
-		}
-		for _, f := range s.list {
-			taken[f.path] = true
-		}
-	}
-	tiers := make([][]unit, 3)
-	for _, dir := range dirs {
-		switch s := found[dir]; {
-		case !included[dir]:
-			tiers[0] = append(tiers[0], s)
-		case s.layers[dir] == nil || s.layers[dir].k.Kind != types.ComponentKind:
-			tiers[1] = append(tiers[1], s)
-		}
-	}
+	tiers, taken := kustomizations(known, all)
 	chart := owned(slices.DeleteFunc(slices.Clone(all), func(f string) bool { return path.Base(f) != "Chart.yaml" }), ".")
 	for _, f := range all {
 		if !isYAML(f) || taken[f] || chart(f) {
@@ -66,6 +39,67 @@ func discover(files Files, sel edit.Selector) ([][]unit, error) {
 		}
 		if bytes.Contains(data, []byte(sel.Name)) && bytes.Contains(data, []byte(sel.Kind)) {
 			tiers[2] = append(tiers[2], openPlain(known, f))
+		}
+	}
+	return tiers, nil
+}
+
+// kustomizations are the first two tiers, and the files that they read.
+func kustomizations(known *once, all []string) (tiers [][]unit, taken map[string]bool) {
+	var dirs []string
+	for _, f := range all {
+		if isKustomization(path.Base(f)) {
+			dirs = append(dirs, path.Dir(f))
+		}
+	}
+	dirs = unique(dirs)
+	found := map[string]*kustomized{}
+	included := map[string]bool{}
+	taken = map[string]bool{}
+	for _, dir := range dirs {
+		s := known.layout(dir)
+		found[dir] = s
+		for d, l := range s.layers {
+			included[d] = included[d] || d != dir || l.k.Kind == types.ComponentKind
+		}
+		for _, f := range s.list {
+			taken[f.path] = true
+		}
+	}
+	tiers = make([][]unit, 3)
+	for _, dir := range dirs {
+		switch s := found[dir]; {
+		case !included[dir]:
+			tiers[0] = append(tiers[0], s)
+		case s.layers[dir] == nil || s.layers[dir].k.Kind != types.ComponentKind:
+			tiers[1] = append(tiers[1], s)
+		}
+	}
+	return tiers, taken
+}
+
+// neighbours are the kustomizations of the repository that a query does not name: others deploy them. Those that include
+// own deploy the same, and are in the second tier.
+func neighbours(files Files, named []string, own string) ([][]unit, error) {
+	known, ok := files.(*once)
+	if !ok {
+		known = Once(files).(*once)
+	}
+	all, err := known.List(".")
+	if err != nil {
+		return nil, fmt.Errorf("list the repository: %w", err)
+	}
+	found, _ := kustomizations(known, all)
+	tiers := make([][]unit, 2)
+	for i, tier := range found[:2] {
+		for _, u := range tier {
+			switch s, ok := u.(*kustomized); {
+			case slices.Contains(named, u.name()):
+			case ok && s.layers[own] != nil:
+				tiers[1] = append(tiers[1], u)
+			default:
+				tiers[i] = append(tiers[i], u)
+			}
 		}
 	}
 	return tiers, nil

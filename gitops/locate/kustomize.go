@@ -122,6 +122,11 @@ func (s *kustomized) kustomization(dir string, depth int) error {
 		return err
 	}
 	l.fixed.FixKustomization()
+	for _, text := range append(ownTexts(&l.k), ownTexts(&l.fixed)...) {
+		if !edit.Bounded([]byte(text), maxNodes) {
+			s.fail(&Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has a patch of more than %d values when its aliases are written out", l.file, maxNodes)})
+		}
+	}
 	if what := unsupported(&l.fixed); what != "" {
 		s.fail(&Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s uses %s, which would run code or reach outside the repository", l.file, what)})
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"sigs.k8s.io/yaml"
+
 	"github.com/cortexops/cortexops/gitops/edit"
 )
 
@@ -19,6 +21,8 @@ type Query struct {
 	Paths []string
 	// Base edits where the value comes from, even where other units get it from there too.
 	Base bool
+	// Whole holds the kustomizations that Overlays does not name to what the named ones are held to: others deploy them.
+	Whole bool
 }
 
 // Found is a place that sets the field, or is to set it.
@@ -180,7 +184,9 @@ func (s *search) try(c candidate) (Found, bool, error) {
 	if c.what != "" {
 		at += " (" + c.what + ")"
 	}
-	if c.value != s.ask.value {
+	if sameNumber(c.value, s.ask.value) { // 1e3 is rendered as 1000
+		c.mark = sentinel(s.q.Field, s.ask.value)
+	} else if c.value != s.ask.value {
 		s.say("%s says %s, which is overridden", at, c.value)
 		return Found{}, false, nil
 	}
@@ -263,6 +269,20 @@ func sentinel(p edit.Path, value string) string {
 // isNumber tells whether the value is an integer or a decimal without a sign.
 func isNumber(value string) bool {
 	return value != "" && strings.Trim(value, "0123456789.") == "" && strings.Count(value, ".") <= 1 && value != "."
+}
+
+// sameNumber tells whether two texts are one number to YAML, written in two ways.
+func sameNumber(a, b string) bool {
+	if a == b {
+		return false
+	}
+	var numbers [2]float64
+	for i, text := range []string{a, b} {
+		if text == "" || !strings.ContainsAny(text, "0123456789") || yaml.Unmarshal([]byte(text), &numbers[i]) != nil {
+			return false
+		}
+	}
+	return numbers[0] == numbers[1]
 }
 
 func isImage(p edit.Path) bool { return len(p) > 0 && p[len(p)-1].Key == "image" }

@@ -48,6 +48,12 @@ func (q Query) prove(before, after Files, tiers [][]unit, unit, want string) err
 		return err
 	}
 	q.Field = byName(q.Field, doc)
+	if err := q.others(tiers, before, after, unit, from[target].Namespace); err != nil || !q.Whole || len(q.Overlays) == 0 {
+		return err
+	}
+	if tiers, err = neighbours(before, q.Overlays, unit); err != nil {
+		return err
+	}
 	return q.others(tiers, before, after, unit, from[target].Namespace)
 }
 
@@ -199,6 +205,10 @@ func (c comparison) other(target int, p edit.Path) string {
 func (c comparison) String() string {
 	var parts []string
 	for _, ch := range c.changes {
+		if c.from[ch.object].Kind == "Secret" { // this is told on pull requests
+			parts = append(parts, fmt.Sprintf("%s of %s", ch.Path, c.from[ch.object]))
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("%s of %s from %s to %s", ch.Path, c.from[ch.object], ch.From, ch.To))
 	}
 	return strings.Join(parts, "; ")

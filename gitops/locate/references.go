@@ -95,6 +95,17 @@ func references(k *types.Kustomization) (patches, plain []string) {
 	return patches, plain
 }
 
+// ownTexts are the texts in k that are patches themselves.
+func ownTexts(k *types.Kustomization) (out []string) {
+	for _, p := range append(k.Patches, k.PatchesJson6902...) { //nolint:staticcheck // as above
+		out = append(out, p.Patch)
+	}
+	for _, p := range k.PatchesStrategicMerge { //nolint:staticcheck // as above
+		out = append(out, string(p))
+	}
+	return append(out, k.Transformers...)
+}
+
 // inline tells whether an entry of patchesStrategicMerge is the patch itself, and not the path of one.
 func inline(p types.PatchStrategicMerge) bool { return strings.Contains(string(p), "\n") }
 

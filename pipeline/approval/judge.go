@@ -56,7 +56,8 @@ type In struct {
 	Bot      string          // our own login, which approves nothing
 	Reviews  []Review
 	Pull     Pull
-	Needed   int // people; less than one is taken for one
+	Needed   int      // people; less than one is taken for one
+	Among    []string // who alone can approve; none: everybody
 	Deadline time.Time
 	Now      time.Time
 }
@@ -147,6 +148,9 @@ func waiting(in In, t tally) Out {
 	default:
 		out.Why = fmt.Sprintf("%d of %d approvals are there, by %s", len(t.by), needed, and(t.by))
 	}
+	if len(t.others) > 0 {
+		out.Why += fmt.Sprintf("; %s approved too, and policy counts only %s", and(t.others), and(in.Among))
+	}
 	if in.Now.After(in.Deadline) {
 		out.State = StateExpired
 		out.Why += fmt.Sprintf(", and it was open until %s.", clock(in.Deadline))
@@ -158,6 +162,7 @@ func waiting(in In, t tally) Out {
 
 type tally struct {
 	by      []string // approve the proposed head, and did so in time
+	others  []string // did so too, and policy does not count them
 	against []string // want something else
 }
 
@@ -189,12 +194,17 @@ func count(in In) tally {
 	for _, w := range latest {
 		switch {
 		case w.state == Approved && !w.since.After(in.Deadline):
+			if len(in.Among) > 0 && !slices.ContainsFunc(in.Among, func(u string) bool { return same(u, w.user) }) {
+				t.others = append(t.others, w.user)
+				continue
+			}
 			t.by = append(t.by, w.user)
 		case w.state == ChangesRequested:
 			t.against = append(t.against, w.user)
 		}
 	}
 	slices.Sort(t.by)
+	slices.Sort(t.others)
 	slices.Sort(t.against)
 	return t
 }

@@ -123,3 +123,25 @@ func TestJudgeWithoutHead(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 }
+
+// Who is not among the approvers does not approve; whoever objects objects.
+func TestJudgeCountsOnlyTheApprovers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		reviews []Review
+		state   State
+		why     string
+	}{
+		"one of them":         {[]Review{review("SAM", Approved, -30)}, StateApproved, "SAM approved"},
+		"another":             {[]Review{review("eve", Approved, -30)}, StatePending, "0 of 1 approvals are there; eve approved too, and policy counts only dana and sam; it stays"},
+		"another objects":     {[]Review{review("sam", Approved, -30), review("eve", ChangesRequested, -20)}, StatePending, "eve asked for changes"},
+		"both":                {[]Review{review("sam", Approved, -30), review("eve", Approved, -20)}, StateApproved, "sam approved"},
+		"another, and nobody": {[]Review{review("eve", Approved, -30), review("dana", Commented, -20)}, StatePending, "policy counts only"},
+	} {
+		got := Judge(In{Change: incident.Change{HeadSHA: head}, Reviews: c.reviews, Pull: Pull{State: Open, HeadSHA: head}, Needed: 1,
+			Among: []string{"dana", "sam"}, Deadline: deadline, Now: deadline.Add(-time.Second)})
+		if got.State != c.state || !strings.Contains(got.Why, c.why) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}

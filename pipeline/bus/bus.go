@@ -142,11 +142,18 @@ func (b *Bus) PublishSignals(ctx context.Context, list []incident.Signal) (dupli
 	defer cancel()
 	defer b.timed(signals)()
 	futures := make([]jetstream.PubAckFuture, 0, len(list))
-	for _, s := range list {
-		m, err := message(b.prefix+".signals."+strconv.Itoa(partition(s.Subject))+"."+s.Source, s.ID, s)
-		if err != nil {
-			return 0, err
+	size := 0
+	for i := range list {
+		s := &list[i]
+		if s.ID == "" {
+			return 0, fmt.Errorf("signal %s: %w", s.Name, errNoID)
 		}
+		body, err := s.AppendJSON(make([]byte, 0, size+size/8))
+		if err != nil {
+			return 0, fmt.Errorf("encode signal %s: %w", s.ID, err)
+		}
+		size = len(body) // the next is about as long
+		m := &nats.Msg{Subject: b.prefix + ".signals." + strconv.Itoa(partition(s.Subject)) + "." + s.Source, Data: body, Header: nats.Header{jetstream.MsgIDHeader: {s.ID}}}
 		f, err := b.js.PublishMsgAsync(m)
 		if err != nil {
 			return 0, fmt.Errorf("publish signal %s: %w", s.ID, err)

@@ -189,10 +189,16 @@ func (j *Joiner) subject(s incident.Signal) incident.Resource {
 	if s.Subject.IsZero() {
 		return incident.Resource{}
 	}
-	if owner, ok := j.Graph.Owner(s.Subject); ok {
+	about := s.Subject
+	if g, ok := j.Graph.(interface {
+		Subject(incident.Signal) incident.Resource // which of the objects that the labels name is there
+	}); ok {
+		about = g.Subject(s)
+	}
+	if owner, ok := j.Graph.Owner(about); ok {
 		return owner
 	}
-	return s.Subject
+	return about
 }
 
 // fire takes a firing in.
@@ -275,31 +281,6 @@ func (j *Joiner) enter(owner incident.Resource, p string, s incident.Signal) {
 		j.resolve(w)
 	}
 }
-
-// resolve takes a resolution in. One without a firing waits for it: the second of two webhooks may be accepted first.
-func (j *Joiner) resolve(s incident.Signal) {
-	p := fingerprint(s)
-	a := j.alerts[p]
-	over := a == nil || a.trouble.over || a.trouble.group != nil && !a.firing
-	switch {
-	case over && (a == nil || s.StartsAt.After(a.starts)):
-		if w, ok := j.waiting[p]; !ok || preferred(s, w) {
-			j.waiting[p] = s
-		}
-		return
-	case a.trouble.over || !a.outranked(s):
-		return
-	}
-	a.set(s)
-	j.touch(a.trouble)
-	if g := a.trouble.group; g != nil && g.troubled == 0 {
-		g.since = j.now
-		j.quiet = append(j.quiet, hush{due: j.now.Add(j.Settle), since: j.now, group: g})
-	}
-}
-
-// forgotten is a resolution whose firing has not come in time.
-func (j *Joiner) forgotten(s incident.Signal) bool { return j.now.Sub(s.AcceptedAt) > j.Settle }
 
 // touch marks what has to be told.
 func (j *Joiner) touch(t *trouble) {

@@ -56,20 +56,21 @@ func (j *Joiner) tell() []Revision {
 	j.dirty = nil
 	seen := map[*trouble]bool{}
 	for _, t := range dirty {
-		if !t.dirty {
+		if !t.dirty || seen[t] {
 			continue
 		}
 		t.dirty = false
-		if t.group != nil || seen[t] {
+		if t.group != nil {
 			continue
 		}
 		got := gather(t)
-		for _, other := range got.troubles {
-			seen[other] = true
-		}
 		i := j.provisional(got)
-		if m := j.told[i.ID]; m.state == incident.Provisional && j.soon(m) {
-			t.dirty = true
+		m := j.told[i.ID]
+		wait := m.state == incident.Provisional && j.soon(m)
+		for _, other := range got.troubles { // they are told with it, now or when it is
+			seen[other], other.dirty = true, wait
+		}
+		if wait {
 			j.putOff.troubles = append(j.putOff.troubles, t)
 			continue
 		}

@@ -106,10 +106,12 @@ type BlastRadius struct {
 	Pods       int      `json:"pods"`                 // of the root itself
 	Services   []string `json:"services,omitempty"`   // that lead to these, sorted; with the namespace where it is not the root's
 	Dependents int      `json:"dependents,omitempty"` // workloads that depend on the root, over any distance
-	Workloads  []string `json:"workloads,omitempty"`  // the first 20 of these, sorted
+	Workloads  []string `json:"workloads,omitempty"`  // 20 of these, the first by kind, namespace and name, sorted
 	Tiers      []string `json:"tiers,omitempty"`      // that the root and its dependents are labelled with, sorted
 	Owners     []string `json:"owners,omitempty"`     // people, likewise
-	AtLeast    bool     `json:"atLeast,omitempty"`    // there are more, beyond what was looked at
+	// AtLeast says that more are hit, farther away. What is counted is then all that is hit within a number of hops: as many as
+	// hold no more than 500 workloads. So it does not depend on the order in which the graph came to be.
+	AtLeast bool `json:"atLeast,omitempty"`
 }
 
 // Advisory is the likely cause and what it rests on. Advice only: it never acts.

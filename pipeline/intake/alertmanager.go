@@ -4,8 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -14,21 +13,20 @@ import (
 // alertmanager takes the webhook of Prometheus Alertmanager, version 4 of its payload.
 func alertmanager(o Options) source {
 	return source{
-		name: "alertmanager",
-		admit: func(r *http.Request) bool {
-			scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-			return strings.EqualFold(scheme, "Bearer") && same(token, o.AlertmanagerToken)
-		},
+		name:  "alertmanager",
+		admit: withToken(o.AlertmanagerToken),
+		busy:  http.StatusServiceUnavailable, // it gives up on anything below 500
 		decode: func(_ *http.Request, body []byte, at time.Time) (accepted, error) {
-			signals, err := decodeAlertmanager(body, o.Cluster, at)
-			return accepted{signals: signals}, err
+			signals, cutOff, err := decodeAlertmanager(body, o.Cluster, at)
+			return accepted{signals: signals, cutOff: cutOff}, err
 		},
 	}
 }
 
 type alertGroup struct {
-	Version string            `json:"version"`
-	Alerts  []json.RawMessage `json:"alerts"`
+	Version   string            `json:"version"`
+	Alerts    []json.RawMessage `json:"alerts"`
+	Truncated uint64            `json:"truncatedAlerts"` // left out by the receiver's max_alerts
 }
 
 type alert struct {
@@ -41,41 +39,55 @@ type alert struct {
 	Fingerprint  string            `json:"fingerprint"`
 }
 
-// decodeAlertmanager reads every alert or none: a group with one bad alert is a sender to be fixed, not to be guessed at.
-func decodeAlertmanager(body []byte, cluster string, at time.Time) ([]incident.Signal, error) {
+// decodeAlertmanager reads every alert or none: a group with one bad alert is a sender to be fixed, not to be guessed at. Each
+// alert has a status of its own; that of the group says less. It returns how many the sender has left out, too.
+func decodeAlertmanager(body []byte, cluster string, at time.Time) ([]incident.Signal, uint64, error) {
+	if version, cutOff, alerts, ok := quickGroup(body); ok && version == "4" && len(alerts) > 0 {
+		signals := make([]incident.Signal, len(alerts))
+		for i := range alerts {
+			var err error
+			if signals[i], err = alerts[i].signal("/alerts/"+strconv.Itoa(i), cluster, at); err != nil {
+				return nil, 0, err
+			}
+		}
+		return signals, cutOff, nil
+	}
+	return slowAlertmanager(body, cluster, at)
+}
+
+func slowAlertmanager(body []byte, cluster string, at time.Time) ([]incident.Signal, uint64, error) {
 	var group alertGroup
 	if err := Unmarshal("", body, &group); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if !isObject(body) {
-		return nil, &Invalid{Why: "must be an object"}
+		return nil, 0, &Invalid{Why: "must be an object"}
 	}
 	if group.Version != "4" {
-		return nil, &Invalid{Pointer: "/version", Why: fmt.Sprintf("must be %q, is %q", "4", cut(group.Version, 32))}
+		return nil, 0, &Invalid{Pointer: "/version", Why: fmt.Sprintf("must be %q, is %q", "4", cut(group.Version, 32))}
 	}
 	if len(group.Alerts) == 0 {
-		return nil, &Invalid{Pointer: "/alerts", Why: "at least one alert is required"}
+		return nil, 0, &Invalid{Pointer: "/alerts", Why: "at least one alert is required"}
 	}
 	signals := make([]incident.Signal, 0, len(group.Alerts))
 	for i, raw := range group.Alerts {
-		s, err := decodeAlert(fmt.Sprintf("/alerts/%d", i), raw)
+		var a alert
+		pointer := fmt.Sprintf("/alerts/%d", i)
+		err := Unmarshal(pointer, raw, &a)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		if !s.Subject.IsZero() {
-			s.Subject.Cluster = cluster
+		s, err := a.signal(pointer, cluster, at)
+		if err != nil {
+			return nil, 0, err
 		}
-		s.AcceptedAt = at
 		signals = append(signals, s)
 	}
-	return signals, nil
+	return signals, group.Truncated, nil
 }
 
-func decodeAlert(pointer string, raw []byte) (incident.Signal, error) {
-	var a alert
-	if err := Unmarshal(pointer, raw, &a); err != nil {
-		return incident.Signal{}, err
-	}
+// signal of an alert that was read.
+func (a *alert) signal(pointer, cluster string, at time.Time) (incident.Signal, error) {
 	status := incident.Status(a.Status)
 	bad := func(field, why string) (incident.Signal, error) {
 		return incident.Signal{}, &Invalid{Pointer: pointer + field, Why: why}
@@ -106,31 +118,23 @@ func decodeAlert(pointer string, raw []byte) (incident.Signal, error) {
 	if len(a.GeneratorURL) > maxURL {
 		a.GeneratorURL = ""
 	}
+	about := subject(a.Labels)
+	if !about.IsZero() {
+		about.Cluster = cluster
+	}
 	return incident.Signal{
 		ID:     incident.SignalID("alertmanager", a.Fingerprint, status, a.StartsAt, a.EndsAt),
 		Source: "alertmanager", Name: a.Labels["alertname"], Status: status, Severity: a.Labels["severity"],
-		Fingerprint: a.Fingerprint, Subject: subject(a.Labels), Container: a.Labels["container"],
+		Fingerprint: a.Fingerprint, Subject: about, Container: a.Labels["container"],
 		Labels: a.Labels, Annotations: bounded(a.Annotations),
-		StartsAt: a.StartsAt.UTC(), EndsAt: a.EndsAt.UTC(), GeneratorURL: a.GeneratorURL,
+		StartsAt: a.StartsAt.UTC(), EndsAt: a.EndsAt.UTC(), AcceptedAt: at, GeneratorURL: a.GeneratorURL,
 	}, nil
 }
 
-// objectName is what Kubernetes accepts as the name of a workload or a namespace.
-var objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
-
-// subject is the object that the labels name, the narrowest first; zero when they name no workload.
+// subject is the likeliest of the objects that the labels name; zero when they name none. The topology may know better.
 func subject(labels map[string]string) incident.Resource {
-	namespace := labels["namespace"]
-	if !objectName.MatchString(namespace) {
-		return incident.Resource{}
-	}
-	if name := labels["pod"]; objectName.MatchString(name) {
-		return incident.Resource{Version: "v1", Kind: "Pod", Namespace: namespace, Name: name}
-	}
-	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
-		if name := labels[strings.ToLower(kind)]; objectName.MatchString(name) {
-			return incident.Resource{Group: "apps", Version: "v1", Kind: kind, Namespace: namespace, Name: name}
-		}
+	if list := incident.Named(labels); len(list) > 0 {
+		return list[0]
 	}
 	return incident.Resource{}
 }

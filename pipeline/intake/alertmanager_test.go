@@ -85,8 +85,10 @@ func TestSubject(t *testing.T) {
 		labels map[string]string
 		want   incident.Resource
 	}{
-		"pod before deployment": {map[string]string{"namespace": "shop", "pod": "p-1", "deployment": "d"},
+		"pod": {map[string]string{"namespace": "shop", "pod": "p-1"},
 			incident.Resource{Version: "v1", Kind: "Pod", Namespace: "shop", Name: "p-1"}},
+		"deployment before pod": {map[string]string{"namespace": "shop", "pod": "p-1", "deployment": "d"},
+			incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "d"}},
 		"deployment": {map[string]string{"namespace": "shop", "deployment": "d"},
 			incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "d"}},
 		"statefulset": {map[string]string{"namespace": "shop", "statefulset": "d"},
@@ -118,4 +120,25 @@ func TestAnnotationsAreCut(t *testing.T) {
 	if got := bounded(many); len(got) != 3 || got["a"] == "" {
 		t.Errorf("kept %d annotations of %d, want the first 3", len(got), len(many))
 	}
+}
+
+// TestAGroupOfBothKinds: each alert has a status of its own, a resolution may come twice or without its firing, and what the
+// sender has left out is counted.
+func TestAGroupOfBothKinds(t *testing.T) {
+	t.Parallel()
+	bus := &store{}
+	url, reg := start(t, bus)
+	const body = `{"version":"4","status":"firing","truncatedAlerts":3,"alerts":[
+		{"status":"firing","labels":{"alertname":"A","namespace":"shop","pod":"web-1"},"startsAt":"2026-03-02T10:15:04Z","endsAt":"2026-03-02T10:20:04Z","fingerprint":"a"},
+		{"status":"resolved","labels":{"alertname":"B","namespace":"shop","pod":"web-1"},"startsAt":"2026-03-02T10:10:04Z","endsAt":"2026-03-02T10:15:00Z","fingerprint":"b"}]}`
+	for range 2 {
+		if r := post(t, url+"/webhooks/alertmanager", []byte(body), bearer(token)); r.status != http.StatusAccepted {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if len(bus.signals) != 2 || bus.signals[0].Status != incident.Firing || !bus.signals[0].EndsAt.IsZero() || bus.signals[1].Status != incident.Resolved {
+		t.Fatalf("%+v", bus.signals)
+	}
+	wantValue(t, reg, "cortexops_alerts_truncated_total{}", 6)
+	wantValue(t, reg, "cortexops_events_duplicate_total{source=alertmanager}", 2)
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 )
@@ -54,12 +55,25 @@ func article(goType string) string {
 // isObject tells a JSON object from what Go would also take for an empty one, such as null.
 func isObject(data []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) }
 
+func sortedNames(m map[string]json.RawMessage) []string { return slices.Sorted(maps.Keys(m)) }
+
+// pointed is a name as a part of a JSON pointer.
+func pointed(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
 // same compares in a time that tells nothing about either, not even a length.
 func same(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// withToken admits who brings the token.
+func withToken(token string) func(*http.Request) bool {
+	return func(r *http.Request) bool {
+		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		return strings.EqualFold(scheme, "Bearer") && same(given, token)
+	}
 }
 
 // signed checks a header of the form sha256=HEX.

@@ -3,6 +3,7 @@ package intake
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"reflect"
 	"testing"
 	"unicode/utf8"
@@ -40,15 +41,16 @@ func onlyInvalid(t *testing.T, err error) {
 func FuzzAlertmanager(f *testing.F) {
 	f.Add(golden(f, "alertmanager.json"))
 	f.Add([]byte(`{"version":"4","alerts":[{"status":"firing","labels":{"alertname":"A"},"startsAt":"9999-12-31T23:59:59-01:00"}]}`))
+	f.Add([]byte(`{"version":"4","truncatedAlerts":1,"alerts":[{"status":"resolved","labels":{"alertname":"A\u0026\n"},"annotations":{},"startsAt":"2026-03-02T10:15:04Z","endsAt":"2026-03-02T10:15:05+01:00"}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		signals, err := decodeAlertmanager(body, "prod", at)
+		signals, _, err := decodeAlertmanager(body, "prod", at)
 		onlyInvalid(t, err)
 		if (err == nil) == (len(signals) == 0) {
 			t.Fatalf("%d signals and error %v", len(signals), err)
 		}
-		again, _ := decodeAlertmanager(body, "prod", at)
-		if !reflect.DeepEqual(signals, again) {
-			t.Fatalf("decoded once %+v, once %+v", signals, again)
+		again, _, slowly := slowAlertmanager(body, "prod", at)
+		if !reflect.DeepEqual(signals, again) || !reflect.DeepEqual(err, slowly) {
+			t.Fatalf("decoded quickly %+v %v, slowly %+v %v", signals, err, again, slowly)
 		}
 		for _, s := range signals {
 			if s.ID == "" || s.Fingerprint == "" || s.Name == "" || s.StartsAt.IsZero() {
@@ -71,6 +73,45 @@ func FuzzFlux(f *testing.F) {
 			t.Fatalf("%+v with error %v", s, err)
 		}
 		storable(t, *s)
+	})
+}
+
+func FuzzCloudEvents(f *testing.F) {
+	f.Add("application/cloudevents+json", "", "", []byte(ceEvent))
+	f.Add("application/cloudevents-batch+json", "", "", []byte("["+ceEvent+"]"))
+	f.Add("application/json", "17", "https://ci.example.com/%41", []byte(`{"labels":{"namespace":"shop","pod":"web-1"},"startsAt":"2026-03-02T10:15:04Z"}`))
+	f.Add("text/plain", "17", "x", []byte("no"))
+	f.Fuzz(func(t *testing.T, kind, id, from string, body []byte) {
+		h := http.Header{"Content-Type": {kind}, "Ce-Specversion": {"1.0"}, "Ce-Id": {id}, "Ce-Source": {from}, "Ce-Type": {"x"}}
+		events, err := readCloudEvents(h, body)
+		onlyInvalid(t, err)
+		if err != nil {
+			return
+		}
+		for _, e := range events {
+			s, err := e.signal(Options{Cluster: "prod"}, at)
+			onlyInvalid(t, err)
+			if err != nil {
+				continue
+			}
+			if len(s.ID) != 32 || s.Fingerprint == "" || s.Name == "" || s.StartsAt.IsZero() || s.Labels["source"] == "" {
+				t.Fatalf("incomplete: %+v", s)
+			}
+			storable(t, s)
+		}
+	})
+}
+
+// FuzzRecorded is what replay reads.
+func FuzzRecorded(f *testing.F) {
+	f.Add([]byte(`{"labels":{"alertname":"A","namespace":"shop","pod":"web-1"}}`))
+	f.Add([]byte(`{"name":"A","status":"resolved","subject":{"kind":"Pod","name":"x"},"startsAt":"2026-03-02T10:15:04Z","endsAt":"2026-03-02T10:16:04+01:00"}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		s, err := Recorded(body, "/signal", "prod", at)
+		onlyInvalid(t, err)
+		if err == nil && (s.ID == "" || s.Fingerprint == "" || s.Name == "" || s.StartsAt.IsZero()) {
+			t.Fatalf("incomplete: %+v", s)
+		}
 	})
 }
 

@@ -37,6 +37,7 @@ type Options struct {
 	ForgeSecret       string            // key of the HMAC in X-Hub-Signature-256
 	SlackSecret       string            // key of the HMAC in X-Slack-Signature
 	SlackUsers        map[string]string // Slack user ID → login on the forge: who may approve and reject
+	CloudEvents       []CloudEvents
 
 	// SlackTell shows text to one Slack user. Nil: only the answer's body says it, which Slack shows to nobody.
 	SlackTell func(ctx context.Context, user, text string) error
@@ -53,6 +54,7 @@ type source struct {
 	verify func(r *http.Request, body []byte) bool // before the body is understood; nil verifies
 	decode func(r *http.Request, body []byte, at time.Time) (accepted, error)
 	status int           // of an answer to what was taken; 0 is 202
+	busy   int           // where too many are sent at once; 0 is 429
 	within time.Duration // for the bus; 0 is longer than it takes
 	slots  chan struct{} // one is held by each request that is being read; of its own, so that one source cannot starve another
 }
@@ -61,6 +63,7 @@ type source struct {
 type accepted struct {
 	signals []incident.Signal
 	action  *incident.Action
+	cutOff  uint64 // alerts that the sender has left out
 }
 
 // Invalid is a payload that can be authentic but not understood.
@@ -76,11 +79,23 @@ func (e *Invalid) Error() string {
 	return e.Pointer + ": " + e.Why
 }
 
-// New serves POST /webhooks/alertmanager, /webhooks/flux, /webhooks/forge and, where it is configured, /webhooks/slack.
+// Forbidden is a payload that is authentic, and about what its sender may not speak for.
+type Forbidden struct{ Pointer, Why string }
+
+func (e *Forbidden) Error() string { return e.Pointer + ": " + e.Why }
+
+// New serves POST /webhooks/alertmanager, /webhooks/flux, /webhooks/forge and, where they are
+// configured, /webhooks/slack and /webhooks/cloudevents/NAME.
 func New(o Options) (http.Handler, error) {
 	secrets := map[string]string{
 		"CORTEXOPS_ALERTMANAGER_TOKEN": o.AlertmanagerToken, "CORTEXOPS_FLUX_HMAC_KEY": o.FluxKey,
 		"CORTEXOPS_FORGE_WEBHOOK_SECRET": o.ForgeSecret,
+	}
+	for _, c := range o.CloudEvents {
+		if !senderName.MatchString(c.Name) {
+			return nil, fmt.Errorf("a sender of CloudEvents is called %q: use lower-case letters, digits and -", c.Name)
+		}
+		secrets[c.Variable()] = c.Secret
 	}
 	for id, login := range o.SlackUsers {
 		secrets["CORTEXOPS_SLACK_SIGNING_SECRET"] = o.SlackSecret
@@ -109,6 +124,9 @@ func New(o Options) (http.Handler, error) {
 	if len(o.SlackUsers) > 0 {
 		sources = append(sources, slack(o))
 	}
+	for _, c := range o.CloudEvents {
+		sources = append(sources, cloudEvents(o, c))
+	}
 	in := &intake{Options: o, metrics: newMetrics(o.Metrics, sources)}
 	mux := http.NewServeMux()
 	for _, s := range sources {
@@ -131,8 +149,8 @@ func (in *intake) serve(w http.ResponseWriter, r *http.Request, s source) {
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
-	default: // 503 and not 429: Alertmanager gives up on anything below 500
-		in.reject(w, r, s, rejection{status: http.StatusServiceUnavailable, reason: overload, why: "too many webhooks at once, send it again"})
+	default:
+		in.reject(w, r, s, rejection{status: cmp.Or(s.busy, http.StatusTooManyRequests), reason: overload, why: "too many webhooks at once, send it again"})
 		return
 	}
 	body, refused := readBody(w, r)
@@ -157,6 +175,9 @@ func (in *intake) refuse(w http.ResponseWriter, r *http.Request, s source, err e
 	no := rejection{status: http.StatusBadRequest, reason: invalidPayload, why: err.Error()}
 	if invalid := (*Invalid)(nil); errors.As(err, &invalid) {
 		no.why, no.pointer = invalid.Why, invalid.Pointer
+	}
+	if forbidden := (*Forbidden)(nil); errors.As(err, &forbidden) {
+		no = rejection{status: http.StatusForbidden, reason: unauthorized, why: forbidden.Why, pointer: forbidden.Pointer}
 	}
 	if who := (*Stranger)(nil); errors.As(err, &who) { // authentic and understood: Slack is told that it arrived
 		in.tell(r, who)
@@ -190,6 +211,10 @@ func (in *intake) publish(w http.ResponseWriter, r *http.Request, s source, got 
 	}
 	in.metrics.ingested.WithLabelValues(s.name).Add(float64(total - duplicates))
 	in.metrics.duplicate.WithLabelValues(s.name).Add(float64(duplicates))
+	if got.cutOff > 0 {
+		in.metrics.truncated.Add(float64(got.cutOff))
+		in.Log.WarnContext(r.Context(), "the sender has left alerts out: raise max_alerts of its receiver", "source", s.name, "alerts", got.cutOff)
+	}
 	answer(w, cmp.Or(s.status, http.StatusAccepted), map[string]int{"accepted": total - duplicates, "duplicates": duplicates})
 }
 
@@ -206,7 +231,7 @@ func (in *intake) reject(w http.ResponseWriter, r *http.Request, s source, no re
 	in.metrics.rejected.WithLabelValues(s.name, no.reason).Inc()
 	in.Log.WarnContext(r.Context(), "webhook rejected", "source", s.name, "status", no.status, "reason", no.reason, "pointer", no.pointer, "why", no.why)
 	switch no.status {
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "2")
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="cortexops"`)

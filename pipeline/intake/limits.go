@@ -72,8 +72,16 @@ func labelsFit(pointer string, labels map[string]string) error {
 // bounded cuts annotations, which are only read by people. What does not fit altogether is left out, in the order of
 // the names, so that the same annotations are always cut the same way.
 func bounded(annotations map[string]string) map[string]string {
+	size, long := 0, len(annotations) > maxPairs
+	for k, v := range annotations {
+		size += len(k) + len(v)
+		long = long || len(v) > maxAnnotation
+	}
+	if !long && size <= maxNotes && len(annotations) > 0 {
+		return annotations // nearly all
+	}
 	out := map[string]string{}
-	size := 0
+	size = 0
 	for _, k := range sortedKeys(annotations) {
 		v := cut(annotations[k], maxAnnotation)
 		if size += len(k) + len(v); size > maxNotes || len(out) == maxPairs {

@@ -18,6 +18,7 @@ const (
 
 type metrics struct {
 	ingested, duplicate, rejected *prometheus.CounterVec
+	truncated                     prometheus.Counter
 }
 
 var (
@@ -33,6 +34,8 @@ func newMetrics(r prometheus.Registerer, sources []source) metrics {
 		ingested: counted(r, ingestedOpts), duplicate: counted(r, duplicateOpts),
 		rejected: promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "cortexops_events_rejected_total",
 			Help: "Webhook requests that were not taken."}, []string{"source", "reason"}),
+		truncated: promauto.With(r).NewCounter(prometheus.CounterOpts{Name: "cortexops_alerts_truncated_total",
+			Help: "Alerts that Alertmanager has left out of its webhooks, by max_alerts of the receiver."}),
 	}
 	for _, s := range sources {
 		m.ingested.WithLabelValues(s.name)

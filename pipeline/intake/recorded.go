@@ -9,7 +9,7 @@ import (
 // Alertmanager reads the body of an Alertmanager webhook, version 4, that was accepted at a time, or returns *Invalid. The
 // cluster is that of alerts without a label cluster.
 func Alertmanager(body []byte, cluster string, at time.Time) ([]incident.Signal, error) {
-	list, err := decodeAlertmanager(body, cluster, at)
+	list, _, err := decodeAlertmanager(body, cluster, at)
 	for i := range list {
 		if own := list[i].Labels["cluster"]; own != "" && !list[i].Subject.IsZero() {
 			list[i].Subject.Cluster = own
@@ -22,14 +22,19 @@ func Alertmanager(body []byte, cluster string, at time.Time) ([]incident.Signal,
 // wrong is an *Invalid with a pointer below that of the signal.
 func Recorded(raw []byte, pointer, cluster string, at time.Time) (incident.Signal, error) {
 	var s incident.Signal
-	bad := func(field, why string) (incident.Signal, error) {
-		return incident.Signal{}, &Invalid{Pointer: pointer + field, Why: why}
-	}
 	if err := Unmarshal(pointer, raw, &s); err != nil {
 		return s, err
 	}
 	if !isObject(raw) {
-		return bad("", "must be an object")
+		return s, &Invalid{Pointer: pointer, Why: "must be an object"}
+	}
+	return complete(s, pointer, cluster, at)
+}
+
+// complete fills in what the labels say, and checks the whole.
+func complete(s incident.Signal, pointer, cluster string, at time.Time) (incident.Signal, error) {
+	bad := func(field, why string) (incident.Signal, error) {
+		return incident.Signal{}, &Invalid{Pointer: pointer + field, Why: why}
 	}
 	fill(&s, cluster, at)
 	switch {

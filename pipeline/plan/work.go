@@ -32,7 +32,7 @@ type work struct {
 }
 
 func (w *work) query(object incident.Resource, path edit.Path, base bool) locate.Query {
-	return locate.Query{Overlays: w.overlays, Field: path, Base: base,
+	return locate.Query{Overlays: w.overlays, Whole: true, Field: path, Base: base,
 		Object: edit.Selector{Group: object.Group, Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}}
 }
 

@@ -1,10 +1,12 @@
 package remediation
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -135,6 +137,48 @@ func (a *Applier) same(ctx context.Context, sha string, p incident.Proposal, app
 	if err != nil {
 		return err
 	}
+	return a.renders(ctx, files, sha, p, approved)
+}
+
+// Still holds the base branch to what was approved, before the merge: with the proposal's files in it, its head must render just
+// that. A base that moved elsewhere is no matter; one that moved here was not in what people approved.
+func (a *Applier) Still(ctx context.Context, p incident.Proposal) error {
+	if err := a.Repo.Fetch(ctx); err != nil {
+		return classify(err)
+	}
+	head, err := a.Repo.Head(a.Base)
+	if err != nil || head == p.BaseSHA {
+		return classify(err)
+	}
+	files, err := a.Repo.Snapshot(head)
+	if err != nil {
+		return err
+	}
+	return a.still(ctx, files, head, p)
+}
+
+func (a *Applier) still(ctx context.Context, files locate.Files, head string, p incident.Proposal) error {
+	changed := map[string][]byte{}
+	for _, f := range p.Files {
+		now, err := files.ReadFile(f.Path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if !bytes.Equal(now, f.Before) {
+			return temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s is not at %s as it was when this was planned", f.Path, short(head)), typeMoved, nil)
+		}
+		changed[f.Path] = f.After
+	}
+	err := a.renders(ctx, locate.With(files, changed), head, p, p.Objects)
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		return temporal.NewNonRetryableApplicationError(fmt.Sprintf("with this, %s at %s would not render what was approved: something that it is made of has changed", a.Base, short(head)), typeMoved, err)
+	}
+	return err
+}
+
+// renders refuses files that render anything but what was approved.
+func (a *Applier) renders(ctx context.Context, files locate.Files, sha string, p incident.Proposal, approved []incident.RenderedObject) (err error) {
 	overlays := map[string][]locate.Object{}
 	for _, want := range approved {
 		overlay := cmp.Or(want.Overlay, p.Overlay)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
+	"testing/fstest"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -130,5 +132,41 @@ func TestApplyThatComesLate(t *testing.T) {
 				t.Errorf("the ledger's done row is there: %v", done)
 			}
 		})
+	}
+}
+
+// TestABaseThatMovesUnderAnApproval is told before the merge; one that moves elsewhere is no matter.
+func TestABaseThatMovesUnderAnApproval(t *testing.T) {
+	t.Parallel()
+	r := incident.Resource{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "checkout"}
+	p := incident.Proposal{Overlay: "prod", Objects: []incident.RenderedObject{incident.Rendered(r, []byte("after and base"))},
+		Files: []incident.File{{Path: "prod/patch.yaml", Before: []byte("before"), After: []byte("after")}, {Path: "prod/new.yaml", After: []byte("new")}}}
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"elsewhere":          {map[string]string{"prod/patch.yaml": "before", "base.yaml": "base", "other.yaml": "x"}, ""},
+		"in the same file":   {map[string]string{"prod/patch.yaml": "theirs", "base.yaml": "base"}, "prod/patch.yaml is not at 0123456789ab as it was"},
+		"it is gone":         {map[string]string{"base.yaml": "base"}, "prod/patch.yaml is not at"},
+		"the new one exists": {map[string]string{"prod/patch.yaml": "before", "prod/new.yaml": "theirs", "base.yaml": "base"}, "prod/new.yaml is not at"},
+		"in its base":        {map[string]string{"prod/patch.yaml": "before", "base.yaml": "another base"}, "would not render what was approved"},
+	} {
+		files := fstest.MapFS{}
+		for path, text := range c.files {
+			files[path] = &fstest.MapFile{Data: []byte(text)}
+		}
+		a := &Applier{Base: "main", Render: func(_ context.Context, files locate.Files, _ string) ([]locate.Object, error) {
+			patch, err := files.ReadFile("prod/patch.yaml")
+			if err != nil {
+				return nil, err
+			}
+			base, err := files.ReadFile("base.yaml")
+			return []locate.Object{{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name, JSON: []byte(string(patch) + " and " + string(base))}}, err
+		}}
+		err := a.still(t.Context(), locate.FromFS(files), "0123456789abcdef", p)
+		var app *temporal.ApplicationError
+		if c.want == "" && err != nil || c.want != "" && (!errors.As(err, &app) || app.Type() != typeMoved || !app.NonRetryable() || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -49,6 +49,7 @@ type JudgeInput struct {
 	Key      incident.Key    `json:"key"`
 	Change   incident.Change `json:"change"`
 	People   int             `json:"people"`
+	Among    []string        `json:"among,omitempty"` // who alone can approve; none: everybody who may push
 	Deadline time.Time       `json:"deadline"`
 	Now      time.Time       `json:"now"`
 

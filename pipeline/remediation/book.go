@@ -143,7 +143,7 @@ func classify(err error) error {
 	case errors.As(err, &notClean), errors.As(err, &clash):
 		kind = "NotClean"
 	case errors.As(err, &moved):
-		kind = "Moved"
+		kind = typeMoved
 	case errors.As(err, &notOurs):
 		kind = "NotOurs"
 	default:

@@ -21,6 +21,8 @@ type Merger struct {
 	Chat   Chat
 	Writer Writer
 	Rule   Judging
+	// Still refuses a base branch that moved under what was approved.
+	Still func(ctx context.Context, p incident.Proposal) error
 }
 
 // Merging merges exactly one head.
@@ -51,6 +53,11 @@ func (m *Merger) Merge(ctx context.Context, in MergeInput) (sha string, err erro
 	}
 	if seen.State != "approved" && seen.State != "merged" {
 		return "", temporal.NewNonRetryableApplicationError(seen.Why, typeWithdrawn, nil, seen)
+	}
+	if seen.State == "approved" { // else it is merged: also by us, before a crash
+		if err := m.Still(ctx, proposal); err != nil {
+			return "", err
+		}
 	}
 	err = m.Forge.Status(ctx, in.Change.HeadSHA, checkApproval, "success", "approved by "+strings.Join(in.By, ", "), in.Change.URL)
 	if err != nil {

@@ -134,7 +134,7 @@ func (p *Proposer) Propose(ctx context.Context, in ProposeInput) (incident.Chang
 		Number: pull.Number, URL: pull.URL, OpenedAt: pull.CreatedAt}
 	if pull.HeadSHA != sha && pull.State != "open" { // of an earlier life of this incident: its word is not about this commit
 		return incident.Change{}, temporal.NewNonRetryableApplicationError(
-			fmt.Sprintf("pull request %d of this branch is %s at another commit, %s", pull.Number, pull.State, pull.HeadSHA), "Moved", nil)
+			fmt.Sprintf("pull request %d of this branch is %s at another commit, %s", pull.Number, pull.State, pull.HeadSHA), typeMoved, nil)
 	}
 	return change, nil
 }

@@ -23,6 +23,8 @@ const (
 	typeRefused = "Refused"
 	// typeWithdrawn is the error type of a merge whose approval does not stand any more.
 	typeWithdrawn = "Withdrawn"
+	// typeMoved is the error type of a base branch that moved under what was approved.
+	typeMoved = "Moved"
 	// lookAgain is how long a lost webhook can keep an approval unseen.
 	lookAgain = 5 * time.Minute
 	// onItsWay is longer than the bus takes to bring again what could not be handed over.
@@ -53,6 +55,7 @@ type flow struct {
 	change    incident.Change
 	announced Announced
 	clicks    []incident.Action // in the chat
+	among     []string          // who alone can approve
 	news      news
 	shut      bool     // the pull request is closed by a word in the chat
 	by        []string // who approved
@@ -127,7 +130,7 @@ func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
 	if end, err := f.gate(ctx, incident.GateApprove, "policy-approve", &decision); err != nil || end != nil {
 		return end, err
 	}
-	f.planned.People = max(decision.Approvals, 1)
+	f.planned.People, f.among = max(decision.Approvals, 1), decision.Approvers
 	f.enter(ctx, incident.Proposed, f.planned.Summary)
 	err := f.do(ctx, slow, "Propose", ProposeInput{Key: f.start.Key, Proposal: f.planned.Proposal, DryRun: f.dryRun,
 		Decision: decision, Began: f.began}, &f.change)
@@ -151,7 +154,7 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 	late := f.announced.Message == ""
 	for {
 		var seen Judgement
-		in := JudgeInput{Key: f.start.Key, Change: f.change, People: f.planned.People, Deadline: deadline, Now: workflow.Now(ctx), Clicks: f.clicks}
+		in := JudgeInput{Key: f.start.Key, Change: f.change, People: f.planned.People, Among: f.among, Deadline: deadline, Now: workflow.Now(ctx), Clicks: f.clicks}
 		if err := f.do(ctx, quick, "Judge", in, &seen); err != nil {
 			return nil, err
 		}
@@ -287,6 +290,10 @@ func (f *flow) failed(err error) incident.Outcome {
 	if errors.As(err, &app) {
 		if app.Type() == typeRefused { // a rule of the forge: the pull request stays open for people
 			phase = incident.Escalated
+		}
+		if app.Type() == typeMoved && f.phase == incident.Merging {
+			f.shut = true
+			return incident.Outcome{Phase: incident.Superseded, Reason: app.Message() + "; say " + f.start.Key.Retry() + ", and it is planned anew"}
 		}
 		if app.Type() == typeWithdrawn {
 			var seen Judgement

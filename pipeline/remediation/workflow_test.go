@@ -218,6 +218,9 @@ func TestEveryEnding(t *testing.T) {
 		"no permission": {func(w *world) {
 			w.mergeErr = temporal.NewNonRetryableApplicationError("add this rule", "Unauthorized", nil)
 		}, incident.Escalated, "Unauthorized: add this rule", []string{"Apply"}},
+		"a base that moved under it": {func(w *world) {
+			w.mergeErr = temporal.NewNonRetryableApplicationError("prod/patch.yaml is not as it was", typeMoved, nil)
+		}, incident.Superseded, "say cortexops retry 0123456789ab, and it is planned anew", []string{"Apply"}},
 		"an approval taken back": {func(w *world) {
 			w.mergeErr = temporal.NewNonRetryableApplicationError("sam asked for changes", typeWithdrawn, nil)
 		}, incident.Rejected, "sam asked for changes", []string{"Apply"}},

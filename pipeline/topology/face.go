@@ -8,6 +8,8 @@ type face struct {
 	pods int32
 	out  []tie
 	in   []tie
+
+	outKinds, inKinds uint16 // of the edges in out and in, as bits; of an edge that is gone the bit may still be there
 }
 
 // tie is how many edges of a kind lead to (or come from) another face.
@@ -62,6 +64,8 @@ func (g *Graph) join(a, b int32, kind uint8, by int32) {
 	}
 	g.faces[x].out = bump(g.faces[x].out, tie{y, by, kind})
 	g.faces[y].in = bump(g.faces[y].in, tie{x, by, kind})
+	g.faces[x].outKinds |= 1 << kind
+	g.faces[y].inKinds |= 1 << kind
 }
 
 func bump(list []tie, t tie) []tie {

@@ -1,7 +1,9 @@
 package topology
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -19,11 +21,11 @@ func (g *Graph) walk(start int32, down bool, hops int, visit func(f *face, hops 
 	g.walks++
 	g.now, g.next = g.now[:0], append(g.next[:0], start)
 	g.faces[start].seen = g.walks
-	left := most
+	left, kinds := most, ways(down)
 	for distance := 0; len(g.next) > 0 && distance <= hops; distance++ {
 		g.now, g.next = g.next, g.now[:0]
 		for i := 0; i < len(g.now) && len(g.now) <= left; i++ {
-			g.expand(g.now[i], down)
+			g.expand(g.now[i], &kinds)
 		}
 		if left -= len(g.now); left < 0 {
 			return true
@@ -36,24 +38,41 @@ func (g *Graph) walk(start int32, down bool, hops int, visit func(f *face, hops 
 }
 
 // expand puts what hangs together with a face into g.now, if it is as near, or g.next.
-func (g *Graph) expand(f int32, down bool) {
+func (g *Graph) expand(f int32, ways *[2]uint16) {
+	here := &g.faces[f]
 	for _, s := range [...]struct {
-		ties []tie
-		hit  side
-	}{{g.faces[f].out, from}, {g.faces[f].in, to}} {
+		ties  []tie
+		kinds uint16
+		end   int
+	}{{here.out, here.outKinds, 0}, {here.in, here.inKinds, 1}} {
+		wanted := ways[s.end]
+		if s.kinds&wanted == 0 { // such as of a machine, which runs a hundred pods and is hit by none of them
+			continue
+		}
 		for _, t := range s.ties {
-			r := &rules[t.kind]
-			if down != (r.hitBy == s.hit) || g.faces[t.to].seen == g.walks { // down from its cause, or up from its effect
+			if wanted&(1<<t.kind) == 0 || g.faces[t.to].seen == g.walks {
 				continue
 			}
 			g.faces[t.to].seen = g.walks
-			if r.cost == 0 {
+			if rules[t.kind].cost == 0 {
 				g.now = append(g.now, t.to)
 			} else {
 				g.next = append(g.next, t.to)
 			}
 		}
 	}
+}
+
+// ways are the kinds of edges, as bits, over which a walk leaves by the edges from a face, and by those to it.
+func ways(down bool) (kinds [2]uint16) {
+	for kind, r := range rules {
+		if down == (r.hitBy == from) {
+			kinds[0] |= 1 << kind
+		} else {
+			kinds[1] |= 1 << kind
+		}
+	}
+	return kinds
 }
 
 // Near lists the workloads, and what no workload owns, within three hops of r, nearest first; of one that is both up and
@@ -104,13 +123,16 @@ func (g *Graph) radius(r incident.Resource, down bool) incident.BlastRadius {
 		case hops > 0:
 			workloads = append(workloads, f.node)
 		}
-		if n.tier != 0 && !slices.Contains(tiers, n.tier) {
+		if n.tier != 0 {
 			tiers = append(tiers, n.tier)
 		}
-		if n.owner != 0 && !slices.Contains(owners, n.owner) {
+		if n.owner != 0 {
 			owners = append(owners, n.owner)
 		}
 	})
+	slices.Sort(tiers)
+	slices.Sort(owners)
+	tiers, owners = slices.Compact(tiers), slices.Compact(owners)
 	if g.isPod(start) {
 		out.Pods = 1
 	}
@@ -122,15 +144,36 @@ func (g *Graph) radius(r incident.Resource, down bool) incident.BlastRadius {
 		return g.nodes[id].name
 	})
 	out.Dependents = len(workloads)
-	out.Workloads = g.names(workloads, func(id int32) string {
+	out.Workloads = g.names(g.least(workloads, listed), func(id int32) string {
 		if k := g.kinds[g.nodes[id].kind]; k.cluster != home.cluster {
 			return g.resource(id).String() + " in " + k.cluster
 		}
 		return g.resource(id).String()
 	})
-	out.Workloads = out.Workloads[:min(len(out.Workloads), listed)]
 	out.Tiers, out.Owners = g.names(tiers, g.textAt), g.names(owners, g.textAt)
 	return out
+}
+
+// least are the first n by kind, namespace, name and cluster. To name all of a large blast radius would take longer than to
+// find it.
+func (g *Graph) least(ids []int32, n int) []int32 {
+	before := func(a, b int32) int {
+		x, y := &g.nodes[a], &g.nodes[b]
+		k, l := &g.kinds[x.kind], &g.kinds[y.kind]
+		return cmp.Or(strings.Compare(k.kind, l.kind), strings.Compare(k.namespace, l.namespace), strings.Compare(x.name, y.name), strings.Compare(k.cluster, l.cluster),
+			strings.Compare(k.group, l.group))
+	}
+	first := make([]int32, 0, n+1)
+	for _, id := range ids {
+		if len(first) == n && before(id, first[n-1]) >= 0 {
+			continue
+		}
+		i, _ := slices.BinarySearchFunc(first, id, before)
+		if first = slices.Insert(first, i, id); len(first) > n {
+			first = first[:n]
+		}
+	}
+	return first
 }
 
 func (g *Graph) textAt(id int32) string { return g.texts[id] }

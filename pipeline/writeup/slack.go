@@ -94,7 +94,7 @@ func ended(c incident.Change, o incident.Outcome) (said, body string) {
 		incident.Expired:    {"hourglass", "Too late: nobody approved in time. Nothing was applied. The comment /cortexops retry on it proposes it anew."},
 		incident.Rejected:   {"no_entry_sign", "Rejected. Nothing was applied."},
 		incident.Denied:     {"no_entry", "Policy refuses this. Nothing was applied."},
-		incident.Superseded: {"fast_forward", "Not needed any more. Nothing was applied."},
+		incident.Superseded: {"fast_forward", "Not needed any more, or something else has taken its place. Nothing was applied."},
 		incident.Failed:     {"x", "CortexOps could not go on."},
 	}[o.Phase]
 	if !ok {

@@ -76,7 +76,7 @@ func (Writer) Ending(p incident.Proposal, o incident.Outcome) string {
 		incident.Escalated:  "**Escalated**: a person is needed.",
 		incident.Expired: "Nobody approved in time. Nothing was applied. Comment `/cortexops retry`, or run `" + p.Key.Retry() +
 			"`, and it is planned anew and opened as another pull request.",
-		incident.Superseded: "Not needed any more. Nothing was applied.",
+		incident.Superseded: "Not needed any more, or something else has taken its place. Nothing was applied.",
 		incident.Rejected:   "Not approved. Nothing was applied.",
 		incident.Denied:     "Policy refuses this. Nothing was applied.",
 		incident.Failed:     "CortexOps could not go on.",

@@ -1,0 +1,27 @@
+package topology
+
+import "github.com/cortexops/cortexops/pipeline/incident"
+
+// Subject is what a signal is about: of the objects that its subject and its labels name (see incident.Named) the first that
+// is known, or was a while ago; where none is, the first of them of which the workload can be told by the name; else its
+// subject as it stands.
+func (g *Graph) Subject(s incident.Signal) incident.Resource {
+	if s.Source != "alertmanager" { // whoever else names a subject means it
+		return s.Subject
+	}
+	list := incident.Named(s.Labels)
+	for i := range list {
+		list[i].Cluster = s.Subject.Cluster
+	}
+	for _, r := range list {
+		if g.find(r) != none || g.gone.has(r) {
+			return r
+		}
+	}
+	for _, r := range list {
+		if _, ok := g.Owner(r); ok {
+			return r
+		}
+	}
+	return s.Subject
+}
