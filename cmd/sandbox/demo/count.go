@@ -4,13 +4,15 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// Count is what the evidence holds of one incident.
+// Count is what the evidence holds of one attempt of an incident.
 type Count struct {
 	Incident, Target, Phase                              string
+	Attempt                                              int
 	Signals, Runs, Pulls, Merges, Applies, Reverts, Rows int
 }
 
@@ -32,7 +34,13 @@ func Check(e Evidence) (counts []Count, wrong []string) {
 			known[i.ID] = false
 			continue
 		}
-		counts = append(counts, c.incident(i))
+		attempts := c.attempts(i.ID)
+		if attempts > 1+i.Reopened {
+			c.say("Temporal: %d attempts for incident %s, which broke out %d time(s)", attempts, i.ID, 1+i.Reopened)
+		}
+		for n := range max(1, attempts) {
+			counts = append(counts, c.incident(i, n+1))
+		}
 	}
 	c.strangers(known)
 	c.rehearsals()
@@ -105,13 +113,26 @@ func (c *checker) accounted(s StoredSignal) bool {
 	})
 }
 
-// incident holds all evidence of one incident against the way it ended.
-func (c *checker) incident(i StoredIncident) Count {
-	n := Count{Incident: i.ID, Target: i.object(), Signals: len(i.Signals) + i.Folded}
+// attempts is the number of the last one.
+func (c *checker) attempts(id string) (n int) {
+	for _, r := range c.Runs {
+		if incidentOf(r.Workflow) == id {
+			n = max(n, attemptOf(strings.TrimPrefix(r.Workflow, "remediation/"+id+"/")))
+		}
+	}
+	return n
+}
+
+// incident holds all evidence of one attempt of an incident against the way it ended.
+func (c *checker) incident(i StoredIncident, attempt int) Count {
+	n := Count{Incident: i.ID, Attempt: attempt, Target: i.object(), Signals: len(i.Signals) + i.Folded}
 	about := "incident " + i.ID + " (" + n.Target + ")"
+	if attempt > 1 {
+		about = fmt.Sprintf("attempt %d of %s", attempt, about)
+	}
 	var run Run
 	for _, r := range c.Runs {
-		if incidentOf(r.Workflow) == i.ID {
+		if r.Workflow == fmt.Sprintf("remediation/%s/%d", i.ID, attempt) {
 			run = r
 			n.Runs++
 		}
@@ -133,14 +154,14 @@ func (c *checker) incident(i StoredIncident) Count {
 		c.say("Temporal: %s ended %s, which no scenario of the drill leads to", about, n.Phase)
 	}
 	c.history(run, about, changed, reverted)
-	c.forgeAndGit(i.ID, about, changed, reverted, &n)
+	c.forgeAndGit(about, changed, reverted, &n)
 	for _, w := range c.Writes {
 		if !w.DryRun && w.Object == n.Target && within(run, w.At) {
 			n.Applies++
 		}
 	}
 	c.want("Kubernetes audit log", "applies for "+about, n.Applies, changed+reverted)
-	c.ledger(i.ID, about, changed, reverted, &n)
+	c.ledger(about, changed, reverted, &n)
 	return n
 }
 
@@ -155,10 +176,10 @@ func (c *checker) history(r Run, about string, changed, reverted int) {
 	}
 }
 
-func (c *checker) forgeAndGit(id, about string, changed, reverted int, n *Count) {
+func (c *checker) forgeAndGit(about string, changed, reverted int, n *Count) {
 	heads := map[bool][]string{} // by whether it is a revert
 	for _, p := range c.Pulls {
-		if incidentOfBranch(p.Head.Ref) != id {
+		if !n.owns(p.Head.Ref) {
 			continue
 		}
 		revert := strings.HasSuffix(p.Head.Ref, "-revert")
@@ -180,7 +201,7 @@ func (c *checker) forgeAndGit(id, about string, changed, reverted int, n *Count)
 			merged++
 		case commit.Trailer("Cortexops-Reverts") != "" && slices.Contains(heads[true], commit.SHA):
 			undone++
-		case commit.Trailer("Cortexops-Incident") == id && commit.Trailer("Cortexops-Reverts") == "" && len(commit.Parents) == 1:
+		case commit.Trailer("Cortexops-Incident") == n.Incident && commit.Trailer("Cortexops-Attempt") == strconv.Itoa(n.Attempt) && commit.Trailer("Cortexops-Reverts") == "" && len(commit.Parents) == 1:
 			commits++
 		}
 	}
@@ -188,7 +209,7 @@ func (c *checker) forgeAndGit(id, about string, changed, reverted int, n *Count)
 	c.want("git", "revert commits on main for "+about, undone, reverted)
 	c.want("git", "merge commits on main for "+about, merged, changed+reverted)
 	for ref := range c.Refs {
-		if incidentOfBranch(ref) == id && !slices.ContainsFunc(c.Pulls, func(p Pull) bool { return p.Head.Ref == ref }) {
+		if incidentOfBranch(ref) == n.Incident && n.Attempt == 1 && !slices.ContainsFunc(c.Pulls, func(p Pull) bool { return p.Head.Ref == ref }) {
 			c.say("git: branch %s of %s has no pull request", ref, about)
 		}
 	}
@@ -200,11 +221,11 @@ var (
 	revertSteps = []string{"push-revert", "open-revert", "merge-revert", "apply-revert-0"}
 )
 
-func (c *checker) ledger(id, about string, changed, reverted int, n *Count) {
+func (c *checker) ledger(about string, changed, reverted int, n *Count) {
 	rows := map[string]int{}
 	ending := ""
 	for _, r := range c.Rows {
-		if r.Incident != id {
+		if r.Incident != n.Incident || r.Attempt != n.Attempt {
 			continue
 		}
 		n.Rows++
@@ -243,10 +264,16 @@ func (c *checker) strangers(known map[string]bool) {
 	for _, p := range c.Pulls {
 		if strings.HasPrefix(p.Head.Ref, "cortexops/") {
 			unknown("forge", fmt.Sprintf("pull request %d, of %s,", p.Number, p.Head.Ref), incidentOfBranch(p.Head.Ref))
+			if !slices.ContainsFunc(c.Runs, func(r Run) bool { return r.Workflow == workflowOf(strings.TrimSuffix(p.Head.Ref, "-revert")) }) {
+				c.say("forge: pull request %d, of %s, is of an attempt that Temporal does not know", p.Number, p.Head.Ref)
+			}
 		}
 	}
 	for _, r := range c.Rows {
 		unknown("ledger", "row "+r.Step+" "+r.Kind, r.Incident)
+		if known[r.Incident] && r.Attempt > c.attempts(r.Incident) {
+			c.say("ledger: row %s %s of incident %s is of attempt %d, which Temporal does not know", r.Step, r.Kind, r.Incident, r.Attempt)
+		}
 	}
 	for _, w := range c.Writes {
 		if w.DryRun {
@@ -264,6 +291,19 @@ func (c *checker) rehearsals() {
 	for _, bad := range Unrehearsed(c.Writes, Merges(c.Pulls)) {
 		c.say("Kubernetes audit log: %s was not preceded by its dry-run", bad)
 	}
+}
+
+// owns tells whether a branch is of this attempt.
+func (n *Count) owns(branch string) bool {
+	return strings.TrimSuffix(branch, "-revert") == fmt.Sprintf("cortexops/%s-%d", n.Incident, n.Attempt)
+}
+
+func attemptOf(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // incidentOf is the incident in a workflow's ID.

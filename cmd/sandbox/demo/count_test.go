@@ -40,7 +40,7 @@ func sound() Evidence {
 	e.Rows = append(e.Rows, rows(b, revertSteps)...)
 	e.Rows = append(e.Rows, LedgerRow{a, 1, "SUCCEEDED", "ending", "event"}, LedgerRow{b, 1, "ROLLED_BACK", "ending", "event"})
 	for _, p := range e.Pulls {
-		c := Commit{SHA: p.Head.SHA, Parents: []string{"base"}, Body: "Cortexops-Incident: " + incidentOfBranch(p.Head.Ref) + "\n"}
+		c := Commit{SHA: p.Head.SHA, Parents: []string{"base"}, Body: "Cortexops-Incident: " + incidentOfBranch(p.Head.Ref) + "\nCortexops-Attempt: 1\n"}
 		if strings.HasSuffix(p.Head.Ref, "-revert") {
 			c.Body += "Cortexops-Reverts: 1234\n"
 		}
@@ -116,6 +116,13 @@ func TestBrokenEvidenceIsNamed(t *testing.T) {
 		"an incident nobody knows":     {func(e *Evidence) { e.Incidents = e.Incidents[1:] }, []string{"Temporal: remediation/aaaaaaaaaaaa/1", "forge: pull request 1", "ledger: row push-branch"}},
 		"a second merge in git":        {func(e *Evidence) { e.Commits = append(e.Commits, e.Commits[1]) }, []string{"git: 2 merge commits on main for incident aaaaaaaaaaaa"}},
 		"a second commit in git":       {func(e *Evidence) { e.Commits = append(e.Commits, e.Commits[0]) }, []string{"git: 2 commits on main for incident aaaaaaaaaaaa"}},
+		"an attempt that nothing led to": {func(e *Evidence) {
+			again := e.Runs[0]
+			again.Workflow = "remediation/aaaaaaaaaaaa/2"
+			e.Runs = append(e.Runs, again)
+		}, []string{"Temporal: 2 attempts for incident aaaaaaaaaaaa, which broke out 1 time(s)", "forge: 0 pull requests for attempt 2 of"}},
+		"a request that Temporal lost": {func(e *Evidence) { e.Pulls[0].Head.Ref = "cortexops/aaaaaaaaaaaa-2" }, []string{"forge: pull request 1, of cortexops/aaaaaaaaaaaa-2, is of an attempt"}},
+		"a row of another attempt":     {func(e *Evidence) { e.Rows[0].Attempt = 2 }, []string{"ledger: row push-branch intent of incident aaaaaaaaaaaa is of attempt 2"}},
 		"a branch without a request":   {func(e *Evidence) { e.Refs["cortexops/aaaaaaaaaaaa-2"] = "y" }, []string{"git: branch cortexops/aaaaaaaaaaaa-2"}},
 	} {
 		t.Run(name, func(t *testing.T) {

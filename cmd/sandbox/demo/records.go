@@ -36,6 +36,7 @@ type StoredIncident struct {
 	ID       string    `json:"id"`
 	SealedAt time.Time `json:"sealedAt"`
 	Folded   int       `json:"folded"`
+	Reopened int       `json:"reopened"` // each time it broke out again is another attempt
 	Root     struct {
 		Kind      string `json:"kind"`
 		Namespace string `json:"namespace"`
