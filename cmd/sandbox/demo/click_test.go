@@ -102,12 +102,12 @@ func expires(t *testing.T, h *house) {
 	}
 	undo()
 	h.comment(t, p, "/cortexops retry")
-	second := strings.TrimSuffix(id, "1") + "2"
-	next := h.pullOf(t, second)
-	if next.Number == p.Number {
-		t.Errorf("pull request %d is the first one", next.Number)
+	second := next(t, id)
+	again := h.pullOf(t, second)
+	if again.Number == p.Number {
+		t.Errorf("pull request %d is the first one", again.Number)
 	}
-	if err := h.Approve(t.Context(), "sam", next.Number); err != nil {
+	if err := h.Approve(t.Context(), "sam", again.Number); err != nil {
 		t.Fatal(err)
 	}
 	h.ends(t, second, "SUCCEEDED", "pass")

@@ -62,7 +62,7 @@ func denied(t *testing.T, h *house) {
 // violated wants the denial in the ledger: by which rule, about what, of which revision of the policies.
 func (h *house) violated(t *testing.T, id string) {
 	t.Helper()
-	for line := range strings.Lines(h.product(t, "ledger", "show", strings.Split(id, "/")[1])) {
+	for line := range strings.Lines(h.rows(t, id)) {
 		var row struct {
 			Step   string
 			Detail struct {

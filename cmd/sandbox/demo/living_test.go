@@ -58,7 +58,7 @@ func twoOnOneTarget(t *testing.T, h *house) {
 	first, other := strings.Split(id, "/")[1], "ffffffffffff"
 	input := began.GetInput()
 	input.Payloads[0].Data = []byte(strings.Replace(string(input.Payloads[0].Data), `"incident":"`+first+`"`, `"incident":"`+other+`"`, 1))
-	second := "remediation/" + other + "/1"
+	second := strings.Replace(id, first, other, 1)
 	_, err = h.temporal.WorkflowService().StartWorkflowExecution(t.Context(), &workflowservice.StartWorkflowExecutionRequest{Namespace: h.Stack.Temporal.Namespace,
 		WorkflowId: second, WorkflowType: began.GetWorkflowType(), TaskQueue: &taskqueuepb.TaskQueue{Name: began.GetTaskQueue().GetName(), Kind: enumspb.TASK_QUEUE_KIND_NORMAL},
 		Input: input, RequestId: second})

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +151,30 @@ func (h *house) product(t *testing.T, args ...string) string {
 		t.Fatalf("cortexops %v: %v: %s", args, err, out)
 	}
 	return out
+}
+
+// rows of the ledger about one attempt: an incident that breaks out again has several.
+func (h *house) rows(t *testing.T, workflowID string) string {
+	t.Helper()
+	parts := strings.Split(workflowID, "/")
+	var out strings.Builder
+	for line := range strings.Lines(h.product(t, "ledger", "show", parts[1])) {
+		if strings.Contains(line, `"attempt":`+parts[2]+",") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
+// next is the workflow of the attempt after this one.
+func next(t *testing.T, workflowID string) string {
+	t.Helper()
+	at := strings.LastIndexByte(workflowID, '/') + 1
+	n, err := strconv.Atoi(workflowID[at:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return workflowID[:at] + strconv.Itoa(n+1)
 }
 
 // says is what a command of the product said, and how it ended.

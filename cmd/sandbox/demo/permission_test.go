@@ -150,7 +150,7 @@ func credentialsRotated(t *testing.T, h *house) {
 		t.Fatal(err)
 	}
 	h.ends(t, id, "SUCCEEDED", "pass")
-	if rows := h.product(t, "ledger", "show", strings.Split(id, "/")[1]); strings.Contains(rows, "held-") {
+	if rows := h.rows(t, id); strings.Contains(rows, "held-") {
 		t.Errorf("people were asked about a token that was being rotated:\n%s", rows)
 	}
 	delete(env, "CORTEXOPS_FORGE_TOKEN_FILE")
