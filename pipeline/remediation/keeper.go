@@ -171,7 +171,9 @@ func (k *Keeper) tell(ctx context.Context, number int, paused string) error {
 	if k.paused == nil {
 		k.paused = map[int]string{}
 	}
-	k.paused[number] = paused
+	if k.paused[number] = paused; paused == "" {
+		delete(k.paused, number)
+	}
 	return nil
 }
 

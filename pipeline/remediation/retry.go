@@ -44,7 +44,6 @@ func Retry(ctx context.Context, temporal client.Client, taskQueue string, key in
 	_, err = temporal.SignalWithStartWorkflow(ctx, start.Key.Workflow(), RetrySignal, who, client.StartWorkflowOptions{
 		TaskQueue: taskQueue, WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		StaticSummary: fmt.Sprintf("attempt %d on %s, by the word of %s", start.Key.Attempt, start.Target, who),
-		Memo:          map[string]any{outbreakMemo: start.Outbreak},
 	}, WorkflowName, start)
 	var again *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &again) {

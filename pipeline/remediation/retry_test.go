@@ -7,10 +7,8 @@ import (
 	"testing"
 
 	enumspb "go.temporal.io/api/enums/v1"
-	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -54,20 +52,9 @@ func (e ending) Get(_ context.Context, into any) error {
 	return nil
 }
 
-func (c *clerk) GetWorkflowHistory(context.Context, string, string, bool, enumspb.HistoryEventFilterType) client.HistoryEventIterator {
-	return &beginning{}
-}
-
-// beginning is a history of one event.
-type beginning struct{ over bool }
-
-func (b *beginning) HasNext() bool { return !b.over }
-
-func (b *beginning) Next() (*historypb.HistoryEvent, error) {
-	b.over = true
-	in, err := converter.GetDefaultDataConverter().ToPayloads(Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "digest", Target: "t"})
-	return &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{
-		WorkflowExecutionStartedEventAttributes: &historypb.WorkflowExecutionStartedEventAttributes{Input: in}}}, err
+func (c *clerk) GetWorkflowHistory(_ context.Context, id, _ string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
+	_, ok := c.ended[id]
+	return &first{ok: ok || slices.Contains(c.running, id), start: Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "digest", Target: "t"}}
 }
 
 func (c *clerk) SignalWithStartWorkflow(_ context.Context, id, _ string, _ any, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {

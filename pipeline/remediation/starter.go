@@ -13,7 +13,6 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -100,8 +99,7 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            fmt.Sprintf("%v on %s", inc.Alerts(), inc.Root),
-		Memo:                     map[string]any{outbreakMemo: inc.Reopened},
-	}, WorkflowName, Start{Key: key, Incident: digest, Target: inc.Root.Key(), Outbreak: inc.Reopened})
+	}, WorkflowName, Start{Key: key, Incident: digest, Target: inc.Root.Key(), Outbreak: &inc.Reopened})
 	var again *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &again) {
 		return s.hand(ctx, inc)
@@ -112,34 +110,25 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	return nil
 }
 
-// outbreakMemo is which outbreak of its incident a workflow is about.
-const outbreakMemo = "outbreak"
-
 // attempt is that of the incident's latest outbreak: the one that was started for it, or the first that nobody has taken. A person
 // may have had earlier outbreaks tried again.
 func (s *Starter) attempt(ctx context.Context, inc incident.Incident) (incident.Key, error) {
 	key := incident.Key{Incident: inc.ID, Attempt: 1 + inc.Reopened}
+	if inc.Reopened == 0 {
+		return key, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for range mostRetries {
-		if inc.Reopened == 0 {
-			break
-		}
-		ctx, cancel := context.WithTimeout(ctx, patience)
-		d, err := s.Temporal.DescribeWorkflowExecution(ctx, key.Workflow(), "")
-		cancel()
+		start, err := started(ctx, s.Temporal, key)
 		var never *serviceerror.NotFound
 		if errors.As(err, &never) {
 			break
 		}
 		if err != nil {
-			return key, fmt.Errorf("ask which outbreak %s is about: %w", key.Workflow(), err)
+			return key, err
 		}
-		outbreak := key.Attempt - 1 // of one that was started before there was such a memo
-		if p := d.GetWorkflowExecutionInfo().GetMemo().GetFields()[outbreakMemo]; p != nil {
-			if err := converter.GetDefaultDataConverter().FromPayload(p, &outbreak); err != nil {
-				return key, fmt.Errorf("read which outbreak %s is about: %w", key.Workflow(), err)
-			}
-		}
-		if outbreak >= inc.Reopened {
+		if start.Outbreak == nil || *start.Outbreak >= inc.Reopened {
 			break
 		}
 		key.Attempt++

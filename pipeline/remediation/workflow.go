@@ -44,7 +44,7 @@ type Start struct {
 	Key      incident.Key `json:"key"`
 	Incident string       `json:"incident"` // digest of the sealed incident's blob
 	Target   string       `json:"target"`
-	Outbreak int          `json:"outbreak,omitempty"` // of the incident, from 0: how often it had broken out again
+	Outbreak *int         `json:"outbreak,omitempty"` // of the incident, from 0: how often it had broken out again; nil: one less than the attempt
 }
 
 // flow is what one run knows. Big things are digests of blobs in the ledger.
