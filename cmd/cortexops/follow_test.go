@@ -27,8 +27,13 @@ import (
 	"github.com/cortexops/cortexops/pipeline/topology"
 )
 
-// cluster is the real API server, as one of its users.
-func cluster(t *testing.T, user string) (*rest.Config, *api.Clientset) {
+// stack is where the real servers are.
+type stack struct {
+	Kube map[string]string // kubeconfigs, by user
+	NATS struct{ URL string }
+}
+
+func started(t *testing.T) (s stack) {
 	t.Helper()
 	file := os.Getenv("CORTEXOPS_TEST_STACK")
 	if file == "" {
@@ -38,11 +43,16 @@ func cluster(t *testing.T, user string) (*rest.Config, *api.Clientset) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stack struct{ Kube map[string]string }
-	if err := json.Unmarshal(raw, &stack); err != nil {
-		t.Fatal(err)
+	if err := json.Unmarshal(raw, &s); err != nil || s.NATS.URL == "" {
+		t.Fatalf("no nats.url in %s: %v", file, err)
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", stack.Kube[user])
+	return s
+}
+
+// cluster is the real API server, as one of its users.
+func cluster(t *testing.T, user string) (*rest.Config, *api.Clientset) {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", started(t).Kube[user])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +291,7 @@ func TestWhoJoinsFollows(t *testing.T) {
 	prefix := fmt.Sprintf("follow%d", time.Now().UnixNano())
 	cleared(t, prefix)
 	for _, process := range []string{"the first", "the next"} {
-		events, err := bus.Connect(t.Context(), bus.Options{URL: natsURL(t), Prefix: prefix, Limits: bus.Limits{
+		events, err := bus.Connect(t.Context(), bus.Options{URL: started(t).NATS.URL, Prefix: prefix, Limits: bus.Limits{
 			Signals: 8 << 20, Actions: 1 << 20, Incidents: 8 << 20, Folds: 8 << 20, Graph: 4 << 20}})
 		if err != nil {
 			t.Fatal(err)

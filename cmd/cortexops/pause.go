@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -83,4 +84,15 @@ func braking(cmd *cobra.Command, what string, p incident.Pause, do func(context.
 	}
 	_, err = book.Append(ctx, incident.Entry{Step: what + " " + p.At.UTC().Format(time.RFC3339Nano), Kind: incident.Event, Actor: p.By, Detail: detail, At: p.At})
 	return err
+}
+
+// braked is the check of a component that is failing while the cluster is paused.
+func braked(pauses func(context.Context) ([]incident.Pause, error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		list, err := pauses(ctx)
+		if err == nil && len(list) > 0 {
+			err = errors.New(list[0].String())
+		}
+		return err
+	}
 }

@@ -3,11 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -23,24 +21,6 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// natsURL is the address of a real NATS server.
-func natsURL(t *testing.T) string {
-	t.Helper()
-	file := os.Getenv("CORTEXOPS_TEST_STACK")
-	if file == "" {
-		t.Skip("not run: no stack: run make test")
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stack struct{ NATS struct{ URL string } }
-	if err := json.Unmarshal(raw, &stack); err != nil || stack.NATS.URL == "" {
-		t.Fatalf("no nats.url in %s: %v", file, err)
-	}
-	return stack.NATS.URL
-}
-
 const liveSettle = 2500 * time.Millisecond
 
 // replica correlates like `cortexops work`, without a cluster to look at.
@@ -55,7 +35,7 @@ func newReplica(t *testing.T, prefix string) *replica {
 	r := &replica{log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	var err error
-	r.events, err = bus.Connect(t.Context(), bus.Options{URL: natsURL(t), Prefix: prefix, Log: log, Limits: bus.Limits{
+	r.events, err = bus.Connect(t.Context(), bus.Options{URL: started(t).NATS.URL, Prefix: prefix, Log: log, Limits: bus.Limits{
 		Signals: 64 << 20, Actions: 1 << 20, Incidents: 64 << 20, Folds: 64 << 20, Graph: 4 << 20}})
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +63,7 @@ func (r *replica) dies() { r.events.Close() }
 // cleared takes the streams away when the test is over.
 func cleared(t *testing.T, prefix string) {
 	t.Cleanup(func() {
-		nc, err := nats.Connect(natsURL(t))
+		nc, err := nats.Connect(started(t).NATS.URL)
 		if err != nil {
 			t.Error(err)
 			return
@@ -206,10 +186,10 @@ func TestAStormLiveIsThreeIncidents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			prefix := "storm-" + incident.Digest(t.Name(), time.Now().String())[:12]
-			natsURL(t)
+			started(t) // or not run
 			cleared(t, prefix)
 			replicas := tc.first(t, prefix)
-			sender, err := bus.Connect(t.Context(), bus.Options{URL: natsURL(t), Prefix: prefix, Limits: bus.Limits{
+			sender, err := bus.Connect(t.Context(), bus.Options{URL: started(t).NATS.URL, Prefix: prefix, Limits: bus.Limits{
 				Signals: 64 << 20, Actions: 1 << 20, Incidents: 64 << 20, Folds: 64 << 20, Graph: 4 << 20}})
 			if err != nil {
 				t.Fatal(err)

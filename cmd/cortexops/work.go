@@ -80,8 +80,9 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	}
 	w.opened = append(w.opened, tasks.Stop)
 	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch}
+	pauses := func(ctx context.Context) ([]incident.Pause, error) { return book.Brakes().Pauses(ctx, c.Cluster) }
 	keeper := &remediation.Keeper{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Bot: c.Forge.User, Book: book, Forge: outside.forge, Writer: writeup.Writer{},
-		Claims: book.Claims(), Pauses: func(ctx context.Context) ([]incident.Pause, error) { return book.Brakes().Pauses(ctx, c.Cluster) }}
+		Claims: book.Claims(), Pauses: pauses}
 	join := &joining{settle: c.Correlate.Settle, windows: c.windows(), watched: graph, metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), log: log}
 	follow, err := newFollower(c, outside, log)
 	if err != nil {
@@ -91,13 +92,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	w.components = map[string]func(context.Context) error{
 		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "graph": join.check, "watch": follow.Check, "forge": outside.forge.Ping,
 		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "policy-source": outside.policy.Current, "memory": outside.memory.Ping,
-		"brakes": func(ctx context.Context) error {
-			pauses, err := book.Brakes().Pauses(ctx, c.Cluster)
-			if err == nil && len(pauses) > 0 {
-				err = errors.New(pauses[0].String())
-			}
-			return err
-		},
+		"brakes": braked(pauses),
 		"temporal": func(ctx context.Context) error {
 			_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
 			return err

@@ -16,6 +16,30 @@ const (
 	releaseEvery, releaseSeldom = 5 * time.Second, 2 * time.Minute
 )
 
+// gate asks policy; a denial ends the journey.
+func (f *flow) gate(ctx workflow.Context, gate incident.Gate, step string, decision *incident.Decision) (*incident.Outcome, error) {
+	var d incident.Decision
+	fact := f.merge != "" && f.planned.Tool != "" && f.phase != incident.RollingBack
+	end, err := f.decide(ctx, GateInput{Key: f.start.Key, Gate: gate, Step: step, Phase: f.phase, Proposal: f.planned.Proposal,
+		DryRun: f.dryRun, Approvals: f.by, Fact: fact}, &d)
+	if err != nil || end != nil {
+		return end, err
+	}
+	if decision != nil {
+		*decision = d
+	}
+	if d.Allow || fact {
+		return nil, nil
+	}
+	if f.phase == incident.RollingBack {
+		return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("it did not help, and policy refuses the revert: %v", d.Reasons)}, nil
+	}
+	if f.merge != "" { // it is in git already: a person must bring the two together
+		return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("merged, but policy refuses to apply it: %v", d.Reasons)}, nil
+	}
+	return &incident.Outcome{Phase: incident.Denied, Reason: fmt.Sprintf("policy: %v", d.Reasons)}, nil
+}
+
 // decide asks policy, and waits where it allows what a brake holds back: a pause, or too many at a time.
 func (f *flow) decide(ctx workflow.Context, in GateInput, d *incident.Decision) (*incident.Outcome, error) {
 	since, told, every := workflow.Now(ctx), "", releaseEvery
