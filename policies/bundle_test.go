@@ -177,7 +177,7 @@ func TestBundleRevision(t *testing.T) {
 	if revision(private, 3) == revision(private, 4) {
 		t.Error("other data, the same revision")
 	}
-	if revision(private, 3) != revision(private, 3) {
+	if first, again := revision(private, 3), revision(private, 3); first != again {
 		t.Error("the same data, another revision")
 	}
 }

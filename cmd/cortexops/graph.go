@@ -41,7 +41,7 @@ type seen struct {
 }
 
 func (s seen) Owner(r incident.Resource) (incident.Resource, bool) {
-	if s.Graph.Knows(r) {
+	if s.Knows(r) {
 		return s.Graph.Owner(r)
 	}
 	if s.watched != nil {
@@ -53,7 +53,7 @@ func (s seen) Owner(r incident.Resource) (incident.Resource, bool) {
 }
 
 func (s seen) Blast(r incident.Resource) incident.BlastRadius {
-	if s.watched == nil || s.Graph.Knows(r) {
+	if s.watched == nil || s.Knows(r) {
 		return s.Graph.Blast(r)
 	}
 	return s.watched.Blast(r)
