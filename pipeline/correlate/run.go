@@ -55,7 +55,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	auto := promauto.With(r)
 	m := &Metrics{
 		latency: auto.NewHistogram(prometheus.HistogramOpts{Name: "cortexops_correlation_latency_seconds",
-			Help:    "From the acceptance of an incident's first signal to the storing of the sealed incident.",
+			Help:    "From the acceptance of the first signal of an outbreak to the storing of the sealed incident.",
 			Buckets: []float64{.25, .5, 1, 1.5, 2, 3, 5, 8, 10, 10.5, 11, 12, 13, 15, 20, 30, 60, 300}}),
 		incidents: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_incidents_total",
 			Help: "Incidents that came into a state."}, []string{"state"}),
@@ -217,7 +217,10 @@ func (d *driver) store(ctx context.Context, list []Revision) error {
 			continue
 		}
 		d.Metrics.incidents.WithLabelValues(string(r.State)).Inc()
-		if r.From == incident.Provisional || r.From == "" && r.State != incident.Provisional {
+		switch {
+		case r.From == incident.Healed: // it broke out again, by the signal of that moment
+			d.Metrics.latency.Observe(time.Since(r.AsOf).Seconds())
+		case r.From == incident.Provisional, r.From == "" && r.State != incident.Provisional:
 			d.Metrics.latency.Observe(time.Since(first(r.Signals)).Seconds())
 		}
 		d.Log.InfoContext(ctx, "incident", "incident", r.ID, "state", r.State, "root", r.Root.String(), "alerts", r.Alerts(), "signals", len(r.Signals)+r.Folded)
