@@ -278,7 +278,10 @@ func judging(bot string) remediation.Judging {
 }
 
 func rejection(click incident.Action) string {
-	why := fmt.Sprintf("%s rejected it on Slack", click.Actor)
+	why := click.Actor + " rejected it"
+	if click.Via == incident.ViaSlack {
+		why += " on Slack"
+	}
 	if click.Reason != "" {
 		why += ": " + click.Reason
 	}

@@ -39,6 +39,8 @@ type Request struct {
 	Histories map[string][]repo.Value
 	Reverts   map[string]repo.Reverted
 	Clashes   map[string]error
+
+	Parameters map[string]string // what people chose in the place of the playbook's values, by name
 }
 
 // Wanted is what git has to be asked before there can be a proposal: one of the two.
@@ -90,7 +92,10 @@ func (p *Planner) propose(ctx context.Context, r Request) (incident.Proposal, er
 			return incident.Proposal{}, advised(err)
 		}
 	}
-	out.Overlay, out.Reverts = w.overlay, w.reverts
+	if err := w.unused(book.Name); err != nil {
+		return incident.Proposal{}, err
+	}
+	out.Overlay, out.Reverts, out.Parameters = w.overlay, w.reverts, w.parameters
 	if out.Files, err = w.files(); err != nil {
 		return incident.Proposal{}, err
 	}
