@@ -58,9 +58,8 @@ func commands(c incident.Change, said []forge.Said) (verdicts []incident.Action,
 			case head != "" && strings.HasPrefix(c.HeadSHA, head), head == "" && c.RevisedAt.IsZero():
 				act.Kind = incident.Approve
 				verdicts = append(verdicts, act)
-			case s.At.Before(c.Since()): // of what was there before
 			default:
-				ask.Wrong = fmt.Sprintf("say which commit is approved, since it is not the first one: /cortexops approve %s", short(c.HeadSHA))
+				ask.Wrong = fmt.Sprintf("it asks for something else now; say which commit is approved: /cortexops approve %s", short(c.HeadSHA))
 				asks = append(asks, ask)
 			}
 		case "explain":

@@ -31,7 +31,7 @@ func TestCommandsInComments(t *testing.T) {
 		"approve another commit":      {first, "/cortexops approve 1a2b3c5", 1, "", "approve", "which commit", nil},
 		"too short a commit":          {first, "/cortexops approve 1a2b3c", 1, "", "approve", "with nothing, with a commit", nil},
 		"approve what was revised":    {revised, "/cortexops approve", 2, "", "approve", "/cortexops approve 1a2b3c4d5e6f", nil},
-		"before it was revised":       {revised, "/cortexops approve", 0, "", "", "", nil},
+		"before it was revised":       {revised, "/cortexops approve", 0, "", "approve", "asks for something else now", nil},
 		"approve the revised commit":  {revised, "/cortexops approve 1a2b3c4d5e6f", 2, incident.Approve, "", "", nil},
 		"choose":                      {first, "/cortexops approve memory=768Mi", 1, "", "approve", "", map[string]string{"memory": "768Mi"}},
 		"choose two":                  {revised, "/cortexops approve memory=768Mi cpu=1", 2, "", "approve", "", map[string]string{"memory": "768Mi", "cpu": "1"}},

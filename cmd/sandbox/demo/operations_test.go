@@ -40,6 +40,7 @@ func TestOperations(t *testing.T) {
 		{"what nobody approves in time expires, and is tried anew when somebody says so", expires},
 		{"a model that hangs is not waited for, and one that answers is named", modelInTrouble},
 		{"a pause holds what is approved", paused},
+		{"what people choose, and a base that moved, is asked again", asksAgain},
 		{"a second incident on a target joins the first", twoOnOneTarget},
 		{"a denial ends it, before a pull request and after", denied},
 		{"a workflow terminated by hand leaves no open pull request", terminatedByHand},
