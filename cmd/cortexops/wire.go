@@ -198,7 +198,7 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays}
 	applier := &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: delivered.render, Cluster: o.cluster, Tool: o.tool}
 	return remediation.Activities{
-		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: c.scoped(planning{planner}), Way: delivered.open, Advise: o.advise, Claims: book.Claims(), History: book.History, Tool: c.Delivery.tool()},
+		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: c.scoped(planning{planner}), Way: delivered.open, Live: o.live, Advise: o.advise, Claims: book.Claims(), History: book.History, Tool: c.Delivery.tool()},
 		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Brakes: book.Brakes(), Bot: c.Forge.User, Freezes: c.Policies.Freezes, History: book.History},
 		DryRunner:  &remediation.DryRunner{Book: book, Cluster: o.cluster},
 		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Repository: where},

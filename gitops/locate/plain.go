@@ -95,10 +95,21 @@ func (s *plain) add(files Files, file string) {
 	case s.err != nil:
 	case s.size > maxBytes:
 		s.err = &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has more than %d MiB of manifests", s.path, maxBytes>>20)}
+	case utf16(data):
+		s.err = notUTF8(file)
 	case !bounded(files, source{path: file, data: data}):
 		s.err = &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has more than %d values when its aliases are written out", file, maxNodes)}
 	}
 	s.list = append(s.list, source{path: file, data: data, manifest: true})
+}
+
+// utf16 tells whether YAML is in UTF-16 or UTF-32, as its first two bytes say.
+func utf16(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) || len(data) > 1 && (data[0] == 0 || data[1] == 0)
+}
+
+func notUTF8(file string) error {
+	return &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s is in UTF-16 or UTF-32, and only UTF-8 is read: save it as that", file)}
 }
 
 func (s *plain) name() string { return s.path }

@@ -111,6 +111,13 @@ func (p Parameter) String() string {
 	return p.Name
 }
 
+// Live is what the cluster knows of the root of an incident beside git.
+type Live struct {
+	Labels, Annotations map[string]string // by which Flux and Argo CD mark what they deliver
+	Autoscaler          Resource          // the HorizontalPodAutoscaler that sets its replicas; zero where none is seen
+	By                  string            // who manages the autoscaler, for people
+}
+
 // NoPlan is the error of planning where an incident gets no pull request. It is an answer, not a failure.
 type NoPlan struct{ Why string }
 

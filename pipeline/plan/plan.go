@@ -33,6 +33,7 @@ type Request struct {
 	BaseSHA  string
 	Files    locate.Files // of BaseSHA
 	Way      *chain.Chain // of these, along which Flux or Argo CD delivers; nil: there is none
+	Live     incident.Live
 	Suspects []incident.Suspect
 	// What was Wanted so far: the values of fields by their Key, the newest first, and what undoes commits on BaseSHA, or
 	// why nothing does.
@@ -66,7 +67,7 @@ func (p *Planner) Propose(ctx context.Context, r Request) (incident.Proposal, Wa
 
 func (p *Planner) propose(ctx context.Context, r Request) (incident.Proposal, error) {
 	inc := r.Incident
-	w := work{Request: r, overlays: p.Overlays, root: inc.Root, before: tree{files: r.Files}, changed: map[string][]byte{}}
+	w := work{Request: r, overlays: p.Overlays, root: inc.Root, before: tree{files: r.Files, live: r.Live}, changed: map[string][]byte{}}
 	if delivered(r.Way, inc.Root, p.Overlays) {
 		w.before.way = r.Way
 	}

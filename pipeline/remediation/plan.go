@@ -32,6 +32,7 @@ type PlanRequest struct {
 	BaseSHA   string
 	Files     locate.Files
 	Way       *chain.Chain
+	Live      incident.Live
 	Suspects  []incident.Suspect
 	Histories map[string][]repo.Value
 	Reverts   map[string]repo.Reverted
@@ -72,6 +73,8 @@ type Planner struct {
 	Make Planning
 	// Way is how Flux and Argo CD deliver what is in the files. Nil: they deliver nothing.
 	Way func(ctx context.Context, files locate.Files) (*chain.Chain, error)
+	// Live never fails: what cannot be read is not known. Nil: nobody asks the cluster.
+	Live func(ctx context.Context, root incident.Resource) incident.Live
 	// Advise never fails, and answers within its own deadline. What it says is words for people: Make decides nothing by it.
 	Advise func(ctx context.Context, inc incident.Incident) incident.Advisory
 	Claims Claims
@@ -158,8 +161,11 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	if err != nil {
 		return Planned{}, err
 	}
-	proposal, err := p.propose(ctx, PlanRequest{Key: key, Began: in.Began, Incident: inc, Advisory: advisory, BaseSHA: sha, Files: files, Way: way, Suspects: suspects,
-		Parameters: in.Parameters})
+	request := PlanRequest{Key: key, Began: in.Began, Incident: inc, Advisory: advisory, BaseSHA: sha, Files: files, Way: way, Suspects: suspects, Parameters: in.Parameters}
+	if p.Live != nil {
+		request.Live = p.Live(ctx, inc.Root)
+	}
+	proposal, err := p.propose(ctx, request)
 	var none *incident.NoPlan
 	if errors.As(err, &none) {
 		return Planned{Advised: none.Why, Suspects: suspects}, note(ctx, p.Book, key, incident.Planning, in.step(), incident.Event, actor,
