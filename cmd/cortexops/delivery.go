@@ -45,6 +45,7 @@ func (c deliveryConfig) check(path string) error {
 // clusterOf is the API server as the mode needs it. Its Ping is that of health.
 type clusterOf interface {
 	remediation.Cluster
+	remediation.Rollouts
 	Ping(ctx context.Context) error
 }
 

@@ -48,6 +48,7 @@ type outside struct {
 	slack      *notify.Slack // nil: nobody is told
 	memory     *memory.Memory
 	charts     *helm.Renderer
+	near       func(ctx context.Context, root incident.Resource) []incident.Resource
 }
 
 // chat is nil where Slack is not configured.
@@ -196,7 +197,7 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Author: c.author()}
 	delivered := ways{c.Overlays, o.charts}
 	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays}
-	applier := &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: delivered.render, Cluster: o.cluster, Tool: o.tool}
+	applier := &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: delivered.render, Cluster: o.cluster, Tool: o.tool, Rollouts: o.cluster}
 	return remediation.Activities{
 		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: c.scoped(planning{planner}), Way: delivered.open, Advise: o.advise, Claims: book.Claims(), History: book.History, Tool: c.Delivery.tool()},
 		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Brakes: book.Brakes(), Bot: c.Forge.User, Freezes: c.Policies.Freezes, History: book.History},
@@ -205,7 +206,7 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Approver:   &remediation.Approver{Book: book, Forge: o.forge, Rule: judging(c.Forge.User)},
 		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Rule: judging(c.Forge.User), Still: applier.Still},
 		Applier:    applier,
-		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
+		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second, Strangers: c.strangers(book, o)},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
 		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember},

@@ -69,6 +69,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		return nil, err
 	}
 	w.opened = append(w.opened, outside.charts.Close)
+	outside.near = dependencies(events.Graph, c.Cluster)
 	graph, err := topology.New(topology.Options{Config: outside.kube, Cluster: c.Cluster, Namespaces: c.Kubernetes.Namespaces, Log: log})
 	if err != nil {
 		return nil, err

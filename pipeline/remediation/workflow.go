@@ -63,9 +63,10 @@ type flow struct {
 	judged    JudgeInput
 	merge     string // SHA
 	phase     incident.Phase
-	holds     int  // how often a permission was missing
-	rounds    int  // of verification
-	asked     bool // what to make of silence
+	holds     int               // how often a permission was missing
+	rounds    int               // of verification
+	applied   map[string]string // revisions of what we applied
+	asked     bool              // what to make of silence
 }
 
 // Remediate takes one sealed incident from plan to verdict. An error of the workflow itself is a bug; everything that

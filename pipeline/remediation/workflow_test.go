@@ -38,6 +38,9 @@ type world struct {
 	ready     func(n int) bool
 	fails     map[string]error // the first try of Merge, Apply or MergeRevert
 
+	applied  map[string]string
+	verified VerifyInput
+
 	calls  []string
 	ending Ending
 }
@@ -112,14 +115,14 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		},
 		"Announce": func(AnnounceInput) (Announced, error) { return w.announced, nil },
 		"Rehearse": func(ApplyInput) error { return w.rehearse },
-		"Apply":    func(ApplyInput) error { return w.first("Apply") },
+		"Apply":    func(ApplyInput) (Applied, error) { return Applied{Revisions: w.applied}, w.first("Apply") },
 		"Wait": func(in ApplyInput) (Rollout, error) {
 			if in.Revert {
 				return Rollout{}, nil
 			}
 			return w.rollout, nil
 		},
-		"Verify":        func(VerifyInput) (incident.Verdict, error) { return w.verdict, nil },
+		"Verify":        func(in VerifyInput) (incident.Verdict, error) { w.verified = in; return w.verdict, nil },
 		"ProposeRevert": func(RevertInput) (incident.Change, error) { return incident.Change{Number: 8}, nil },
 		"MergeRevert":   func(RevertMergeInput) (string, error) { return "r", w.first("MergeRevert") },
 		"Close":         func(in Ending) error { w.ending = in; return nil },
