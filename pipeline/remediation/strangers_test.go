@@ -115,8 +115,8 @@ func TestAConfoundedVerdict(t *testing.T) {
 		if got.Phase != want || !strings.Contains(got.Reason, "no-data, confounded") || w.count("Ask") != 1 {
 			t.Errorf("%q: %+v, %v", word, got, w.calls)
 		}
-		if reverted := w.count("ProposeRevert") > 0; reverted != (word == "revert") {
-			t.Errorf("%q: reverted %v", word, reverted)
+		if reverted := w.count("ProposeRevert") > 0; reverted != (word == "revert") || reverted && w.reverted.Applied.Before(opened) {
+			t.Errorf("%q: reverted %v, %+v", word, reverted, w.reverted)
 		}
 		if w.verified.Applied["Deployment shop/checkout"] != "a" {
 			t.Errorf("%+v", w.verified)

@@ -66,7 +66,8 @@ type flow struct {
 	holds     int               // how often a permission was missing
 	rounds    int               // of verification
 	applied   map[string]string // revisions of what we applied
-	asked     bool              // what to make of silence
+	appliedAt time.Time
+	asked     bool // what to make of silence
 }
 
 // Remediate takes one sealed incident from plan to verdict. An error of the workflow itself is a bug; everything that

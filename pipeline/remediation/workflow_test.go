@@ -40,6 +40,7 @@ type world struct {
 
 	applied  map[string]string
 	verified VerifyInput
+	reverted RevertInput
 
 	calls  []string
 	ending Ending
@@ -122,10 +123,13 @@ func (w *world) play(t *testing.T) incident.Outcome {
 			}
 			return w.rollout, nil
 		},
-		"Verify":        func(in VerifyInput) (incident.Verdict, error) { w.verified = in; return w.verdict, nil },
-		"ProposeRevert": func(RevertInput) (incident.Change, error) { return incident.Change{Number: 8}, nil },
-		"MergeRevert":   func(RevertMergeInput) (string, error) { return "r", w.first("MergeRevert") },
-		"Close":         func(in Ending) error { w.ending = in; return nil },
+		"Verify": func(in VerifyInput) (incident.Verdict, error) { w.verified = in; return w.verdict, nil },
+		"ProposeRevert": func(in RevertInput) (incident.Change, error) {
+			w.reverted = in
+			return incident.Change{Number: 8}, nil
+		},
+		"MergeRevert": func(RevertMergeInput) (string, error) { return "r", w.first("MergeRevert") },
+		"Close":       func(in Ending) error { w.ending = in; return nil },
 	} {
 		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}

@@ -16,6 +16,9 @@ func (f *flow) apply(ctx workflow.Context, sha string, revert bool) (stuck strin
 	if err := f.do(ctx, slow, "Apply", in, &applied); err != nil {
 		return "", err
 	}
+	if !revert {
+		f.appliedAt = workflow.Now(ctx)
+	}
 	var rollout Rollout
 	err = f.do(ctx, watch(10*time.Minute), "Wait", in, &rollout)
 	if f.applied = applied.Revisions; f.applied == nil {
@@ -55,7 +58,7 @@ func (f *flow) judge(ctx workflow.Context, verdict incident.Verdict) (incident.O
 func (f *flow) rollBack(ctx workflow.Context, verdict incident.Verdict) (incident.Outcome, error) {
 	f.enter(ctx, incident.RollingBack, explainVerdict(verdict))
 	in := RevertInput{Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, Merge: f.merge, Verdict: verdict,
-		By: f.by, Date: f.began}
+		By: f.by, Date: f.began, Applied: f.appliedAt}
 	var reverted incident.Change
 	if err := f.do(ctx, slow, "ProposeRevert", in, &reverted); err != nil {
 		return incident.Outcome{}, err
