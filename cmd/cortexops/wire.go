@@ -44,8 +44,9 @@ type outside struct {
 	prometheus *verify.Verifier
 	policy     *policies.Live
 	playbooks  []playbooks.Playbook
-	llm        *advise.LLM   // nil: heuristics advise
-	slack      *notify.Slack // nil: nobody is told
+	llm        *advise.LLM       // nil: heuristics advise
+	slack      *notify.Slack     // nil: nobody is told
+	pager      *notify.PagerDuty // nil: nobody is called
 	memory     *memory.Memory
 	charts     *helm.Renderer
 	near       func(ctx context.Context, root incident.Resource) []incident.Resource
@@ -106,6 +107,9 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 		if o.slack, err = slackClient(c); err != nil {
 			return o, err
 		}
+	}
+	if o.pager, err = c.pager(); err != nil {
+		return o, err
 	}
 	if o.memory, err = remembering(c); err != nil {
 		return o, err
@@ -209,7 +213,7 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second, Strangers: c.strangers(book, o)},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where, Course: o.prometheus.Course},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
-		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember},
+		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember, Page: c.paging(book, o.pager)},
 	}
 }
 
