@@ -292,10 +292,14 @@ type Button struct {
 
 // Verdict of a verification.
 type Verdict struct {
-	Result string        `json:"result"` // pass | fail | no-data
+	Result string        `json:"result"`           // pass | fail | no-data
+	Reason string        `json:"reason,omitempty"` // of no-data: Confounded, or none
 	Checks []CheckResult `json:"checks"`
 	At     time.Time     `json:"at"`
 }
+
+// Confounded is the reason of a verdict in whose window somebody else rolled out the target, or what it depends on.
+const Confounded = "confounded"
 
 const (
 	Pass   = "pass"

@@ -54,6 +54,18 @@ func (c *Claims) holder(ctx context.Context, target string) (key incident.Key, e
 	return key, err
 }
 
+// Held reports whether somebody has the target.
+func (c *Claims) Held(ctx context.Context, target string) (bool, error) {
+	_, err := c.holder(ctx, target)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("who holds %s: %w", target, err)
+	}
+	return true, nil
+}
+
 // Release gives the target back. That nobody holds it is success, as after an earlier try; that another does is a *NotHolder.
 func (c *Claims) Release(ctx context.Context, target string, key incident.Key) error {
 	released, err := c.remove(ctx, target, key)

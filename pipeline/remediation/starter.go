@@ -57,6 +57,8 @@ type Starter struct {
 	Book      Book
 	Ended     func(ctx context.Context, key incident.Key) (bool, error)
 	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
+	// Healed is told of an incident that is over, perhaps more than once. Nil: nobody is.
+	Healed func(ctx context.Context, incident string) error
 
 	told told
 }
@@ -65,7 +67,11 @@ type Starter struct {
 // since, it changes nothing. What began in a maintenance window is people's work.
 func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	if inc.State == incident.Healed {
-		return s.hand(ctx, inc)
+		var told error
+		if s.Healed != nil {
+			told = s.Healed(ctx, inc.ID)
+		}
+		return errors.Join(s.hand(ctx, inc), told)
 	}
 	if inc.State != incident.Sealed || inc.Window != "" {
 		return nil

@@ -63,9 +63,11 @@ type flow struct {
 	judged    JudgeInput
 	merge     string // SHA
 	phase     incident.Phase
-	holds     int  // how often a permission was missing
-	rounds    int  // of verification
-	silent    bool // a person was asked what to make of silence
+	holds     int               // how often a permission was missing
+	rounds    int               // of verification
+	applied   map[string]string // revisions of what we applied
+	appliedAt time.Time
+	silent    bool // what to make of silence
 
 	revisions  int
 	parameters map[string]string // that people chose

@@ -39,6 +39,10 @@ type world struct {
 	ready     func(n int) bool
 	fails     map[string]error // the first try of Merge, Apply or MergeRevert
 
+	applied  map[string]string
+	verified VerifyInput
+	reverted RevertInput
+
 	replan func(in PlanInput) Planned // of a pull request that is open
 
 	calls    []string
@@ -138,17 +142,20 @@ func (w *world) play(t *testing.T) incident.Outcome {
 			return w.announced, nil
 		},
 		"Rehearse": func(ApplyInput) error { return w.rehearse },
-		"Apply":    func(ApplyInput) error { return w.first("Apply") },
+		"Apply":    func(ApplyInput) (Applied, error) { return Applied{Revisions: w.applied}, w.first("Apply") },
 		"Wait": func(in ApplyInput) (Rollout, error) {
 			if in.Revert {
 				return Rollout{}, nil
 			}
 			return w.rollout, nil
 		},
-		"Verify":        func(VerifyInput) (incident.Verdict, error) { return w.verdict, nil },
-		"ProposeRevert": func(RevertInput) (incident.Change, error) { return incident.Change{Number: 8}, nil },
-		"MergeRevert":   func(RevertMergeInput) (string, error) { return "r", w.first("MergeRevert") },
-		"Close":         func(in Ending) error { w.ending = in; return nil },
+		"Verify": func(in VerifyInput) (incident.Verdict, error) { w.verified = in; return w.verdict, nil },
+		"ProposeRevert": func(in RevertInput) (incident.Change, error) {
+			w.reverted = in
+			return incident.Change{Number: 8}, nil
+		},
+		"MergeRevert": func(RevertMergeInput) (string, error) { return "r", w.first("MergeRevert") },
+		"Close":       func(in Ending) error { w.ending = in; return nil },
 	} {
 		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
