@@ -161,7 +161,7 @@ func (p *Proposer) Announce(ctx context.Context, in AnnounceInput) (Announced, e
 	if err := p.Forge.Label(ctx, in.Change.Number, "cortexops", "risk/"+in.Risk); err != nil {
 		return Announced{}, classify(err)
 	}
-	pending := fmt.Sprintf("waits for %d approval(s)", max(in.Decision.Approvals, 1))
+	pending := fmt.Sprintf("waits for %d approval(s)", in.Decision.Approvals)
 	for _, s := range [][3]string{
 		{checkDryRun, "success", fmt.Sprintf("the API server would store %d changed object(s)", in.Objects)},
 		{checkPolicy, "success", "allowed at revision " + short(in.Decision.Revision)},

@@ -137,7 +137,7 @@ func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
 	if end, err := f.gate(ctx, incident.GateApprove, "policy-approve", &decision); err != nil || end != nil {
 		return end, err
 	}
-	f.planned.People, f.among = max(decision.Approvals, 1), decision.Approvers
+	f.planned.People, f.among = decision.Approvals, decision.Approvers
 	f.enter(ctx, incident.Proposed, f.planned.Summary)
 	err := f.do(ctx, slow, "Propose", ProposeInput{Key: f.start.Key, Proposal: f.planned.Proposal, DryRun: f.dryRun,
 		Decision: decision, Began: f.began}, &f.change)
@@ -266,7 +266,7 @@ func (f *flow) hear(actions workflow.ReceiveChannel) {
 }
 
 func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
-	f.enter(ctx, incident.Merging, fmt.Sprintf("approved by %v", f.by))
+	f.enter(ctx, incident.Merging, approvedBy(f.by))
 	if f.merge == "" { // else a person merged it: a fact, not a request
 		if end, err := f.gate(ctx, incident.GateApply, f.step("policy-merge"), nil); err != nil || end != nil {
 			return end, err

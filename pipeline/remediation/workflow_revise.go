@@ -66,7 +66,7 @@ func (f *flow) revise(ctx workflow.Context, next Planned, why string) (end *inci
 	if end, err = f.gate(ctx, incident.GateApprove, f.step("policy-approve"), &decision); err != nil || end != nil {
 		return end, err
 	}
-	f.planned.People, f.among = max(decision.Approvals, 1), decision.Approvers
+	f.planned.People, f.among = decision.Approvals, decision.Approvers
 	f.enter(ctx, incident.Proposed, next.Summary)
 	var change incident.Change
 	err = f.do(ctx, slow, "Revise", ReviseInput{Key: f.start.Key, Proposal: next.Proposal, DryRun: f.dryRun, Decision: decision, Change: before.change,

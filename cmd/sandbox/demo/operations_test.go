@@ -42,6 +42,7 @@ func TestOperations(t *testing.T) {
 		{"a pause holds what is approved", paused},
 		{"what people choose, and a base that moved, is asked again", asksAgain},
 		{"a second incident on a target joins the first", twoOnOneTarget},
+		{"a change of low risk is merged without asking where policy says so", unattended},
 		{"a denial ends it, before a pull request and after", denied},
 		{"a workflow terminated by hand leaves no open pull request", terminatedByHand},
 		{"a NATS that is full refuses, and loses nothing that was taken", natsFull},
