@@ -3,6 +3,7 @@ package locate
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -126,8 +127,8 @@ func (s *plain) mayRender(sel edit.Selector) bool {
 	return s.err != nil || slices.ContainsFunc(s.list, func(f source) bool { return bytes.Contains(f.data, []byte(sel.Name)) })
 }
 
-func (s *plain) render() ([]Object, error) {
-	var out []Object
+func (s *plain) render() ([]*part, error) {
+	var out []*part
 	for _, f := range s.list {
 		if s.err != nil {
 			break
@@ -138,15 +139,20 @@ func (s *plain) render() ([]Object, error) {
 			if errors.Is(err, io.EOF) {
 				break
 			}
+			var p *part
 			if err == nil {
-				doc, err = yaml.YAMLToJSON(doc)
+				p, err = renderings.part(sha256.Sum256(doc), func() ([]Object, error) {
+					json, err := yaml.YAMLToJSON(doc)
+					if err != nil {
+						return nil, err
+					}
+					return appendPlain(nil, json)
+				})
 			}
 			if err != nil {
 				return nil, invalid(f.path, f.data, err)
 			}
-			if out, err = appendPlain(out, doc); err != nil {
-				return nil, invalid(f.path, f.data, err)
-			}
+			out = append(out, p)
 		}
 	}
 	return out, s.err

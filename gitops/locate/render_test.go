@@ -113,7 +113,9 @@ func TestUTF16IsNamed(t *testing.T) {
 	for name, data := range map[string]string{"little": little, "big": big, "without a mark": little[2:]} {
 		for _, files := range []memory{{"x/a.yaml": data}, {"x/a.yaml": data, "x/kustomization.yaml": "resources: [a.yaml]\n"}, {"x/a.yaml": text, "x/kustomization.yaml": data}} {
 			for _, overlays := range [][]string{nil, {"x"}} {
-				q.Overlays = overlays
+				if q.Overlays = overlays; overlays == nil && files["x/a.yaml"] == text {
+					continue // a manifest by itself, then
+				}
 				_, err := Locate(files, q)
 				t.Run(name, func(t *testing.T) { isRefused(t, err, Unsupported, ".yaml is in UTF-16 or UTF-32") })
 			}
