@@ -163,6 +163,14 @@ func (o outside) branch(ctx context.Context, number int) (string, error) {
 	return p.HeadRef, err
 }
 
+// followed closes a pull request that another attempt takes the place of.
+func (o outside) followed(ctx context.Context, number int, next incident.Key) error {
+	if err := o.forge.Comment(ctx, number, "followed", writeup.Writer{}.Followed(next)); err != nil {
+		return err
+	}
+	return o.forge.Close(ctx, number)
+}
+
 func slackClient(c Config) (*notify.Slack, error) {
 	return notify.New(notify.Options{Token: c.secrets.slackToken, Channel: c.Slack.Channel, API: c.Slack.API})
 }
@@ -213,6 +221,7 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second, Strangers: c.strangers(book, o)},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where, Course: o.prometheus.Course},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
+		Adopter:    &remediation.Adopter{Book: book, Entries: book.Entries, Forge: o.forge, Claims: book.Claims(), Repository: where, Tool: c.Delivery.tool()},
 		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember, Page: c.paging(book, o.pager)},
 	}
 }

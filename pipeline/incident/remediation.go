@@ -250,6 +250,7 @@ const (
 	RequestChanges ActionKind = "request_changes"
 	Merge          ActionKind = "merge"
 	Close          ActionKind = "close"
+	Reopen         ActionKind = "reopen"
 	Push           ActionKind = "push"   // new commits on the change's branch
 	Answer         ActionKind = "answer" // a command in a comment: /cortexops keep
 	Retry          ActionKind = "retry"  // the comment /cortexops retry

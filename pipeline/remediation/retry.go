@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -69,4 +71,54 @@ func started(ctx context.Context, temporal client.Client, key incident.Key) (sta
 		}
 	}
 	return start, fmt.Errorf("the history of %s has no beginning", key.Workflow())
+}
+
+// afterwards takes what a person did to the pull request of a remediation that has ended: one that is opened again is followed by an
+// attempt that plans anew, and one that is merged by an attempt that goes on from there.
+func (s *Starter) afterwards(ctx context.Context, key incident.Key, a incident.Action) error {
+	log := slog.With("workflow", key.Workflow(), "kind", a.Kind, "actor", a.Actor)
+	if a.Kind == incident.Reopen {
+		next, err := Retry(ctx, s.Temporal, s.TaskQueue, key, a.Actor)
+		var over *Over
+		if errors.As(err, &over) {
+			log.InfoContext(ctx, "there is nothing to try again", "why", over.Why)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return s.Followed(ctx, a.Number, next)
+	}
+	var end incident.Outcome
+	err := s.Temporal.GetWorkflow(ctx, key.Workflow(), "").Get(ctx, &end)
+	var gone *serviceerror.NotFound
+	switch {
+	case errors.As(err, &gone):
+		log.InfoContext(ctx, "a merge of a remediation that Temporal has forgotten")
+		return nil
+	case err != nil:
+		log.WarnContext(ctx, "a merge of a remediation that did not end by itself", "error", err) // it was terminated: people do what is left
+		return nil
+	case !slices.Contains([]incident.Phase{incident.Expired, incident.Rejected, incident.Superseded, incident.Denied, incident.Failed}, end.Phase):
+		return nil // its own merge
+	}
+	start, err := started(ctx, s.Temporal, key)
+	if err != nil {
+		return err
+	}
+	start.Adopts = &Adopts{Attempt: key.Attempt, Number: a.Number, HeadSHA: a.HeadSHA, Merge: a.MergeSHA, By: a.Actor}
+	start.Key.Attempt = key.Attempt + 1
+	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: start.Key.Workflow(), TaskQueue: s.TaskQueue,
+		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            fmt.Sprintf("attempt %d on %s, merged by %s", start.Key.Attempt, start.Target, a.Actor)}, WorkflowName, start)
+	var again *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &again) { // told twice, or somebody had said retry: that one looks at what is merged
+		log.InfoContext(ctx, "another attempt has begun already", "attempt", start.Key.Workflow())
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("start %s: %w", start.Key.Workflow(), err)
+	}
+	return nil
 }

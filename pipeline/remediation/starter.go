@@ -32,6 +32,7 @@ type Activities struct {
 	Reverter   *Reverter
 	Closer     *Closer
 	Asker      *Asker
+	Adopter    *Adopter
 }
 
 // Register makes the worker run remediations.
@@ -41,7 +42,7 @@ func Register(w worker.Registry, a Activities) {
 	for _, f := range []any{
 		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Proposer.Revise, a.Approver.Judge, a.Approver.Expire, a.Approver.Withdraw, a.Merger.Merge,
 		a.Applier.Rehearse, a.Applier.Apply, a.Applier.Wait, a.Applier.Ready, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
-		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer, a.Asker.Brake, a.Asker.Amend, a.Asker.Reply,
+		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer, a.Asker.Brake, a.Asker.Amend, a.Asker.Reply, a.Adopter.Adopt,
 	} {
 		w.RegisterActivity(f)
 	}
@@ -59,6 +60,9 @@ type Starter struct {
 	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
 	// Healed is told of an incident that is over, perhaps more than once. Nil: nobody is.
 	Healed func(ctx context.Context, incident string) error
+
+	// Followed says on a pull request that another attempt takes its place, and closes it.
+	Followed func(ctx context.Context, number int, next incident.Key) error
 
 	told told
 }
@@ -181,6 +185,9 @@ func (s *Starter) Action(ctx context.Context, a incident.Action) error {
 	}
 	err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", ActionSignal, a)
 	var gone *serviceerror.NotFound
+	if errors.As(err, &gone) && (a.Kind == incident.Reopen || a.Kind == incident.Merge) {
+		return s.afterwards(ctx, key, a)
+	}
 	if errors.As(err, &gone) {
 		slog.InfoContext(ctx, "action on a remediation that has ended", "workflow", key.Workflow(), "kind", a.Kind, "actor", a.Actor)
 		return nil

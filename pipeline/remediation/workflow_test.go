@@ -43,7 +43,8 @@ type world struct {
 	verified VerifyInput
 	reverted RevertInput
 
-	replan func(in PlanInput) Planned // of a pull request that is open
+	closing func()
+	replan  func(in PlanInput) Planned // of a pull request that is open
 
 	calls    []string
 	plans    []PlanInput // of open pull requests
@@ -155,7 +156,15 @@ func (w *world) play(t *testing.T) incident.Outcome {
 			return incident.Change{Number: 8}, nil
 		},
 		"MergeRevert": func(RevertMergeInput) (string, error) { return "r", w.first("MergeRevert") },
-		"Close":       func(in Ending) error { w.ending = in; return nil },
+		"Close": func(in Ending) error {
+			if in.Key.Attempt == 1 { // not of the one that follows
+				w.ending = in
+			}
+			if w.closing != nil {
+				w.closing()
+			}
+			return nil
+		},
 	} {
 		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
