@@ -45,6 +45,9 @@
 //	                  before our merge, then the same apply: ROLLED_BACK, and the incident is escalated, since it
 //	                  is still open.
 //
+// A fix may be made for a time (ttl of its playbook): Temporal starts the workflow expiry/<incident>/<attempt> when that is over,
+// and a pull request asks people whether to keep it or to restore what was there before: workflow_expiry.go.
+//
 // In every phase a missing permission (Unauthorized) is told and waited for: workflow_hold.go. keeper looks from outside at
 // what is running, and closes what somebody ended by hand. advise words the likely cause, by heuristics or a model, and
 // recalls how incidents like it ended.

@@ -203,7 +203,7 @@ func kubernetes(kubeconfig string) (*rest.Config, error) {
 	return rc, nil
 }
 
-func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities {
+func activities(c Config, book *ledger.Ledger, o outside, later func(context.Context, remediation.Lapse, time.Duration) error) remediation.Activities {
 	writer := writeup.Writer{}
 	where := remediation.Repository{Name: c.Forge.Owner + "/" + c.Forge.Repo, Base: c.Forge.Base,
 		Author: c.author()}
@@ -222,7 +222,8 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where, Course: o.prometheus.Course},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
 		Adopter:    &remediation.Adopter{Book: book, Entries: book.Entries, Forge: o.forge, Claims: book.Claims(), Repository: where, Tool: c.Delivery.tool()},
-		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember, Page: c.paging(book, o.pager)},
+		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember, Page: c.paging(book, o.pager), Later: later},
+		Restorer:   &remediation.Restorer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where, Render: delivered.render, Usage: o.prometheus.Usage, Every: time.Minute},
 	}
 }
 

@@ -75,7 +75,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		return nil, err
 	}
 	tasks := worker.New(temporal, c.Temporal.TaskQueue, worker.Options{DisableRegistrationAliasing: true})
-	remediation.Register(tasks, activities(c, book, outside))
+	remediation.Register(tasks, activities(c, book, outside, remediation.Later(temporal, c.Temporal.TaskQueue)))
 	if err := tasks.Start(); err != nil {
 		return nil, fmt.Errorf("start the Temporal worker: %w", hinted(err))
 	}
