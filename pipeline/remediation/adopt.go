@@ -18,7 +18,6 @@ import (
 type Adopts struct {
 	Attempt int    `json:"attempt"`
 	Number  int    `json:"number"`
-	HeadSHA string `json:"headSHA"`
 	Merge   string `json:"merge"` // SHA
 	By      string `json:"by"`
 }

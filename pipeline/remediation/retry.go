@@ -106,17 +106,32 @@ func (s *Starter) afterwards(ctx context.Context, key incident.Key, a incident.A
 	if err != nil {
 		return err
 	}
-	start.Adopts = &Adopts{Attempt: key.Attempt, Number: a.Number, HeadSHA: a.HeadSHA, Merge: a.MergeSHA, By: a.Actor}
-	start.Key.Attempt = key.Attempt + 1
-	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: start.Key.Workflow(), TaskQueue: s.TaskQueue,
+	start.Adopts = &Adopts{Attempt: key.Attempt, Number: a.Number, Merge: a.MergeSHA, By: a.Actor}
+	for range mostRetries {
+		start.Key.Attempt++
+		err = s.begin(ctx, start)
+		var again *serviceerror.WorkflowExecutionAlreadyStarted
+		if !errors.As(err, &again) {
+			return err
+		}
+		other, err := started(ctx, s.Temporal, start.Key)
+		if err != nil {
+			return err
+		}
+		if other.Adopts != nil && other.Adopts.Merge == a.MergeSHA { // told twice
+			return nil
+		}
+	}
+	log.WarnContext(ctx, "a merge after so many attempts is left to people")
+	return nil
+}
+
+// begin starts an attempt that begins with a merge.
+func (s *Starter) begin(ctx context.Context, start Start) error {
+	_, err := s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: start.Key.Workflow(), TaskQueue: s.TaskQueue,
 		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            fmt.Sprintf("attempt %d on %s, merged by %s", start.Key.Attempt, start.Target, a.Actor)}, WorkflowName, start)
-	var again *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &again) { // told twice, or somebody had said retry: that one looks at what is merged
-		log.InfoContext(ctx, "another attempt has begun already", "attempt", start.Key.Workflow())
-		return nil
-	}
+		StaticSummary:                            fmt.Sprintf("attempt %d on %s, merged by %s", start.Key.Attempt, start.Target, start.Adopts.By)}, WorkflowName, start)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", start.Key.Workflow(), err)
 	}

@@ -13,11 +13,19 @@ func (f *flow) adopt(ctx workflow.Context) (*incident.Outcome, error) {
 	in := f.start.Adopts
 	f.enter(ctx, incident.Planning, fmt.Sprintf("pull request %d of attempt %d was merged by %s after that had ended", in.Number, in.Attempt, in.By))
 	f.merge, f.by = in.Merge, []string{in.By} // git has changed, whatever becomes of this
-	var found Adopted
-	if err := f.do(ctx, slow, "Adopt", f.start, &found); err != nil {
-		return nil, err
+	for tries := 0; ; tries++ {
+		var found Adopted
+		if err := f.do(ctx, slow, "Adopt", f.start, &found); err != nil {
+			return nil, err
+		}
+		f.planned, f.change = found.Planned, found.Change
+		if f.planned.Holder == nil || tries == joinTries {
+			break
+		}
+		if err := workflow.Sleep(ctx, joinEvery); err != nil { // one that plans anew sees what is merged, and ends
+			return nil, err
+		}
 	}
-	f.planned, f.change = found.Planned, found.Change
 	if f.planned.Holder != nil {
 		return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("merged, but %s is at work on %s: it is not applied", f.planned.Holder.Workflow(), f.start.Target)}, nil
 	}

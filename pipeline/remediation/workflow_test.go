@@ -44,6 +44,8 @@ type world struct {
 	reverted RevertInput
 
 	closing func()
+	adopts  *Adopts
+	adopted func(n int) Adopted
 	replan  func(in PlanInput) Planned // of a pull request that is open
 
 	calls    []string
@@ -94,6 +96,7 @@ func (w *world) play(t *testing.T) incident.Outcome {
 			in.Change.HeadSHA, in.Change.RevisedAt = fmt.Sprintf("revision %d", in.N), in.When
 			return in.Change, w.first("Revise")
 		},
+		"Adopt": func(Start) (Adopted, error) { return w.adopted(w.count("Adopt")), nil },
 		"Reply": func(in ReplyInput) error { w.replies = append(w.replies, in); return nil },
 		"Decide": func(in GateInput) (incident.Decision, error) {
 			d := w.gates[in.Gate]
@@ -178,7 +181,7 @@ func (w *world) play(t *testing.T) incident.Outcome {
 	if w.later != nil {
 		w.later(env)
 	}
-	env.ExecuteWorkflow(Remediate, Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "i", Target: "t"})
+	env.ExecuteWorkflow(Remediate, Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "i", Target: "t", Adopts: w.adopts})
 	var out incident.Outcome
 	if err := env.GetWorkflowResult(&out); err != nil {
 		t.Fatal(err)

@@ -38,6 +38,7 @@ func TestOperations(t *testing.T) {
 		{"a click on Slack approves", approvedOnSlack},
 		{"a click on Slack rejects, with its reason", rejectedOnSlack},
 		{"what nobody approves in time expires, and is tried anew when somebody says so", expires},
+		{"what is merged after its end is applied and watched", mergedLater},
 		{"a model that hangs is not waited for, and one that answers is named", modelInTrouble},
 		{"a pause holds what is approved", paused},
 		{"what people choose, and a base that moved, is asked again", asksAgain},
