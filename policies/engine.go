@@ -149,7 +149,7 @@ func (e *Engine) Evaluate(ctx context.Context, gate string, in Input) (Decision,
 		return Decision{}, fmt.Errorf("%w: gate %s: one of its rules %s is undefined for this input",
 			ErrUndecided, gate, strings.Join(slices.Concat(questions[gate], optional[gate]), ", "))
 	}
-	d, err := decision(gate, results[0].Bindings["answer"])
+	d, err := decision(gate, in.Playbook.Risk, results[0].Bindings["answer"])
 	if err != nil {
 		return Decision{}, fmt.Errorf("%w: gate %s: %w", ErrUndecided, gate, err)
 	}

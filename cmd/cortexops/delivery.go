@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"k8s.io/client-go/rest"
 
 	"github.com/cortexops/cortexops/gitops/chain"
 	"github.com/cortexops/cortexops/gitops/delivery"
 	"github.com/cortexops/cortexops/gitops/repo"
+	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/pipeline/remediation"
 )
 
@@ -47,6 +49,21 @@ type clusterOf interface {
 	remediation.Cluster
 	remediation.Rollouts
 	Ping(ctx context.Context) error
+	Look(ctx context.Context, r delivery.Ref) (delivery.Live, error)
+}
+
+// live is what the cluster says of the root. What it does not say is not known: the dry-run asks it again.
+func (o outside) live(ctx context.Context, root incident.Resource) incident.Live {
+	seen, err := o.cluster.Look(ctx, delivery.Ref{Group: root.Group, Version: root.Version, Kind: root.Kind, Namespace: root.Namespace, Name: root.Name})
+	if err != nil {
+		slog.WarnContext(ctx, "the live object was not read for the plan", "object", root.String(), "error", err)
+		return incident.Live{}
+	}
+	out := incident.Live{Labels: seen.Labels, Annotations: seen.Annotations, By: seen.By}
+	if hpa := seen.Autoscaler; hpa.Name != "" {
+		out.Autoscaler = incident.Resource{Cluster: root.Cluster, Group: hpa.Group, Version: hpa.Version, Kind: hpa.Kind, Namespace: hpa.Namespace, Name: hpa.Name}
+	}
+	return out
 }
 
 // deliverer is nil where we apply by ourselves.

@@ -107,6 +107,7 @@ type edited struct {
 	Overlay  string     `json:"overlay"`
 	Diff     string     `json:"diff"` // for git apply
 	Rendered []rendered `json:"rendered,omitempty"`
+	Others   []string   `json:"others,omitempty"` // kustomizations that include the overlay, and render differently too
 }
 
 // rendered is one field that the edit changes in what is rendered.
@@ -123,6 +124,9 @@ func (e edited) text(w io.Writer) {
 	}
 	for _, r := range e.Rendered {
 		fmt.Fprintf(w, "# %s renders %s with %s: %s -> %s\n", e.Overlay, line(r.Object), line(r.Field), line(r.From), line(r.To))
+	}
+	for _, o := range e.Others {
+		fmt.Fprintf(w, "# %s is rendered differently too: it includes %s\n", line(o), line(e.Overlay))
 	}
 	if e.Rendered != nil {
 		fmt.Fprintln(w, "# everything else is rendered byte-identical")
@@ -160,17 +164,17 @@ func propose(ctx context.Context, from *source, q locate.Query, w wish, render b
 		return edited{}, err
 	}
 	if render {
-		out.Rendered, err = prove(ctx, from, changed, q, found.Overlay, to)
+		out.Rendered, out.Others, err = prove(ctx, from, changed, q, found.Overlay, to)
 	}
 	return out, err
 }
 
-// prove renders everything before and after, and lists what differs in the overlay. That it is the one field, and that
-// nothing else differs anywhere, is the proof.
-func prove(ctx context.Context, source *source, changed map[string][]byte, q locate.Query, overlay, to string) ([]rendered, error) {
-	from, now, err := source.prove(ctx, changed, q, overlay, to)
+// prove renders everything before and after, and lists what differs in the overlay, and what includes that. That it is
+// the one field, and that nothing else differs anywhere, is the proof.
+func prove(ctx context.Context, source *source, changed map[string][]byte, q locate.Query, overlay, to string) (fields []rendered, others []string, err error) {
+	from, now, others, err := source.prove(ctx, changed, q, overlay, to)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out := []rendered{}
 	for i, o := range now {
@@ -179,13 +183,13 @@ func prove(ctx context.Context, source *source, changed map[string][]byte, q loc
 		}
 		var a, b any
 		if err := errors.Join(json.Unmarshal(from[i].JSON, &a), json.Unmarshal(o.JSON, &b)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, d := range edit.Differences(a, b) {
 			out = append(out, rendered{o.String(), d.Path, d.From, d.To})
 		}
 	}
-	return out, nil
+	return out, others, nil
 }
 
 // diff is the change of the files as git writes it.

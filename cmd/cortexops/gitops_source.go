@@ -74,29 +74,33 @@ func (s *source) place(ctx context.Context, q locate.Query, value string) (locat
 	return s.way.Place(ctx, chain.Query{Query: q}, value)
 }
 
-// prove holds the edit to what was asked, and is what the overlay renders without and with it.
-func (s *source) prove(ctx context.Context, changed map[string][]byte, q locate.Query, overlay, to string) (before, after []locate.Object, err error) {
+// prove holds the edit to what was asked, and is what the overlay renders without and with it, and which others render
+// differently, as they do where they include the overlay.
+func (s *source) prove(ctx context.Context, changed map[string][]byte, q locate.Query, overlay, to string) (before, after []locate.Object, others []string, err error) {
 	if s.way == nil {
 		edited := locate.With(s.files, changed)
 		if err := locate.Prove(s.files, edited, q, overlay, to); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		if before, err = locate.Render(s.files, overlay); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		after, err = locate.Render(edited, overlay)
-		return before, after, err
+		if after, err = locate.Render(edited, overlay); err != nil {
+			return nil, nil, nil, err
+		}
+		others, err = locate.Changed(s.files, edited, overlay)
+		return before, after, others, err
 	}
 	edited, err := s.way.With(ctx, changed)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if err := s.way.Prove(edited, chain.Query{Query: q}, to); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if before, err = s.way.Render(overlay); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	after, err = edited.Render(overlay)
-	return before, after, err
+	return before, after, nil, err
 }

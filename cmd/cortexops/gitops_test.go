@@ -139,7 +139,9 @@ func TestGitopsRefusesAndSaysWhy(t *testing.T) {
 	dir, _ := shopTree(t)
 	outside := filepath.Join(t.TempDir(), "secret.yaml")
 	if err := errors.Join(os.WriteFile(outside, []byte("a: b\n"), 0o600), os.Mkdir(filepath.Join(dir, "links"), 0o755),
-		os.WriteFile(filepath.Join(dir, "links/kustomization.yaml"), []byte("resources: [out.yaml]\n"), 0o644), os.Symlink(outside, filepath.Join(dir, "links/out.yaml"))); err != nil {
+		os.WriteFile(filepath.Join(dir, "links/kustomization.yaml"), []byte("resources: [out.yaml]\n"), 0o644), os.Symlink(outside, filepath.Join(dir, "links/out.yaml")),
+		os.Mkdir(filepath.Join(dir, "within"), 0o755), os.Symlink("../base", filepath.Join(dir, "within/folder")), os.Symlink("../base/checkout.yaml", filepath.Join(dir, "within/file.yaml")),
+		os.WriteFile(filepath.Join(dir, "within/kustomization.yaml"), []byte("resources: [file.yaml]\n"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
@@ -151,6 +153,9 @@ func TestGitopsRefusesAndSaysWhy(t *testing.T) {
 		"no such object":          {[]string{"locate", "--path", "overlays/prod", "--resource", "apps/v1/Deployment/shop/cart", "--field", limitOfApp}, 3, "notFound"},
 		"two answers":             {[]string{"locate", "--resource", "rbac.authorization.k8s.io/v1/ClusterRole//view", "--field", "metadata.labels.a"}, 3, "ambiguous"},
 		"a link out":              {[]string{"locate", "--path", "links", "--resource", prod, "--field", limitOfApp}, 3, "outside"},
+		"a link within":           {[]string{"edit", "--path", "within", "--resource", "apps/v1/Deployment//checkout", "--field", "spec.replicas", "--set", "3"}, 3, "unsupported"},
+		"a link as the path":      {[]string{"edit", "--path", "within/file.yaml", "--resource", "apps/v1/Deployment//checkout", "--field", "spec.replicas", "--set", "3"}, 3, "unsupported"},
+		"below a link":            {[]string{"edit", "--path", "within/folder", "--resource", "apps/v1/Deployment//checkout", "--field", "spec.replicas", "--set", "3"}, 3, "unsupported"},
 		"no quantity":             {[]string{"edit", "--resource", prod, "--field", "metadata.name", "--scale-quantity", "2"}, 3, "uneditable"},
 		"scale what is not there": {[]string{"edit", "--resource", prod, "--field", requestOfApp, "--scale-quantity", "2"}, 3, "notFound"},
 		"no field":                {[]string{"locate", "--resource", prod, "--field", ".a"}, 2, "--field"},

@@ -26,7 +26,8 @@ func openTree(dir string) (tree, error) {
 // ReadFile tells what is not there from what a symbolic link leads out to.
 func (t tree) ReadFile(name string) ([]byte, error) {
 	data, err := t.Files.ReadFile(name)
-	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+	var refusal *locate.Refusal
+	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.As(err, &refusal) {
 		return data, err
 	}
 	return nil, &locate.Refusal{Reason: locate.Outside, Why: fmt.Sprintf("%s cannot be read within the repository: %v", name, err), Err: err}

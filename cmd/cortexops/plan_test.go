@@ -87,7 +87,7 @@ func shopHistory(t *testing.T, onset time.Time, steps ...map[string]string) (url
 }
 
 // plannedOn runs the activity of PLANNING as the product wires it, on a real repository.
-func plannedOn(t *testing.T, url string, overlays []string, inc incident.Incident, began time.Time) (remediation.Planned, incident.Proposal) {
+func plannedOn(t *testing.T, url string, overlays []string, inc incident.Incident, began time.Time, live ...incident.Live) (remediation.Planned, incident.Proposal) {
 	t.Helper()
 	mirror, err := repo.Open(t.Context(), repo.Options{URL: url, Dir: filepath.Join(t.TempDir(), "mirror")})
 	if err != nil {
@@ -113,6 +113,14 @@ func plannedOn(t *testing.T, url string, overlays []string, inc incident.Inciden
 		Advise: func(context.Context, incident.Incident) incident.Advisory {
 			return incident.Advisory{By: "heuristics", Cause: "errors"}
 		}}
+	if len(live) > 0 {
+		p.Live = func(_ context.Context, root incident.Resource) incident.Live {
+			if root != inc.Root {
+				t.Errorf("the cluster is asked about %s", root)
+			}
+			return live[0]
+		}
+	}
 	var env testsuite.WorkflowTestSuite
 	act := env.NewTestActivityEnvironment()
 	act.RegisterActivity(p.Plan)
@@ -288,5 +296,38 @@ spec:
 		if name == "web" && (len(p.Suspects) != 1 || p.Suspects[0].Subject != "step 1 <b> @team") {
 			t.Errorf("suspects: %+v", p.Suspects)
 		}
+	}
+}
+
+// Where the repository declares two Kustomizations that make the object, the marks of the live one say which did.
+func TestPlanningAsksTheLiveObjectWhoDeliversIt(t *testing.T) {
+	t.Parallel()
+	onset := time.Now().Add(-time.Minute).UTC().Truncate(time.Second)
+	files := map[string]string{}
+	for _, color := range []string{"blue", "green"} {
+		files["clusters/"+color+".yaml"] = fmt.Sprintf("apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: %s, namespace: flux-system}\n"+
+			"spec: {path: ./apps/%[1]s, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}\n", color)
+		files["apps/"+color+"/cart.yaml"] = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart, namespace: shop}\nspec:\n  template:\n    spec:\n      containers:\n" +
+			"        - name: app\n          image: shop/cart:1\n          resources: {limits: {memory: 512Mi}}\n"
+	}
+	url := shopHistory(t, onset, files)
+	inc := incident.Incident{ID: "0123456789ab", Onset: onset, Root: incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "cart"},
+		Signals: []incident.Signal{{Name: "ContainerOOMKilled", Container: "app"}}}
+	for name, c := range map[string]struct {
+		live incident.Live
+		file string
+		why  string
+	}{
+		"no mark": {incident.Live{}, "", "is rendered by Kustomization flux-system/blue"},
+		"a label": {incident.Live{Labels: map[string]string{"kustomize.toolkit.fluxcd.io/name": "green", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}}, "apps/green/cart.yaml", ""},
+		"another": {incident.Live{Labels: map[string]string{"kustomize.toolkit.fluxcd.io/name": "red", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}}, "", "which the repository does not declare"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, p := plannedOn(t, url, nil, inc, onset.Add(time.Minute), c.live)
+			if c.why != "" && !strings.Contains(got.Advised, c.why) || c.file != "" && (len(p.Files) != 1 || p.Files[0].Path != c.file) {
+				t.Errorf("%+v, %+v", got, p.Edits)
+			}
+		})
 	}
 }

@@ -203,7 +203,7 @@ func activities(c Config, book *ledger.Ledger, o outside, later func(context.Con
 	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays}
 	applier := &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: delivered.render, Cluster: o.cluster, Tool: o.tool, Rollouts: o.cluster}
 	return remediation.Activities{
-		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: c.scoped(planning{planner}), Way: delivered.open, Advise: o.advise, Claims: book.Claims(), History: book.History, Tool: c.Delivery.tool()},
+		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: c.scoped(planning{planner}), Way: delivered.open, Live: o.live, Advise: o.advise, Claims: book.Claims(), History: book.History, Tool: c.Delivery.tool()},
 		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Brakes: book.Brakes(), Bot: c.Forge.User, Freezes: c.Policies.Freezes, History: book.History},
 		DryRunner:  &remediation.DryRunner{Book: book, Cluster: o.cluster},
 		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Repository: where},
@@ -284,7 +284,10 @@ func judging(bot string) remediation.Judging {
 }
 
 func rejection(click incident.Action) string {
-	why := fmt.Sprintf("%s rejected it on Slack", click.Actor)
+	why := click.Actor + " rejected it"
+	if click.Via == incident.ViaSlack {
+		why += " on Slack"
+	}
 	if click.Reason != "" {
 		why += ": " + click.Reason
 	}

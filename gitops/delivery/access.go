@@ -67,17 +67,3 @@ func rule(t target, verb, name string) string {
 	}
 	return s + fmt.Sprintf("  verbs: [%q]\n", verb)
 }
-
-// autoscaler is the name of the HorizontalPodAutoscaler of the workload, or "": not to be allowed to look is no error.
-func (d *Direct) autoscaler(ctx context.Context, workload Ref) string {
-	list, err := d.kube.AutoscalingV2().HorizontalPodAutoscalers(workload.Namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return ""
-	}
-	for _, hpa := range list.Items {
-		if of := hpa.Spec.ScaleTargetRef; of.Kind == workload.Kind && of.Name == workload.Name {
-			return hpa.Name
-		}
-	}
-	return ""
-}

@@ -172,7 +172,9 @@ func (d *Direct) patch(ctx context.Context, t target, object []byte, as metav1.P
 		err = d.explain(ctx, err, t, "patch")
 		var c *Conflict
 		if errors.As(err, &c) && c.Scaled {
-			c.Autoscaler = d.autoscaler(ctx, t.ref)
+			if hpa := d.autoscaler(ctx, t.ref); hpa != nil {
+				c.Autoscaler, c.By = hpa.GetName(), managedBy(hpa)
+			}
 		}
 		return nil, err
 	}

@@ -17,9 +17,10 @@ type Conflict struct {
 	Managers []string
 	Fields   []string
 	// Scaled: one of the fields is the replicas, which somebody sets through the scale subresource. Autoscaler is the
-	// HorizontalPodAutoscaler that does, where we may look for it.
+	// HorizontalPodAutoscaler that does, where we may look for it, and By who manages that.
 	Scaled     bool
 	Autoscaler string
+	By         string
 }
 
 func (e *Conflict) Error() string {
@@ -27,6 +28,9 @@ func (e *Conflict) Error() string {
 		who := "an autoscaler"
 		if e.Autoscaler != "" {
 			who = "HorizontalPodAutoscaler " + e.Autoscaler
+			if e.By != "" {
+				who += ", which " + e.By + " manages"
+			}
 		}
 		return fmt.Sprintf("%s: %s set by %s, by its subresource scale (%s); we do not take fields from others: change its minReplicas or maxReplicas, or take the replicas out of git",
 			e.Ref, strings.Join(e.Fields, ", "), who, strings.Join(e.Managers, ", "))

@@ -140,7 +140,11 @@ func TestConflictNamesTheAutoscaler(t *testing.T) {
 		_, err = d.Preview(ctx, c.deployment("512Mi"), scaled)
 		return errors.As(err, &conflict) && conflict.Autoscaler != "", nil
 	})
-	contains(t, err.Error(), "HorizontalPodAutoscaler checkout-hpa")
+	contains(t, err.Error(), "HorizontalPodAutoscaler checkout-hpa, which field manager \"delivery.test\" manages")
+	seen, err := d.Look(t.Context(), c.ref())
+	if want := (Ref{"autoscaling", "v2", "HorizontalPodAutoscaler", c.namespace, "checkout-hpa"}); err != nil || seen.Autoscaler != want || seen.By != `field manager "delivery.test"` {
+		t.Errorf("%+v, %v", seen, err)
+	}
 }
 
 // The digests of a Secret's values do not differ because the API server gives each dry-run of a new object another UID.

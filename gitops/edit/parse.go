@@ -60,7 +60,7 @@ var (
 func parse(file string, src []byte) ([]*yaml.Node, error) {
 	switch {
 	case bytes.HasPrefix(src, []byte("\xff\xfe")), bytes.HasPrefix(src, []byte("\xfe\xff")), bytes.IndexByte(src, 0) >= 0:
-		return nil, &Refusal{File: file, Why: "it is not UTF-8 text"}
+		return nil, &Refusal{File: file, Why: "it is in UTF-16, or no text: only UTF-8 is edited"}
 	case !utf8.Valid(src):
 		return nil, &Refusal{File: file, Why: "it is not valid UTF-8"}
 	case bytes.Contains(src, []byte("ENC[AES256_GCM,")):

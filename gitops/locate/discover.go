@@ -37,7 +37,7 @@ func discover(files Files, sel edit.Selector) ([][]unit, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", f, err)
 		}
-		if bytes.Contains(data, []byte(sel.Name)) && bytes.Contains(data, []byte(sel.Kind)) {
+		if bytes.Contains(data, []byte(sel.Name)) && bytes.Contains(data, []byte(sel.Kind)) || utf16(data) {
 			tiers[2] = append(tiers[2], openPlain(known, f))
 		}
 	}

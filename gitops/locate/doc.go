@@ -9,6 +9,7 @@ package locate
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -52,8 +53,9 @@ func (e *Refusal) Error() string { return e.Why }
 
 func (e *Refusal) Unwrap() error { return e.Err }
 
-// FromFS makes Files of a file system, as os.Root.FS() is, which does not lead out of its folder. Hidden folders and
-// symbolic links are not looked into.
+// FromFS makes Files of a file system, as os.Root.FS() is, which does not lead out of its folder. Hidden folders are not
+// looked into. To read a symbolic link, or below one, is a *Refusal: an edit of it would be one of its target, and of
+// whatever else leads there.
 func FromFS(fsys fs.FS) Files { return folder{fsys} }
 
 type folder struct{ fs fs.FS }
@@ -68,6 +70,15 @@ func (f folder) ReadFile(name string) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	for i, c := range name + "/" {
+		if c != '/' {
+			continue
+		}
+		if info, err := fs.Lstat(f.fs, name[:i]); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			to, _ := fs.ReadLink(f.fs, name[:i])
+			return nil, &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s is a symbolic link to %s, and links are not followed", name[:i], to)}
+		}
 	}
 	return fs.ReadFile(f.fs, name)
 }

@@ -131,7 +131,7 @@ func (s *kustomized) kustomization(dir string, depth int) error {
 		s.fail(&Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s uses %s, which would run code or reach outside the repository", l.file, what)})
 	}
 	s.renamed = s.renamed || l.k.NamePrefix != "" || l.k.NameSuffix != ""
-	s.transformers(l)
+	s.transformers(l, depth)
 	patches, plain := references(&l.fixed)
 	for _, p := range patches {
 		s.file(l, p, true)
@@ -219,6 +219,9 @@ func (s *kustomized) add(f source) {
 	if s.size > maxBytes {
 		s.fail(&Refusal{Reason: Unsupported, Why: fmt.Sprintf("the overlay reads more than %d MiB", maxBytes>>20)})
 		return
+	}
+	if utf16(f.data) && (f.manifest || isKustomization(path.Base(f.path))) {
+		s.fail(notUTF8(f.path))
 	}
 	if !bounded(s.files, f) {
 		s.fail(&Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has more than %d values when its aliases are written out", f.path, maxNodes)})

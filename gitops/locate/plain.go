@@ -3,6 +3,7 @@ package locate
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -95,10 +96,21 @@ func (s *plain) add(files Files, file string) {
 	case s.err != nil:
 	case s.size > maxBytes:
 		s.err = &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has more than %d MiB of manifests", s.path, maxBytes>>20)}
+	case utf16(data):
+		s.err = notUTF8(file)
 	case !bounded(files, source{path: file, data: data}):
 		s.err = &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has more than %d values when its aliases are written out", file, maxNodes)}
 	}
 	s.list = append(s.list, source{path: file, data: data, manifest: true})
+}
+
+// utf16 tells whether YAML is in UTF-16 or UTF-32, as its first two bytes say.
+func utf16(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) || len(data) > 1 && (data[0] == 0 || data[1] == 0)
+}
+
+func notUTF8(file string) error {
+	return &Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s is in UTF-16 or UTF-32, and only UTF-8 is read: save it as that", file)}
 }
 
 func (s *plain) name() string { return s.path }
@@ -115,8 +127,8 @@ func (s *plain) mayRender(sel edit.Selector) bool {
 	return s.err != nil || slices.ContainsFunc(s.list, func(f source) bool { return bytes.Contains(f.data, []byte(sel.Name)) })
 }
 
-func (s *plain) render() ([]Object, error) {
-	var out []Object
+func (s *plain) render() ([]*part, error) {
+	var out []*part
 	for _, f := range s.list {
 		if s.err != nil {
 			break
@@ -127,15 +139,20 @@ func (s *plain) render() ([]Object, error) {
 			if errors.Is(err, io.EOF) {
 				break
 			}
+			var p *part
 			if err == nil {
-				doc, err = yaml.YAMLToJSON(doc)
+				p, err = renderings.part(sha256.Sum256(doc), func() ([]Object, error) {
+					json, err := yaml.YAMLToJSON(doc)
+					if err != nil {
+						return nil, err
+					}
+					return appendPlain(nil, json)
+				})
 			}
 			if err != nil {
 				return nil, invalid(f.path, f.data, err)
 			}
-			if out, err = appendPlain(out, doc); err != nil {
-				return nil, invalid(f.path, f.data, err)
-			}
+			out = append(out, p)
 		}
 	}
 	return out, s.err

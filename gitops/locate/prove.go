@@ -66,6 +66,9 @@ func (q Query) others(tiers [][]unit, before, after Files, own, namespace string
 				continue
 			}
 			counts := func(o Object) bool { return i != 1 || o.Namespace != "" && o.Namespace != namespace }
+			if from, err := rendered(u); err == nil && !slices.ContainsFunc(from, counts) {
+				continue
+			}
 			if err := same(u, open(after, u.name()), q, counts); err != nil {
 				return err
 			}
@@ -125,8 +128,9 @@ type change struct {
 func compare(from, to []Object, target int) (comparison, error) {
 	from = follow(from, to, target)
 	c := comparison{from: from, to: to}
-	id := func(o Object) Object { o.JSON = nil; return o }
-	if !slices.EqualFunc(from, to, func(a, b Object) bool { return fmt.Sprint(id(a)) == fmt.Sprint(id(b)) }) {
+	if !slices.EqualFunc(from, to, func(a, b Object) bool {
+		return a.Group == b.Group && a.Version == b.Version && a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name
+	}) {
 		return c, &Refusal{Reason: Shared, Why: "the edit changes which objects are rendered"}
 	}
 	for i := range from {

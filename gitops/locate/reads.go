@@ -1,6 +1,7 @@
 package locate
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/cortexops/cortexops/gitops/edit"
@@ -50,6 +51,26 @@ func RenderedBy(files Files, q Query) (unit string, err error) {
 // Unchanged tells whether the unit reads the same bytes in both, so that it renders the same.
 func Unchanged(before, after Files, unit string) bool {
 	return open(before, unit).digest() == open(after, unit).digest()
+}
+
+// Changed are the kustomizations of the repository, but for own, that an edit makes render differently, sorted.
+func Changed(before, after Files, own string) ([]string, error) {
+	tiers, err := neighbours(before, []string{own}, own)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, u := range slices.Concat(tiers...) {
+		if untouched(u, before, after) {
+			continue
+		}
+		from, err := rendered(u)
+		to, errAfter := rendered(open(after, u.name()))
+		if (err == nil) != (errAfter == nil) || !slices.EqualFunc(from, to, func(a, b Object) bool { return bytes.Equal(a.JSON, b.JSON) }) {
+			out = append(out, u.name())
+		}
+	}
+	return unique(out), nil
 }
 
 func (s *plain) sources() []source { return s.list }

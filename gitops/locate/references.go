@@ -1,16 +1,12 @@
 package locate
 
 import (
-	"bytes"
 	"fmt"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/types"
-
-	"github.com/cortexops/cortexops/gitops/edit"
 )
 
 func unsupported(k *types.Kustomization) string {
@@ -26,36 +22,6 @@ func unsupported(k *types.Kustomization) string {
 		}
 	}
 	return ""
-}
-
-// harmless are the transformers of kustomize's own that load nothing.
-var harmless = []string{"LabelTransformer", "AnnotationsTransformer", "PrefixTransformer", "SuffixTransformer", "NamespaceTransformer",
-	"ImageTagTransformer", "ReplicaCountTransformer"}
-
-// transformers reads the configurations of transformers, which stand in the kustomization or are files. Anything but what
-// is harmless is refused, and so is an annotation, which may name a program to run.
-func (s *kustomized) transformers(l *layer) {
-	for _, ref := range l.k.Transformers {
-		text := []byte(ref)
-		if !strings.Contains(ref, "\n") {
-			s.file(l, ref, false)
-			i, ok := s.at[path.Join(l.dir, ref)]
-			if !ok {
-				s.fail(&Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has the transformer %q, which is no file", l.file, ref)})
-				continue
-			}
-			text = s.list[i].data
-		}
-		named, err := edit.Objects(l.file, text)
-		plain := err == nil && len(named) > 0 && !bytes.Contains(text, []byte("annotations")) && bytes.Count(text, []byte("builtin")) == len(named)
-		for _, o := range named {
-			plain = plain && slices.Contains(harmless, o.Kind)
-			s.renamed = s.renamed || o.Kind == "PrefixTransformer" || o.Kind == "SuffixTransformer"
-		}
-		if !plain {
-			s.fail(&Refusal{Reason: Unsupported, Why: fmt.Sprintf("%s has a transformer that may run code or reach outside the repository", l.file)})
-		}
-	}
 }
 
 // references lists the files that k reads, apart from its resources and components.

@@ -2,12 +2,10 @@ package locate
 
 import (
 	"bytes"
-	recency "container/list"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
-	"sync"
 	"time"
 
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -49,74 +47,13 @@ func Render(files Files, unit string) ([]Object, error) {
 	return rendered(open(files, unit))
 }
 
-// renderings keeps the last renderings by the digest of what they were made of: an edit is located, placed and proven
-// on the same files, and each asks for them again.
-var renderings = kept{at: map[[32]byte]*recency.Element{}}
-
-const maxKept = 64 << 20 // bytes of JSON
-
-type kept struct {
-	sync.Mutex
-	recent recency.List
-	at     map[[32]byte]*recency.Element
-	size   int
-}
-
-type rendering struct {
-	digest  [32]byte
-	objects []Object
-	size    int
-}
-
-// rendered is u.render(), remembered. Nobody changes the objects.
-func rendered(u unit) ([]Object, error) {
-	digest := u.digest()
-	if objects, ok := renderings.get(digest); ok {
-		return objects, nil
-	}
-	objects, err := u.render()
-	if err == nil {
-		renderings.put(digest, objects)
-	}
-	return objects, err
-}
-
-func (m *kept) get(digest [32]byte) ([]Object, bool) {
-	m.Lock()
-	defer m.Unlock()
-	e, ok := m.at[digest]
-	if !ok {
-		return nil, false
-	}
-	m.recent.MoveToFront(e)
-	return e.Value.(rendering).objects, true
-}
-
-func (m *kept) put(digest [32]byte, objects []Object) {
-	m.Lock()
-	defer m.Unlock()
-	if _, ok := m.at[digest]; ok {
-		return
-	}
-	r := rendering{digest: digest, objects: objects, size: 1024}
-	for _, o := range objects {
-		r.size += len(o.JSON) + 128
-	}
-	m.at[digest] = m.recent.PushFront(r)
-	for m.size += r.size; m.size > maxKept && m.recent.Len() > 1; {
-		old := m.recent.Remove(m.recent.Back()).(rendering)
-		delete(m.at, old.digest)
-		m.size -= old.size
-	}
-}
-
 // kustomize keeps its schema in a global. Nothing that we let through changes it, so that one at a time is enough.
 var one = make(chan struct{}, 1)
 
 // maxRender is how long a rendering is waited for. It cannot be killed, and ends by itself: what it reads is bounded.
 const maxRender = time.Minute
 
-func (s *kustomized) render() ([]Object, error) {
+func (s *kustomized) render() ([]*part, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -131,16 +68,21 @@ func (s *kustomized) render() ([]Object, error) {
 		}
 		return nil, &Refusal{Reason: Invalid, Why: fmt.Sprintf("%s does not render: %v", s.dir, err), Err: err}
 	}
-	var out []Object
+	var out []*part
 	for _, r := range m.Resources() {
-		o := Object{Group: r.GetGvk().Group, Version: r.GetGvk().Version, Kind: r.GetKind(), Namespace: r.GetNamespace(), Name: r.GetName()}
-		if o.JSON, err = r.MarshalJSON(); err != nil {
-			return nil, &Refusal{Reason: Invalid, Why: fmt.Sprintf("%s: %s is no JSON: %v", s.dir, o, err), Err: err}
-		}
-		if o.JSON, err = canonical(o); err != nil {
+		p, err := renderings.part(digestOfNode(r.YNode()), func() ([]Object, error) {
+			o := Object{Group: r.GetGvk().Group, Version: r.GetGvk().Version, Kind: r.GetKind(), Namespace: r.GetNamespace(), Name: r.GetName()}
+			var err error
+			if o.JSON, err = r.MarshalJSON(); err != nil {
+				return nil, &Refusal{Reason: Invalid, Why: fmt.Sprintf("%s: %s is no JSON: %v", s.dir, o, err), Err: err}
+			}
+			o.JSON, err = canonical(o)
+			return []Object{o}, err
+		})
+		if err != nil {
 			return nil, err
 		}
-		out = append(out, o)
+		out = append(out, p)
 	}
 	return out, nil
 }

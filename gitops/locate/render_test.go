@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+
+	"github.com/cortexops/cortexops/gitops/edit"
 )
 
 func TestRenderIsCanonical(t *testing.T) {
@@ -97,6 +99,32 @@ func TestRenderSaysWhereItBreaks(t *testing.T) {
 	isRefused(t, err, Invalid, "base/cart.yaml:4:1")
 	_, err = Render(shop.but(memory{production + "/kustomization.yaml": "resources:\n- a: [\n"}), production)
 	isRefused(t, err, Invalid, production+"/kustomization.yaml:2:1")
+}
+
+// What is in UTF-16 is not passed over as if nothing were there.
+func TestUTF16IsNamed(t *testing.T) {
+	t.Parallel()
+	const text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart, namespace: shop}\nspec: {replicas: 3}\n"
+	little, big := "\xff\xfe", "\xfe\xff"
+	for _, c := range text {
+		little, big = little+string([]byte{byte(c), 0}), big+string([]byte{0, byte(c)})
+	}
+	q := Query{Object: edit.Selector{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "cart"}, Field: fieldPath(t, "spec.replicas")}
+	for name, data := range map[string]string{"little": little, "big": big, "without a mark": little[2:]} {
+		for _, files := range []memory{{"x/a.yaml": data}, {"x/a.yaml": data, "x/kustomization.yaml": "resources: [a.yaml]\n"}, {"x/a.yaml": text, "x/kustomization.yaml": data}} {
+			for _, overlays := range [][]string{nil, {"x"}} {
+				if q.Overlays = overlays; overlays == nil && files["x/a.yaml"] == text {
+					continue // a manifest by itself, then
+				}
+				_, err := Locate(files, q)
+				t.Run(name, func(t *testing.T) { isRefused(t, err, Unsupported, ".yaml is in UTF-16 or UTF-32") })
+			}
+		}
+	}
+	q.Overlays = nil
+	if found, err := Locate(memory{"x/a.yaml": little, "y/a.yaml": text}, q); err != nil || found.File != "y/a.yaml" {
+		t.Errorf("another file is in UTF-16: %+v, %v", found, err)
+	}
 }
 
 // What YAML 1.1 takes for something else is no name; it is said, and not passed over.

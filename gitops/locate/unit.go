@@ -21,7 +21,7 @@ type unit interface {
 	// mayRender is false only where render cannot have the object.
 	mayRender(sel edit.Selector) bool
 	// render gives what is deployed, in order. Call rendered instead, which remembers.
-	render() ([]Object, error)
+	render() ([]*part, error)
 	// candidates are the places that may set the field, the likeliest first.
 	candidates(a ask) []candidate
 	// additions are the places where the field can be added, the best first: in any file of the unit, or only in patches

@@ -62,7 +62,7 @@ func (v Value) For(now time.Time) time.Duration {
 }
 
 // FieldHistory is the last values of a field, the newest first. It follows the branch, not the commits that were merged
-// into it: a value is in effect from the merge on. A file that was renamed begins there.
+// into it: a value is in effect from the merge on, and comes after those of the commits behind, whatever the dates say. A file that was renamed begins there.
 func (r *Repo) FieldHistory(ctx context.Context, q FieldQuery) ([]Value, error) {
 	if !fs.ValidPath(q.Field.Path) || q.Field.Read == nil || q.Last <= 0 {
 		return nil, fmt.Errorf("history of %q: a file, a way to read it and how many values are needed", q.Field.Path)
@@ -77,14 +77,19 @@ func (r *Repo) FieldHistory(ctx context.Context, q FieldQuery) ([]Value, error) 
 	if err != nil {
 		return nil, fmt.Errorf("history of %s: %w", q.Field.Path, err)
 	}
+	when := map[*step]time.Time{}
+	for i, at := range dated(h.line, time.Now()) {
+		when[h.line[i]] = at
+	}
 	for i, s := range h.set {
+		if i > 0 {
+			h.values[i].Until = when[h.set[i-1]]
+		}
 		if s == nil {
 			continue
 		}
 		h.values[i].Commit = s.Commit
-		if i > 0 {
-			h.values[i].Until = h.set[i-1].When
-		}
+		h.values[i].When = when[s]
 		if h.values[i].Merged, err = r.mergedChanges(ctx, s, []string{q.Field.Path}); err != nil {
 			return nil, fmt.Errorf("history of %s: %w", q.Field.Path, err)
 		}
@@ -95,11 +100,13 @@ func (r *Repo) FieldHistory(ctx context.Context, q FieldQuery) ([]Value, error) 
 type fieldHistory struct {
 	r      *Repo
 	q      FieldQuery
+	line   []*step // that was looked at
 	values []Value
 	set    []*step // by which each value is set, as far as was looked
 }
 
 func (h *fieldHistory) step(s *step) (enough bool, err error) {
+	h.line = append(h.line, s)
 	changes, err := h.r.touches(s, h.q.Field.Path)
 	if err != nil || len(changes) == 0 {
 		return false, err

@@ -22,9 +22,6 @@ func (r *Repo) mergedChanges(ctx context.Context, merge *step, paths []string) (
 		if len(s.parents) > 1 {
 			continue
 		}
-		if err := r.compare(s); err != nil {
-			return nil, err
-		}
 		for _, p := range paths {
 			changes, err := r.touches(s, p)
 			if err != nil {
@@ -39,8 +36,8 @@ func (r *Repo) mergedChanges(ctx context.Context, merge *step, paths []string) (
 	return out, nil
 }
 
-// brought are the commits behind the merge that are not behind its first parent, the newest first. As git does, it goes by
-// the dates, and trusts them to a day.
+// brought are the commits behind the merge that are not behind its first parent, the newest first, and none before what
+// follows it. As git does, it goes by the dates, trusts them to a day, and looks a little further.
 func (r *Repo) brought(ctx context.Context, merge *step) ([]*step, error) {
 	had, seen := map[plumbing.Hash]bool{}, map[plumbing.Hash]bool{} // had: the branch was behind it before
 	var queue, out []*step
@@ -65,7 +62,7 @@ func (r *Repo) brought(ctx context.Context, merge *step) ([]*step, error) {
 			return nil, err
 		}
 	}
-	oldest := merge.When
+	oldest, further := merge.When, 0
 	for len(queue) > 0 {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -74,11 +71,17 @@ func (r *Repo) brought(ctx context.Context, merge *step) ([]*step, error) {
 		queue = queue[1:]
 		open := !had[s.hash] || slices.ContainsFunc(queue, func(s *step) bool { return !had[s.hash] })
 		if !open && s.When.Before(oldest.Add(-skew)) {
-			break
+			if further++; further > slop {
+				break
+			}
+		} else {
+			further = 0
 		}
 		if !had[s.hash] {
 			out = append(out, s)
-			oldest = s.When
+			if s.When.Before(oldest) {
+				oldest = s.When
+			}
 		}
 		for _, p := range s.parents {
 			if err := add(p, had[s.hash]); err != nil {
@@ -86,5 +89,5 @@ func (r *Repo) brought(ctx context.Context, merge *step) ([]*step, error) {
 			}
 		}
 	}
-	return slices.DeleteFunc(out, func(s *step) bool { return had[s.hash] }), nil
+	return childrenFirst(slices.DeleteFunc(out, func(s *step) bool { return had[s.hash] })), nil
 }

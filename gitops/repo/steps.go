@@ -18,7 +18,7 @@ import (
 type Commit struct {
 	SHA     string
 	Author  Author
-	When    time.Time // it was committed
+	When    time.Time // it was committed; on a branch whose dates run against its order, as those around it have it
 	Subject string
 }
 
@@ -97,12 +97,14 @@ func (r *Repo) compare(s *step) error {
 }
 
 // mainline tells of the commits that the branch was at, from head backwards, until f has enough: a merge is one step, with
-// all that it brought. It ends before what is older than since, and returns that commit, or nil at the beginning.
+// all that it brought. It ends before what is older than since, and returns that commit, or nil at the beginning. The order
+// is that of the parents, whatever the dates say.
 func (r *Repo) mainline(ctx context.Context, head string, since time.Time, f func(*step) (enough bool, err error)) (*step, error) {
 	c, err := r.commit(head)
 	if err != nil {
 		return nil, err
 	}
+	var old []*step // those before may be misdated
 	for h := c.Hash; ; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -111,24 +113,35 @@ func (r *Repo) mainline(ctx context.Context, head string, since time.Time, f fun
 		if err != nil {
 			return nil, err
 		}
+		old = append(old, s)
 		if s.When.Before(since.Add(-skew)) {
-			return s, nil
-		}
-		if err := r.compare(s); err != nil {
-			return nil, err
-		}
-		if enough, err := f(s); enough || err != nil {
-			return nil, err
+			if len(old) > slop {
+				return old[0], nil
+			}
+		} else {
+			for _, s := range old {
+				if enough, err := f(s); enough || err != nil {
+					return nil, err
+				}
+			}
+			old = nil
 		}
 		if len(s.parents) == 0 {
-			return nil, nil
+			break
 		}
 		h = s.parents[0]
 	}
+	if len(old) > 0 {
+		return old[0], nil
+	}
+	return nil, nil
 }
 
 // touches are the files at or below path that a commit changed.
 func (r *Repo) touches(s *step, path string) ([]change, error) {
+	if err := r.compare(s); err != nil {
+		return nil, err
+	}
 	if s.many {
 		return r.look(s, path)
 	}

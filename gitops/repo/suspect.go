@@ -38,7 +38,8 @@ type Suspect struct {
 // were twice as old, two as if it were three times as old.
 //
 // A merge is one suspect: it is when its commits came to the branch, and what a revert can undo. A branch whose own
-// history was merged into, instead of the other way round, dates those commits by that merge.
+// history was merged into, instead of the other way round, dates those commits by that merge. Which commit came after which
+// the parents say, and not the dates.
 func (r *Repo) Suspects(ctx context.Context, q SuspectQuery) ([]Suspect, error) {
 	for _, p := range q.Places {
 		if !fs.ValidPath(p.Path) || p.Path == "." || p.Distance < 0 {
@@ -47,19 +48,29 @@ func (r *Repo) Suspects(ctx context.Context, q SuspectQuery) ([]Suspect, error) 
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var out []Suspect
+	var line []*step
 	_, err := r.mainline(ctx, q.Head, q.Since, func(s *step) (bool, error) {
-		if s.When.After(q.Onset) || s.When.Before(q.Since) {
-			return false, nil
-		}
-		found, err := r.suspect(ctx, s, q)
-		if found != nil {
-			out = append(out, *found)
-		}
-		return false, err
+		line = append(line, s)
+		return false, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("suspects: %w", err)
+	}
+	var out []Suspect
+	for i, when := range dated(line, time.Now()) {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("suspects: %w", err)
+		}
+		if when.After(q.Onset) || when.Before(q.Since) {
+			continue
+		}
+		found, err := r.suspect(ctx, line[i], when, q)
+		if err != nil {
+			return nil, fmt.Errorf("suspects: %w", err)
+		}
+		if found != nil {
+			out = append(out, *found)
+		}
 	}
 	slices.SortStableFunc(out, func(a, b Suspect) int {
 		return cmp.Or(cmp.Compare(a.age(), b.age()), cmp.Compare(a.Distance, b.Distance))
@@ -70,7 +81,7 @@ func (r *Repo) Suspects(ctx context.Context, q SuspectQuery) ([]Suspect, error) 
 func (s Suspect) age() time.Duration { return s.Before * time.Duration(1+s.Distance) }
 
 // suspect is nil if the commit changed nothing in the places.
-func (r *Repo) suspect(ctx context.Context, s *step, q SuspectQuery) (*Suspect, error) {
+func (r *Repo) suspect(ctx context.Context, s *step, when time.Time, q SuspectQuery) (*Suspect, error) {
 	paths, nearest := map[string]bool{}, -1
 	for _, p := range q.Places {
 		changes, err := r.touches(s, p.Path)
@@ -87,7 +98,8 @@ func (r *Repo) suspect(ctx context.Context, s *step, q SuspectQuery) (*Suspect, 
 	if nearest < 0 {
 		return nil, nil
 	}
-	out := Suspect{Commit: s.Commit, Paths: slices.Sorted(maps.Keys(paths)), Distance: nearest, Before: q.Onset.Sub(s.When)}
+	out := Suspect{Commit: s.Commit, Paths: slices.Sorted(maps.Keys(paths)), Distance: nearest, Before: q.Onset.Sub(when)}
+	out.When = when
 	var err error
 	out.Merged, err = r.mergedChanges(ctx, s, out.Paths)
 	return &out, err

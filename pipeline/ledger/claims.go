@@ -38,6 +38,10 @@ func (c *Claims) Take(ctx context.Context, target string, key incident.Key, at t
 		if errors.Is(err, sql.ErrNoRows) { // it was released between the two
 			continue
 		}
+		if err == nil && holder == key { // it plans, whatever it did before
+			_, err = c.l.db.ExecContext(ctx, c.l.bind(`UPDATE claims SET acting_at=NULL WHERE target=? AND incident=? AND attempt=? AND acting_at IS NOT NULL`),
+				target, key.Incident, key.Attempt)
+		}
 		if err != nil {
 			return incident.Key{}, fmt.Errorf("claim %s: %w", target, err)
 		}

@@ -33,12 +33,15 @@ type Request struct {
 	BaseSHA  string
 	Files    locate.Files // of BaseSHA
 	Way      *chain.Chain // of these, along which Flux or Argo CD delivers; nil: there is none
+	Live     incident.Live
 	Suspects []incident.Suspect
 	// What was Wanted so far: the values of fields by their Key, the newest first, and what undoes commits on BaseSHA, or
 	// why nothing does.
 	Histories map[string][]repo.Value
 	Reverts   map[string]repo.Reverted
 	Clashes   map[string]error
+
+	Parameters map[string]string // what people chose in the place of the playbook's values, by name
 }
 
 // Wanted is what git has to be asked before there can be a proposal: one of the two.
@@ -64,7 +67,7 @@ func (p *Planner) Propose(ctx context.Context, r Request) (incident.Proposal, Wa
 
 func (p *Planner) propose(ctx context.Context, r Request) (incident.Proposal, error) {
 	inc := r.Incident
-	w := work{Request: r, overlays: p.Overlays, root: inc.Root, before: tree{files: r.Files}, changed: map[string][]byte{}}
+	w := work{Request: r, overlays: p.Overlays, root: inc.Root, before: tree{files: r.Files, live: r.Live}, changed: map[string][]byte{}}
 	if delivered(r.Way, inc.Root, p.Overlays) {
 		w.before.way = r.Way
 	}
@@ -90,7 +93,10 @@ func (p *Planner) propose(ctx context.Context, r Request) (incident.Proposal, er
 			return incident.Proposal{}, advised(err)
 		}
 	}
-	out.Overlay, out.Reverts = w.overlay, w.reverts
+	if err := w.unused(book.Name); err != nil {
+		return incident.Proposal{}, err
+	}
+	out.Overlay, out.Reverts, out.Parameters = w.overlay, w.reverts, w.parameters
 	if out.Files, err = w.files(); err != nil {
 		return incident.Proposal{}, err
 	}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,12 +17,23 @@ import (
 type tree struct {
 	files locate.Files
 	way   *chain.Chain // nil: nothing in the repository delivers the root
+	live  incident.Live
 }
 
 func along(q locate.Query) chain.Query { return chain.Query{Query: q} }
 
+// along asks the repository alone, and has what marks the live object choose where that has several answers.
+func (t tree) along(q locate.Query) chain.Query {
+	out := along(q)
+	var refusal *locate.Refusal
+	if _, err := t.way.RenderedBy(out); errors.As(err, &refusal) && refusal.Reason == locate.Ambiguous {
+		out.Labels, out.Annotations = t.live.Labels, t.live.Annotations
+	}
+	return out
+}
+
 func (t tree) with(ctx context.Context, changed map[string][]byte) (tree, error) {
-	next := tree{files: locate.With(t.files, changed)}
+	next := tree{files: locate.With(t.files, changed), live: t.live}
 	if t.way == nil {
 		return next, nil
 	}
@@ -34,14 +46,14 @@ func (t tree) current(q locate.Query) (value string, there bool, err error) {
 	if t.way == nil {
 		return locate.Current(t.files, q)
 	}
-	return t.way.Current(along(q))
+	return t.way.Current(t.along(q))
 }
 
 func (t tree) locate(ctx context.Context, q locate.Query) (locate.Found, error) {
 	if t.way == nil {
 		return locate.Locate(t.files, q)
 	}
-	return t.way.Locate(ctx, along(q))
+	return t.way.Locate(ctx, t.along(q))
 }
 
 func (t tree) place(ctx context.Context, q locate.Query, value string) (locate.Found, error) {
@@ -51,49 +63,29 @@ func (t tree) place(ctx context.Context, q locate.Query, value string) (locate.F
 	case q.Base:
 		return locate.Found{}, &locate.Refusal{Reason: locate.Unsupported, Why: fmt.Sprintf("%s is delivered by Flux or Argo CD, along whose way an edit is for this one only: scope base is not", q.Object)}
 	}
-	return t.way.Place(ctx, along(q), value)
+	return t.way.Place(ctx, t.along(q), value)
 }
 
 func (t tree) prove(after tree, q locate.Query, unit, want string) error {
 	if t.way == nil {
 		return locate.Prove(t.files, after.files, q, unit, want)
 	}
-	return t.way.Prove(after.way, along(q), want)
+	return t.way.Prove(after.way, t.along(q), want)
 }
 
 func (t tree) renderedBy(q locate.Query) (string, error) {
 	if t.way == nil {
 		return locate.RenderedBy(t.files, q)
 	}
-	return t.way.RenderedBy(along(q))
+	return t.way.RenderedBy(t.along(q))
 }
 
-// autoscaler is the one that what renders the object renders for it.
+// autoscaler is the one that is rendered for the object.
 func (t tree) autoscaler(q locate.Query) (hpa edit.Selector, ok bool, err error) {
 	if t.way == nil {
 		return locate.Autoscaler(t.files, q)
 	}
-	unit, err := t.way.RenderedBy(along(q))
-	if err != nil {
-		return hpa, false, err
-	}
-	objects, err := t.way.Render(unit)
-	if err != nil {
-		return hpa, false, err
-	}
-	for _, o := range objects {
-		if o.Kind != "HorizontalPodAutoscaler" {
-			continue
-		}
-		doc, err := decoded(o.JSON)
-		if err != nil {
-			return hpa, false, err
-		}
-		if edit.Autoscales(doc, q.Object) {
-			return edit.Selector{Group: o.Group, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}, true, nil
-		}
-	}
-	return hpa, false, nil
+	return t.way.Autoscaler(t.along(q))
 }
 
 // amend makes an edit that is more than a scalar where a kustomization or a manifest has the object; along a way it must do
@@ -103,7 +95,7 @@ func (t tree) amend(ctx context.Context, w *work, q locate.Query, change locate.
 	if err != nil || t.way == nil || len(made.Fields) == 0 {
 		return made, err
 	}
-	if made.Overlay, err = t.way.RenderedBy(along(q)); err != nil {
+	if made.Overlay, err = t.way.RenderedBy(t.along(q)); err != nil {
 		return made, err
 	}
 	next, err := t.with(ctx, made.Changed)

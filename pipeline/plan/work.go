@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/cortexops/cortexops/gitops/edit"
@@ -28,7 +27,9 @@ type work struct {
 	edits    []incident.Edit
 	why      []string // the next edit is made, beside the proof of its place
 	reverts  *incident.Suspect
-	blame    *incident.Suspect // whose change is taken back
+
+	parameters []incident.Parameter
+	blame      *incident.Suspect // whose change is taken back
 }
 
 func (w *work) query(object incident.Resource, path edit.Path, base bool) locate.Query {
@@ -62,7 +63,7 @@ func (w *work) edit(ctx context.Context, e playbooks.Edit) error {
 		return w.amend(ctx, e)
 	}
 	if path.String() == "spec.replicas" && (e.Scale != nil || e.Set != nil) {
-		hpa, there, err := w.now.autoscaler(w.query(w.root, nil, false))
+		hpa, there, err := w.autoscaler()
 		if err != nil {
 			return err
 		}
@@ -94,7 +95,7 @@ func (w *work) value(ctx context.Context, e playbooks.Edit, path edit.Path) (to 
 	case e.Image != nil:
 		to, err = edit.Image(value, e.Image.Tag, e.Image.Digest)
 	default:
-		to, err = edit.ScaleQuantity(value, e.Scale.By, e.Scale.Min, e.Scale.Max)
+		to, err = w.scale(path, *e.Scale, value)
 	}
 	if err != nil { // of the value that is there: no retry mends it
 		return "", &incident.NoPlan{Why: fmt.Sprintf("%s: %s: %v", w.root, e.Field, err)}
@@ -196,95 +197,18 @@ func (w *work) change(ctx context.Context, base bool, change locate.Change) erro
 	if len(made.Fields) == 0 {
 		return fmt.Errorf("%s: %w", w.root, errNothingToDo)
 	}
+	if slices.ContainsFunc(made.Fields, func(d edit.Difference) bool { return d.Path == "spec.replicas" && d.To != "" }) {
+		hpa, there, err := w.autoscaler()
+		if err != nil {
+			return err
+		}
+		if there {
+			return &incident.NoPlan{Why: fmt.Sprintf("%s sets the replicas of %s: its bounds are what git says of them", hpa, w.root)}
+		}
+	}
 	next, err := w.now.with(ctx, made.Changed)
 	if err != nil {
 		return err
 	}
 	return w.take(next, made.Changed, made.Overlay, incident.Edit{File: made.File, Line: made.Line, Why: made.Chain})
-}
-
-// autoscaled gives an autoscaler the bounds that bring the number of pods that an edit of replicas asks for.
-func (w *work) autoscaled(ctx context.Context, hpa edit.Selector, e playbooks.Edit) error {
-	w.why = append(w.why, fmt.Sprintf("%s sets the replicas of %s: its bounds are what git says of them", hpa, w.root))
-	return w.bound(ctx, w.resource(hpa), playbooks.Autoscaler{MinReplicas: e.Scale}, e.Base, e.Set)
-}
-
-// bounds scales those of the root, if that is an autoscaler, or of its autoscaler.
-func (w *work) bounds(ctx context.Context, a playbooks.Autoscaler, base bool) error {
-	hpa := w.root
-	if hpa.Kind != "HorizontalPodAutoscaler" {
-		sel, there, err := w.now.autoscaler(w.query(w.root, nil, false))
-		if err != nil {
-			return err
-		}
-		if !there {
-			return &incident.NoPlan{Why: fmt.Sprintf("%s has no HorizontalPodAutoscaler in git whose bounds could be edited", w.root)}
-		}
-		hpa = w.resource(sel)
-	}
-	return w.bound(ctx, hpa, a, base, nil)
-}
-
-// bound scales the bounds of one autoscaler; exactly, where it is given, is what the lower one becomes. A maximum below the
-// minimum goes up with that.
-func (w *work) bound(ctx context.Context, hpa incident.Resource, a playbooks.Autoscaler, base bool, exactly *string) error {
-	low, high := edit.Path{{Key: "spec"}, {Key: "minReplicas"}}, edit.Path{{Key: "spec"}, {Key: "maxReplicas"}}
-	minimum, lower, err := w.scaled(hpa, low, a.MinReplicas, exactly)
-	if err != nil {
-		return err
-	}
-	maximum, upper, err := w.scaled(hpa, high, a.MaxReplicas, nil)
-	if err != nil {
-		return err
-	}
-	if lower > upper && a.MaxReplicas == nil {
-		upper = lower
-	}
-	switch {
-	case lower > upper:
-		return &incident.NoPlan{Why: fmt.Sprintf("%s would have minReplicas %d above maxReplicas %d", hpa, lower, upper)}
-	case lower == minimum && upper == maximum:
-		return fmt.Errorf("%s: from %d to %d replicas: %w", hpa, lower, upper, errNothingToDo)
-	}
-	if upper != maximum {
-		if err := w.set(ctx, hpa, high, base, strconv.Itoa(upper)); err != nil {
-			return err
-		}
-	}
-	if lower != minimum {
-		return w.set(ctx, hpa, low, base, strconv.Itoa(lower))
-	}
-	return nil
-}
-
-// scaled is a bound as it is, and as it is to be.
-func (w *work) scaled(hpa incident.Resource, path edit.Path, by *playbooks.Scale, exactly *string) (was, is int, err error) {
-	text, there, err := w.now.current(w.query(hpa, path, false))
-	if err != nil {
-		return 0, 0, err
-	}
-	if !there {
-		text = "1" // the default of minReplicas; there is none of maxReplicas, without which it is no autoscaler
-	}
-	to := text
-	switch {
-	case exactly != nil:
-		to = *exactly
-	case by != nil:
-		if to, err = edit.ScaleQuantity(text, by.By, by.Min, by.Max); err != nil {
-			return 0, 0, &incident.NoPlan{Why: fmt.Sprintf("%s: %s: %v", hpa, path, err)}
-		}
-	}
-	was, err = strconv.Atoi(text)
-	if err == nil {
-		is, err = strconv.Atoi(to)
-	}
-	if err != nil || is < 1 {
-		return 0, 0, &incident.NoPlan{Why: fmt.Sprintf("%s: %s is %s and would be %s: neither of these may be anything but a number of pods, from 1", hpa, path, text, to)}
-	}
-	return was, is, nil
-}
-
-func (w *work) resource(sel edit.Selector) incident.Resource {
-	return incident.Resource{Cluster: w.root.Cluster, Group: sel.Group, Kind: sel.Kind, Namespace: sel.Namespace, Name: sel.Name}
 }

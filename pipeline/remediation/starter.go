@@ -41,9 +41,10 @@ func Register(w worker.Registry, a Activities) {
 	w.RegisterWorkflowWithOptions(Expiry, workflow.RegisterOptions{Name: ExpiryName})
 	// An activity's name is its method's: two methods of one name would be one activity to Temporal.
 	for _, f := range []any{
-		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Approver.Judge, a.Approver.Expire, a.Approver.Withdraw, a.Merger.Merge,
+		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Proposer.Revise, a.Approver.Judge, a.Approver.Expire, a.Approver.Withdraw, a.Merger.Merge,
 		a.Applier.Rehearse, a.Applier.Apply, a.Applier.Wait, a.Applier.Ready, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
-		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer, a.Asker.Brake, a.Asker.Amend, a.Restorer.OfferRestore, a.Restorer.MarkRestore, a.Restorer.AwaitRestore, a.Restorer.EndRestore,
+		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer, a.Asker.Brake, a.Asker.Amend, a.Asker.Reply,
+		a.Restorer.OfferRestore, a.Restorer.MarkRestore, a.Restorer.AwaitRestore, a.Restorer.EndRestore,
 	} {
 		w.RegisterActivity(f)
 	}

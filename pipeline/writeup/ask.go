@@ -61,7 +61,7 @@ func (Writer) Evidence(key incident.Key, list []incident.Incident) string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %d | %s | %s |\n", id, cell(about), codes(inc.Alerts()[:min(5, len(inc.Alerts()))]), len(inc.Signals)+inc.Folded, inc.Onset.UTC().Format("15:04:05 MST"), state)
 	}
-	b.WriteString("\nThe change itself is as it was: it was planned and judged by what was known then.\n")
+	b.WriteString("\nWhere that leads to another change, this pull request gets it, and a comment says so; else the change is as it was.\n")
 	return b.String()
 }
 
