@@ -4,6 +4,7 @@
 package remediation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,6 +58,7 @@ type Starter struct {
 	Book      Book
 	Ended     func(ctx context.Context, key incident.Key) (bool, error)
 	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
+	Refused   *Refused                                              // nil: whoever clicks too late is not told
 	// Healed is told of an incident that is over, perhaps more than once. Nil: nobody is.
 	Healed func(ctx context.Context, incident string) error
 
@@ -179,14 +181,21 @@ func (s *Starter) Action(ctx context.Context, a incident.Action) error {
 		}
 		return err
 	}
+	late := ""
+	if a.Via == incident.ViaSlack {
+		late = s.late(ctx, key) // before the signal, which may be what it goes on by
+	}
 	err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", ActionSignal, a)
 	var gone *serviceerror.NotFound
 	if errors.As(err, &gone) {
 		slog.InfoContext(ctx, "action on a remediation that has ended", "workflow", key.Workflow(), "kind", a.Kind, "actor", a.Actor)
-		return nil
+		late, err = cmp.Or(late, hasEnded("")), nil
 	}
 	if err != nil {
 		return fmt.Errorf("signal %s: %w", key.Workflow(), err)
+	}
+	if a.Via == incident.ViaSlack && late != "" {
+		s.Refused.Tell(ctx, key, Refusal{a, late})
 	}
 	return nil
 }
