@@ -16,6 +16,7 @@ import (
 	"github.com/cortexops/cortexops/pipeline/bus"
 	"github.com/cortexops/cortexops/pipeline/health"
 	"github.com/cortexops/cortexops/pipeline/intake"
+	"github.com/cortexops/cortexops/pipeline/writeup"
 )
 
 // roles of a process: serve takes webhooks, work does everything else.
@@ -102,7 +103,9 @@ func webhooks(c Config, log *slog.Logger, events *bus.Bus) (http.Handler, error)
 		if err != nil {
 			return nil, err
 		}
-		tell = client.Tell
+		tell = func(ctx context.Context, user, text string) error {
+			return client.Tell(ctx, user, writeup.Writer{}.SlackNote(text))
+		}
 	}
 	return intake.New(intake.Options{SlackTell: tell, CloudEvents: c.senders(), Publisher: events, Cluster: c.Cluster, Repository: c.Forge.Owner + "/" + c.Forge.Repo,
 		AlertmanagerToken: c.secrets.alertmanagerToken, FluxKey: c.secrets.fluxKey, ForgeSecret: c.secrets.forgeWebhookSecret, SlackSecret: c.secrets.slackSigningSecret, SlackUsers: c.Slack.Users,

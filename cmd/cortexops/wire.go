@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,7 +24,6 @@ import (
 	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/advise"
 	"github.com/cortexops/cortexops/pipeline/advise/memory"
-	"github.com/cortexops/cortexops/pipeline/approval"
 	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/pipeline/ledger"
 	"github.com/cortexops/cortexops/pipeline/notify"
@@ -164,11 +165,15 @@ func (o outside) branch(ctx context.Context, number int) (string, error) {
 }
 
 // followed closes a pull request that another attempt takes the place of.
-func (o outside) followed(ctx context.Context, number int, next incident.Key) error {
-	if err := o.forge.Comment(ctx, number, "followed", writeup.Writer{}.Followed(next)); err != nil {
-		return err
+func (o outside) followed(ctx context.Context, number int, next incident.Key) (merged bool, err error) {
+	p, err := o.forge.Get(ctx, number)
+	if err != nil || p.Merged {
+		return p.Merged, err
 	}
-	return o.forge.Close(ctx, number)
+	if err := o.forge.Comment(ctx, number, "followed", writeup.Writer{}.Followed(next)); err != nil {
+		return false, err
+	}
+	return false, o.forge.Close(ctx, number)
 }
 
 func slackClient(c Config) (*notify.Slack, error) {
@@ -203,7 +208,7 @@ func kubernetes(kubeconfig string) (*rest.Config, error) {
 	return rc, nil
 }
 
-func activities(c Config, book *ledger.Ledger, o outside, later func(context.Context, remediation.Lapse, time.Duration) error) remediation.Activities {
+func activities(c Config, book *ledger.Ledger, o outside, later func(context.Context, remediation.Lapse, time.Duration) error, refused *remediation.Refused) remediation.Activities {
 	writer := writeup.Writer{}
 	where := remediation.Repository{Name: c.Forge.Owner + "/" + c.Forge.Repo, Base: c.Forge.Base,
 		Author: c.author()}
@@ -215,14 +220,14 @@ func activities(c Config, book *ledger.Ledger, o outside, later func(context.Con
 		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Brakes: book.Brakes(), Bot: c.Forge.User, Freezes: c.Policies.Freezes, History: book.History},
 		DryRunner:  &remediation.DryRunner{Book: book, Cluster: o.cluster},
 		Proposer:   &remediation.Proposer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Repository: where},
-		Approver:   &remediation.Approver{Book: book, Forge: o.forge, Rule: judging(c.Forge.User)},
+		Approver:   &remediation.Approver{Book: book, Forge: o.forge, Rule: judging(c.Forge.User), Refused: refused},
 		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Rule: judging(c.Forge.User), Still: applier.Still},
 		Applier:    applier,
 		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second, Strangers: c.strangers(book, o)},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where, Course: o.prometheus.Course},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
 		Adopter:    &remediation.Adopter{Book: book, Entries: book.Entries, Forge: o.forge, Claims: book.Claims(), Repository: where, Tool: c.Delivery.tool()},
-		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember, Page: c.paging(book, o.pager), Later: later},
+		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember, Refused: refused, Page: c.paging(book, o.pager), Later: later},
 		Restorer:   &remediation.Restorer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where, Render: delivered.render, Usage: o.prometheus.Usage, Every: time.Minute},
 	}
 }
@@ -254,53 +259,20 @@ func (w watching) Look(ctx context.Context, state json.RawMessage, window time.D
 	return data, verdict, err
 }
 
-// judging is the pure rule of approval, fed with what the forge says. Who may not push neither approves nor blocks.
-func judging(bot string) remediation.Judging {
-	return func(in remediation.JudgeInput, p forge.Pull, reviews []forge.Review) remediation.Judgement {
-		if p.BaseRef != in.Change.Base {
-			return remediation.Judgement{State: "voided", Why: fmt.Sprintf("It was retargeted to %s; %s was proposed.", p.BaseRef, in.Change.Base)}
-		}
-		state := approval.PullState(p.State)
-		if p.Merged {
-			state = approval.Merged
-		}
-		q := approval.In{Change: in.Change, Bot: bot, Needed: in.People, Among: in.Among, Deadline: in.Deadline, Now: in.Now,
-			Pull: approval.Pull{State: state, HeadSHA: p.HeadSHA, MergedBy: p.MergedBy, MergeSHA: p.MergeSHA, ClosedAt: p.ClosedAt, ClosedBy: p.ClosedBy}}
-		for _, click := range in.Clicks {
-			if click.HeadSHA != in.Change.HeadSHA || click.Number != in.Change.Number {
-				continue // of a message about something else
-			}
-			if click.Kind == incident.Reject && !click.AcceptedAt.After(in.Deadline) && !p.Merged {
-				return remediation.Judgement{State: "rejected", By: []string{click.Actor}, Shut: true, Why: rejection(click)}
-			}
-			if click.Kind == incident.Approve {
-				q.Reviews = append(q.Reviews, approval.Review{User: click.Actor, State: approval.Approved, CommitSHA: click.HeadSHA, SubmittedAt: click.AcceptedAt})
-			}
-		}
-		for _, r := range reviews {
-			if !r.MayWrite {
-				continue
-			}
-			q.Reviews = append(q.Reviews, approval.Review{User: r.User, State: approval.ReviewState(r.State), CommitSHA: r.CommitSHA, SubmittedAt: r.SubmittedAt})
-		}
-		out := approval.Judge(q)
-		seen := remediation.Judgement{State: string(out.State), By: out.By, Why: out.Why}
-		if p.Merged {
-			seen.Merge = p.MergeSHA // an open one has the SHA of a trial merge here
-		}
-		return seen
+// refused is nil where Slack is not configured.
+func (c Config) refused(book *ledger.Ledger, slack *notify.Slack) *remediation.Refused {
+	if slack == nil {
+		return nil
 	}
-}
-
-func rejection(click incident.Action) string {
-	why := click.Actor + " rejected it"
-	if click.Via == incident.ViaSlack {
-		why += " on Slack"
-	}
-	if click.Reason != "" {
-		why += ": " + click.Reason
-	}
-	return why
+	return remediation.NewRefused(book, writeup.Writer{}.SlackRefused, func(ctx context.Context, login, text string) error {
+		told := fmt.Errorf("nobody among slack.users is %s on the forge", login)
+		for _, id := range slices.Sorted(maps.Keys(c.Slack.Users)) {
+			if strings.EqualFold(c.Slack.Users[id], login) {
+				told = slack.Tell(ctx, id, text)
+			}
+		}
+		return told
+	})
 }
 
 // chat is Slack as remediation uses it.

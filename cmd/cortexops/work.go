@@ -75,12 +75,13 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		return nil, err
 	}
 	tasks := worker.New(temporal, c.Temporal.TaskQueue, worker.Options{DisableRegistrationAliasing: true})
-	remediation.Register(tasks, activities(c, book, outside, remediation.Later(temporal, c.Temporal.TaskQueue)))
+	refused := c.refused(book, outside.slack)
+	remediation.Register(tasks, activities(c, book, outside, remediation.Later(temporal, c.Temporal.TaskQueue), refused))
 	if err := tasks.Start(); err != nil {
 		return nil, fmt.Errorf("start the Temporal worker: %w", hinted(err))
 	}
 	w.opened = append(w.opened, tasks.Stop)
-	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch, Followed: outside.followed}
+	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch, Followed: outside.followed, Refused: refused}
 	pauses := func(ctx context.Context) ([]incident.Pause, error) { return book.Brakes().Pauses(ctx, c.Cluster) }
 	if outside.pager != nil {
 		starter.Healed = c.paging(book, outside.pager).Over
@@ -122,6 +123,9 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		},
 		func(ctx context.Context) error { return events.ConsumeIncidents(ctx, starter.Incident) },
 		func(ctx context.Context) error { return events.ConsumeActions(ctx, starter.Action) },
+	}
+	if refused != nil {
+		w.jobs = append(w.jobs, func(ctx context.Context) error { refused.Run(ctx); return nil })
 	}
 	return w, nil
 }

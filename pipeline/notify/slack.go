@@ -117,10 +117,12 @@ func (s *Slack) Update(ctx context.Context, ts string, m Message) error {
 	})
 }
 
-// Tell shows text to one person of the channel alone. Slack may drop it, and it is gone when they reload.
+// Tell shows text, in Slack's mrkdwn, to one person of the channel alone. Slack may drop it, and it is gone when they reload. It is
+// chat.postEphemeral and not the response_url of the click: that is a secret, which would have to be kept with the click until
+// that is judged, and it is dead after 30 minutes.
 func (s *Slack) Tell(ctx context.Context, user, text string) error {
 	return s.call(ctx, "tell a person on Slack", func() error {
-		_, err := s.client.PostEphemeralContext(ctx, s.channel, user, slack.MsgOptionText(text, true))
+		_, err := s.client.PostEphemeralContext(ctx, s.channel, user, slack.MsgOptionText(text, false))
 		return err
 	})
 }

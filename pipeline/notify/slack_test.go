@@ -102,7 +102,7 @@ func TestUpdate(t *testing.T) {
 func TestTell(t *testing.T) {
 	t.Parallel()
 	f, s := newFake(t, nil)
-	if err := s.Tell(t.Context(), "U1", "<!channel> & no"); err != nil {
+	if err := s.Tell(t.Context(), "U1", "&lt;!channel&gt; &amp; no"); err != nil {
 		t.Fatal(err)
 	}
 	if sent := f.forms[0]; sent.Get("user") != "U1" || sent.Get("text") != "&lt;!channel&gt; &amp; no" {

@@ -34,7 +34,8 @@ type Approver struct {
 		Reviewed
 		Close(ctx context.Context, number int) error
 	}
-	Rule Judging
+	Rule    Judging
+	Refused *Refused // nil: whose click does not count is not told
 }
 
 // Reviewed is a pull request as people left it.
@@ -66,6 +67,8 @@ type Judgement struct {
 	Why   string   `json:"why"`
 	Shut  bool     `json:"shut,omitempty"` // rejected by a word: the pull request is ours to close
 	Asks  *Word    `json:"asks,omitempty"` // the next that is asked of us
+
+	Refused []Refusal `json:"-"` // what people are told is in no history
 }
 
 // read reads the forge and applies the rule.
@@ -87,7 +90,13 @@ func (rule Judging) read(ctx context.Context, f Reviewed, in JudgeInput) (Judgem
 			}
 		}
 	}
-	in.Clicks = slices.DeleteFunc(in.Clicks, func(c incident.Action) bool { return !may[c.Actor] })
+	var strangers []Refusal
+	in.Clicks = slices.DeleteFunc(in.Clicks, func(c incident.Action) bool {
+		if !may[c.Actor] {
+			strangers = append(strangers, Refusal{c, c.Actor + ", your login on the forge, may not push to " + in.Change.Repository + "."})
+		}
+		return !may[c.Actor]
+	})
 	said, err := f.Comments(ctx, in.Change.Number, in.Change.OpenedAt)
 	if err != nil {
 		return Judgement{}, classify(err)
@@ -95,13 +104,16 @@ func (rule Judging) read(ctx context.Context, f Reviewed, in JudgeInput) (Judgem
 	verdicts, asks := commands(in.Change, said)
 	in.Clicks = append(in.Clicks, verdicts...)
 	seen := rule(in, pull, reviews)
-	seen.Asks = next(asks, in.Heard)
+	seen.Asks, seen.Refused = next(asks, in.Heard), append(seen.Refused, strangers...)
 	return seen, nil
 }
 
-// Judge tells how the change stands; what is more than waiting goes into the ledger.
+// Judge tells how the change stands; what is more than waiting goes into the ledger. Whose click does not count is told why.
 func (a *Approver) Judge(ctx context.Context, in JudgeInput) (Judgement, error) {
 	seen, err := a.Rule.read(ctx, a.Forge, in)
+	if err == nil {
+		a.Refused.Tell(ctx, in.Key, seen.Refused...)
+	}
 	if err != nil || seen.State == "pending" {
 		return seen, err
 	}

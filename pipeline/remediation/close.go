@@ -27,7 +27,8 @@ type Closer struct {
 	// Remember keeps the ending as advice for later incidents. It never fails, and returns within its own deadline.
 	Remember func(ctx context.Context, p incident.Proposal, c incident.Change, o incident.Outcome)
 	// Later starts the end of a fix that was made for a time; said again, it starts no other. Nil: no fix ends.
-	Later func(ctx context.Context, in Lapse, after time.Duration) error
+	Later   func(ctx context.Context, in Lapse, after time.Duration) error
+	Refused *Refused // nil: whoever has clicked too late is not told
 	// Page calls people. Nil: nobody is called.
 	Page *Paging
 }
@@ -58,6 +59,7 @@ type Ending struct {
 	Shut     bool               `json:"shut,omitempty"`
 	Joined   bool               `json:"joined,omitempty"`   // another remediation holds the target
 	Suspects []incident.Suspect `json:"suspects,omitempty"` // where there is no pull request that tells of them
+	Late     []incident.Action  `json:"late,omitempty"`     // clicks that nobody has judged
 }
 
 // Close tells everybody who looks how it ended.
@@ -71,6 +73,9 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 	err := once(ctx, c.Book, in.Key, in.Outcome.Phase, incident.StepEnding, actor, in.Outcome, endings.WithLabelValues(string(in.Outcome.Phase), in.Playbook))
 	if err != nil {
 		return err
+	}
+	for _, click := range in.Late {
+		c.Refused.Tell(ctx, in.Key, Refusal{click, hasEnded(in.Outcome.Phase)})
 	}
 	if !in.Joined {
 		if err := c.Claims.Release(ctx, in.Target, in.Key); err != nil { // the keeper does it once this is over

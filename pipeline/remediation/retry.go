@@ -78,16 +78,17 @@ func started(ctx context.Context, temporal client.Client, key incident.Key) (sta
 func (s *Starter) afterwards(ctx context.Context, key incident.Key, a incident.Action) error {
 	log := slog.With("workflow", key.Workflow(), "kind", a.Kind, "actor", a.Actor)
 	if a.Kind == incident.Reopen {
-		next, err := Retry(ctx, s.Temporal, s.TaskQueue, key, a.Actor)
+		merged, err := s.Followed(ctx, a.Number, incident.Key{Incident: key.Incident, Attempt: key.Attempt + 1})
+		if err != nil || merged { // by whoever opened it again: we are told of that, too
+			return err
+		}
+		_, err = Retry(ctx, s.Temporal, s.TaskQueue, key, a.Actor)
 		var over *Over
 		if errors.As(err, &over) {
 			log.InfoContext(ctx, "there is nothing to try again", "why", over.Why)
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		return s.Followed(ctx, a.Number, next)
+		return err
 	}
 	var end incident.Outcome
 	err := s.Temporal.GetWorkflow(ctx, key.Workflow(), "").Get(ctx, &end)

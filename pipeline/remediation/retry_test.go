@@ -118,7 +118,8 @@ func TestAfterwards(t *testing.T) {
 		followed int
 	}{
 		"opened again":                       {incident.Reopen, nil, map[string]incident.Phase{first: incident.Expired}, []string{second}, 2},
-		"opened again, and it had helped":    {incident.Reopen, nil, map[string]incident.Phase{first: incident.Succeeded}, nil, 0},
+		"opened again, and it had helped":    {incident.Reopen, nil, map[string]incident.Phase{first: incident.Succeeded}, nil, 2},
+		"opened again, and merged":           {incident.Reopen, nil, map[string]incident.Phase{first: incident.Denied}, nil, 0},
 		"merged":                             {incident.Merge, nil, map[string]incident.Phase{first: incident.Expired}, []string{second}, 0},
 		"merged what was denied":             {incident.Merge, nil, map[string]incident.Phase{first: incident.Denied}, []string{second}, 0},
 		"merged by us":                       {incident.Merge, nil, map[string]incident.Phase{first: incident.Succeeded}, nil, 0},
@@ -132,11 +133,15 @@ func TestAfterwards(t *testing.T) {
 			t.Parallel()
 			temporal := &clerk{running: c.running, ended: c.ended}
 			followed := 0
-			s := &Starter{Temporal: temporal, TaskQueue: "queue", Followed: func(_ context.Context, number int, next incident.Key) error {
-				if followed = next.Attempt; number != 7 {
+			s := &Starter{Temporal: temporal, TaskQueue: "queue", Followed: func(_ context.Context, number int, next incident.Key) (bool, error) {
+				if number != 7 {
 					t.Errorf("pull request %d is followed", number)
 				}
-				return nil
+				if name == "opened again, and merged" {
+					return true, nil
+				}
+				followed = next.Attempt
+				return false, nil
 			}}
 			a := incident.Action{Kind: c.kind, Actor: "sam", Number: 7, HeadSHA: "h", MergeSHA: "m", Branch: "cortexops/0123456789ab-1"}
 			if err := s.Action(t.Context(), a); err != nil || !slices.Equal(temporal.told, c.told) || followed != c.followed {

@@ -4,6 +4,7 @@
 package remediation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,11 +62,12 @@ type Starter struct {
 	Book      Book
 	Ended     func(ctx context.Context, key incident.Key) (bool, error)
 	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
+	Refused   *Refused                                              // nil: whoever clicks too late is not told
 	// Healed is told of an incident that is over, perhaps more than once. Nil: nobody is.
 	Healed func(ctx context.Context, incident string) error
 
-	// Followed says on a pull request that another attempt takes its place, and closes it.
-	Followed func(ctx context.Context, number int, next incident.Key) error
+	// Followed says on a pull request that another attempt takes its place, and closes it. One that is merged stays as it is.
+	Followed func(ctx context.Context, number int, next incident.Key) (merged bool, err error)
 
 	told told
 }
@@ -186,6 +188,10 @@ func (s *Starter) Action(ctx context.Context, a incident.Action) error {
 		}
 		return err
 	}
+	late := ""
+	if a.Via == incident.ViaSlack {
+		late = s.late(ctx, key) // before the signal, which may be what it goes on by
+	}
 	err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", ActionSignal, a)
 	var gone *serviceerror.NotFound
 	if errors.As(err, &gone) && (a.Kind == incident.Reopen || a.Kind == incident.Merge) {
@@ -193,10 +199,13 @@ func (s *Starter) Action(ctx context.Context, a incident.Action) error {
 	}
 	if errors.As(err, &gone) {
 		slog.InfoContext(ctx, "action on a remediation that has ended", "workflow", key.Workflow(), "kind", a.Kind, "actor", a.Actor)
-		return nil
+		late, err = cmp.Or(late, hasEnded("")), nil
 	}
 	if err != nil {
 		return fmt.Errorf("signal %s: %w", key.Workflow(), err)
+	}
+	if a.Via == incident.ViaSlack && late != "" {
+		s.Refused.Tell(ctx, key, Refusal{a, late})
 	}
 	return nil
 }

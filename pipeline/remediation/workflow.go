@@ -94,7 +94,7 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	ending := Ending{Target: start.Target, Message: f.announced.Message, Shut: f.shut, Key: start.Key, Outcome: end, Change: f.change, Proposal: f.planned.Proposal, Merge: f.merge, Playbook: f.planned.Playbook,
-		Joined: f.planned.Holder != nil, Suspects: f.planned.Suspects}
+		Joined: f.planned.Holder != nil, Suspects: f.planned.Suspects, Late: f.unheard(ctx)}
 	if err := run(ctx, quick, "Close", ending, nil); err != nil {
 		return end, err
 	}
@@ -272,6 +272,16 @@ func (f *flow) hear(actions workflow.ReceiveChannel) {
 			f.clicks = append(f.clicks, a)
 		}
 	}
+}
+
+// unheard are clicks that came while it was being closed.
+func (f *flow) unheard(ctx workflow.Context) []incident.Action {
+	if f.merge != "" {
+		return nil
+	}
+	heard := len(f.clicks)
+	f.hear(workflow.GetSignalChannel(ctx, ActionSignal))
+	return f.clicks[heard:]
 }
 
 func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {

@@ -76,6 +76,14 @@ func (Writer) SlackHeld(key incident.Key, target string, phase incident.Phase, w
 		said, strings.Join(lines, "\n"), key.Retry()))
 }
 
+// SlackNote is what one person is told, as text.
+func (Writer) SlackNote(s string) string { return slackText(s, slackSection) }
+
+// SlackRefused is what whoever clicked is told of a click that does not count.
+func (w Writer) SlackRefused(number int, why string) string {
+	return w.SlackNote(fmt.Sprintf("Your click on pull request %d does not count. %s", number, why))
+}
+
 // slackCall has a section for each body that is not empty.
 func slackCall(key incident.Key, target, said string, bodies ...string) (text string, blocks []byte) {
 	list := []kit{{"type": "header", "text": plain(cmp.Or(fit(target, slackHeader, entity), "An incident"))}}

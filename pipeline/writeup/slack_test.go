@@ -288,3 +288,11 @@ func TestFit(t *testing.T) {
 		}
 	}
 }
+
+func TestSlackRefused(t *testing.T) {
+	t.Parallel()
+	got := Writer{}.SlackRefused(7, "<!channel> & *eve* `x`")
+	if want := "Your click on pull request 7 does not count. &lt;!channel&gt; &amp; ∗eve∗ ˋxˋ"; got != want {
+		t.Errorf("got %s", got)
+	}
+}
