@@ -30,11 +30,15 @@
 //	PROPOSED          gitops/repo commits without a checkout and pushes by compare-and-swap; writeup makes the words;
 //	                  gitops/forge opens the pull request, notify tells Slack.
 //	APPROVAL_PENDING  an Action only says that something happened; the forge is read, and approval judges: reviews
-//	                  of exactly this head, a person's merge, a close, and clicks on Slack, which nobody but we
-//	                  keeps. Nobody in time: EXPIRED. What becomes of the incident meanwhile is written on the pull
-//	                  request; where it heals by itself that is closed: SUPERSEDED. A person's /cortexops retry begins the next attempt.
+//	                  of exactly this head, commands in comments, a person's merge, a close, and clicks on Slack, which nobody but
+//	                  we keeps. Nobody in time: EXPIRED. What becomes of the incident meanwhile is written on the pull
+//	                  request; where it heals by itself that is closed: SUPERSEDED. What asks for another change (new evidence, a
+//	                  person's own value, a base that moved) is planned, judged and dry-run as the first was, becomes another commit
+//	                  of the same pull request, and people are asked again: workflow_revise.go. A person's /cortexops retry, or who
+//	                  opens the pull request again, begins the next attempt, and a merge after the end one that starts with its
+//	                  apply: workflow_adopt.go.
 //	MERGING           gate apply, and the brakes (cortexops pause, too many at a time); the base branch must still render
-//	                  what was approved (SUPERSEDED where it moved under it); then the merge with sha = the approved head.
+//	                  what was approved, else that is revised; then the merge with sha = the approved head.
 //	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then
 //	                  dry-run and server-side apply of those objects, and the wait for their rollout. Where Flux or Argo CD
 //	                  delivers, it is asked for the merge commit instead, and followed until it has applied that: policy can only record, then.
