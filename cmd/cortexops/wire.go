@@ -164,6 +164,16 @@ func (o outside) branch(ctx context.Context, number int) (string, error) {
 	return p.HeadRef, err
 }
 
+// acted reads from the ledger whether an attempt acted on its merge.
+func acted(book *ledger.Ledger) func(context.Context, incident.Key) (bool, error) {
+	return func(ctx context.Context, key incident.Key) (bool, error) {
+		rows, err := book.Entries(ctx, key.Incident)
+		return slices.ContainsFunc(rows, func(e incident.Entry) bool {
+			return e.Attempt == key.Attempt && (e.Phase == incident.Applying || e.Step == "merge" && e.Kind == incident.Done)
+		}), err
+	}
+}
+
 // followed closes a pull request that another attempt takes the place of.
 func (o outside) followed(ctx context.Context, number int, next incident.Key) (merged bool, err error) {
 	p, err := o.forge.Get(ctx, number)
@@ -173,7 +183,11 @@ func (o outside) followed(ctx context.Context, number int, next incident.Key) (m
 	if err := o.forge.Comment(ctx, number, "followed", writeup.Writer{}.Followed(next)); err != nil {
 		return false, err
 	}
-	return false, o.forge.Close(ctx, number)
+	if err := o.forge.Close(ctx, number); err != nil {
+		return false, err
+	}
+	p, err = o.forge.Get(ctx, number) // somebody may have been quicker
+	return p.Merged, err
 }
 
 func slackClient(c Config) (*notify.Slack, error) {

@@ -100,8 +100,11 @@ func (s *Starter) afterwards(ctx context.Context, key incident.Key, a incident.A
 	case err != nil:
 		log.WarnContext(ctx, "a merge of a remediation that did not end by itself", "error", err) // it was terminated: people do what is left
 		return nil
-	case !slices.Contains([]incident.Phase{incident.Expired, incident.Rejected, incident.Superseded, incident.Denied, incident.Failed}, end.Phase):
+	case !slices.Contains([]incident.Phase{incident.Expired, incident.Rejected, incident.Superseded, incident.Denied, incident.Failed, incident.Escalated}, end.Phase):
 		return nil // its own merge
+	}
+	if own, err := s.Merged(ctx, key); err != nil || own {
+		return err
 	}
 	start, err := started(ctx, s.Temporal, key)
 	if err != nil {

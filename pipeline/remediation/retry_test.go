@@ -123,6 +123,8 @@ func TestAfterwards(t *testing.T) {
 		"merged":                             {incident.Merge, nil, map[string]incident.Phase{first: incident.Expired}, []string{second}, 0},
 		"merged what was denied":             {incident.Merge, nil, map[string]incident.Phase{first: incident.Denied}, []string{second}, 0},
 		"merged by us":                       {incident.Merge, nil, map[string]incident.Phase{first: incident.Succeeded}, nil, 0},
+		"merged, and it waits for people":    {incident.Merge, nil, map[string]incident.Phase{first: incident.Escalated}, nil, 0},
+		"merged after a rule of the forge":   {incident.Merge, nil, map[string]incident.Phase{first: incident.Escalated}, []string{second}, 0},
 		"merged, and a revert came of it":    {incident.Merge, nil, map[string]incident.Phase{first: incident.RolledBack}, nil, 0},
 		"merged, and the second has begun":   {incident.Merge, nil, map[string]incident.Phase{first: incident.Rejected, second: incident.Advised}, []string{third}, 0},
 		"merged, and somebody terminated it": {incident.Merge, nil, map[string]incident.Phase{first: ""}, nil, 0},
@@ -133,7 +135,7 @@ func TestAfterwards(t *testing.T) {
 			t.Parallel()
 			temporal := &clerk{running: c.running, ended: c.ended}
 			followed := 0
-			s := &Starter{Temporal: temporal, TaskQueue: "queue", Followed: func(_ context.Context, number int, next incident.Key) (bool, error) {
+			s := &Starter{Temporal: temporal, TaskQueue: "queue", Merged: func(context.Context, incident.Key) (bool, error) { return name == "merged, and it waits for people", nil }, Followed: func(_ context.Context, number int, next incident.Key) (bool, error) {
 				if number != 7 {
 					t.Errorf("pull request %d is followed", number)
 				}

@@ -63,6 +63,8 @@ type Starter struct {
 	Ended     func(ctx context.Context, key incident.Key) (bool, error)
 	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
 	Refused   *Refused                                              // nil: whoever clicks too late is not told
+	// Merged tells whether the attempt went on after its merge, whoever merged.
+	Merged func(ctx context.Context, key incident.Key) (bool, error)
 	// Healed is told of an incident that is over, perhaps more than once. Nil: nobody is.
 	Healed func(ctx context.Context, incident string) error
 
