@@ -135,7 +135,9 @@ func TestAfterwards(t *testing.T) {
 			t.Parallel()
 			temporal := &clerk{running: c.running, ended: c.ended}
 			followed := 0
-			s := &Starter{Temporal: temporal, TaskQueue: "queue", Merged: func(context.Context, incident.Key) (bool, error) { return name == "merged, and it waits for people", nil }, Followed: func(_ context.Context, number int, next incident.Key) (bool, error) {
+			s := &Starter{Temporal: temporal, TaskQueue: "queue", Merged: func(context.Context, incident.Key) (bool, error) {
+				return name == "merged, and it waits for people", nil
+			}, Followed: func(_ context.Context, number int, next incident.Key) (bool, error) {
 				if number != 7 {
 					t.Errorf("pull request %d is followed", number)
 				}
