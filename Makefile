@@ -40,13 +40,14 @@ operations: $(SANDBOX) ## Break things, and print what each section of docs/oper
 generate: ## Write the dashboard, the alert rules and the schema of the policies' input anew, from cmd/gen
 	go run ./cmd/gen
 
-check: ## Formatting, vet and the linters, the dependency rule among them
+check: ## Formatting, vet, the linters, the dependency rule among them, and what a workflow must not do
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'not formatted: run make fmt'; exit 1; }
 	go vet ./...
 	cd cmd/sandbox && go vet ./...
 	GOBIN="$(CURDIR)/bin" go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@v0.316.0
 	bin/promtool check rules manifests/prometheus/rules.yaml
 	bin/promtool test rules manifests/prometheus/rules_test.yaml
+	go run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0 ./pipeline/remediation
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run ./...
 
 bench: ## Compare with the tools that people have, into out/bench.jsonl (BENCH=gitops), or run Go benchmarks (BENCH=regexp)

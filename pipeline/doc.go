@@ -39,7 +39,8 @@
 //	                  dry-run and server-side apply of those objects, and the wait for their rollout. Where Flux or Argo CD
 //	                  delivers, it is asked for the merge commit instead, and followed until it has applied that: policy can only record, then.
 //	VERIFYING         verify asks Prometheus until every check has held for its time (SUCCEEDED) or the window is
-//	                  over. No data: a person is asked on the pull request; nothing is reverted on silence.
+//	                  over. No data: a person is asked on the pull request; nothing is reverted on silence, nor where somebody else
+//	                  rolled out the target or what it depends on meanwhile (confounded).
 //	ROLLING_BACK      a failed verdict: a revert commit and its pull request, rehearsed (rendering, dry-run, policy)
 //	                  before our merge, then the same apply: ROLLED_BACK, and the incident is escalated, since it
 //	                  is still open.

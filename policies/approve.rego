@@ -20,9 +20,11 @@ reasons := denials if not allow
 
 reasons := asked if allow
 
-asked contains sprintf("Risk %s asks for %d.", [input.playbook.risk, rules.by_risk[input.playbook.risk]])
+asked contains sprintf("Risk %s asks for %d.", [input.playbook.risk, rules.by_risk[input.playbook.risk]]) if not rules.unattended
 
-asked contains sprintf("Playbook %s asks for %d.", [input.playbook.name, input.playbook.people])
+asked contains sprintf("Playbook %s asks for %d.", [input.playbook.name, input.playbook.people]) if not rules.unattended
+
+asked contains sprintf("A change of low risk in %s: nobody is asked.", [input.environment]) if rules.unattended
 
 asked contains sprintf("Many are hit, %d pod(s) and %d service(s): 2.", [input.blast.pods, count(input.blast.services)]) if rules.wide
 

@@ -9,7 +9,7 @@ import (
 // Decision is what the policy said.
 type Decision struct {
 	Allow       bool     `json:"allow"`
-	Approvals   int      `json:"approvals,omitempty"` // people who have to approve: at the gate approve, where it allows; else 0
+	Approvals   int      `json:"approvals,omitempty"` // people who have to approve: at the gate approve, where it allows, 0 only of low risk; else 0
 	Approvers   []string `json:"approvers,omitempty"` // logins that alone may, sorted, in lower case; empty: everybody who may push
 	Rules       []string `json:"rules,omitempty"`     // that deny, sorted
 	Reasons     []string `json:"reasons"`             // sentences, sorted: of a denial, or of the number of people
@@ -19,7 +19,7 @@ type Decision struct {
 }
 
 // decision reads the policy's answer, which anybody may have written.
-func decision(gate string, answer any) (d Decision, err error) {
+func decision(gate, risk string, answer any) (d Decision, err error) {
 	m, ok := answer.(map[string]any)
 	if !ok {
 		return Decision{}, fmt.Errorf("the answer is %T", answer)
@@ -51,7 +51,7 @@ func decision(gate string, answer any) (d Decision, err error) {
 	if gate != Approve || !d.Allow {
 		return d, nil
 	}
-	return d, quorum(&d, m)
+	return d, quorum(&d, risk, m)
 }
 
 // reason is a sentence, or an object with the name of its rule; else the gate stands for the rule.
@@ -74,14 +74,14 @@ func reason(gate string, r any) (rule, sentence string, err error) {
 }
 
 // quorum is how many have to approve, and who may.
-func quorum(d *Decision, m map[string]any) error {
+func quorum(d *Decision, risk string, m map[string]any) error {
 	n, ok := m["approvals"].(json.Number)
 	if !ok {
 		return fmt.Errorf("approvals is %T: it must be a number", m["approvals"])
 	}
 	people, err := n.Int64()
-	if err != nil || people < 1 || people > 100 {
-		return fmt.Errorf("approvals is %s: it must be a whole number of people, at least 1", n)
+	if err != nil || people < 0 || people > 100 || people == 0 && risk != "low" {
+		return fmt.Errorf("approvals is %s of risk %s: it must be a whole number of people, at least 1 other than of risk low", n, risk)
 	}
 	d.Approvals = int(people)
 	if m["approvers"] == nil { // this policy does not say

@@ -1,7 +1,6 @@
 package policies
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -14,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 )
@@ -141,11 +141,7 @@ func (e *Engine) Evaluate(ctx context.Context, gate string, in Input) (Decision,
 	if err != nil {
 		return Decision{}, fmt.Errorf("write the policy's input: %w", err)
 	}
-	value, err := ast.ValueFromReader(bytes.NewReader(raw))
-	if err != nil {
-		return Decision{}, fmt.Errorf("read the policy's input: %w", err)
-	}
-	results, err := query.Eval(ctx, rego.EvalParsedInput(value), rego.EvalTime(in.Time))
+	results, err := query.Eval(ctx, rego.EvalParsedInput(in.value()), rego.EvalTime(in.Time), rego.EvalMetrics(metrics.NoOp()))
 	if err != nil {
 		return Decision{}, fmt.Errorf("%w: evaluate the gate %s: %w", ErrUndecided, gate, err)
 	}
@@ -153,7 +149,7 @@ func (e *Engine) Evaluate(ctx context.Context, gate string, in Input) (Decision,
 		return Decision{}, fmt.Errorf("%w: gate %s: one of its rules %s is undefined for this input",
 			ErrUndecided, gate, strings.Join(slices.Concat(questions[gate], optional[gate]), ", "))
 	}
-	d, err := decision(gate, results[0].Bindings["answer"])
+	d, err := decision(gate, in.Playbook.Risk, results[0].Bindings["answer"])
 	if err != nil {
 		return Decision{}, fmt.Errorf("%w: gate %s: %w", ErrUndecided, gate, err)
 	}

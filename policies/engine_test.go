@@ -186,7 +186,7 @@ func TestEvaluateFailsClosed(t *testing.T) {
 		{"freeze without a name", Apply, "allow := true\nreasons := []", func(in *Input) { in.Freezes = []Freeze{{From: in.Time}} }, "no name"},
 		{"freeze without an end", Apply, "allow := true\nreasons := []", func(in *Input) { in.Freezes = []Freeze{{Name: "x", From: in.Time}} }, "needs both"},
 		{"reason is no text", Apply, "allow := true\nreasons := [1]", nil, "a reason is"},
-		{"nobody has to approve", Approve, "allow := true\nreasons := []\napprovals := 0", nil, "approvals is 0"},
+		{"nobody has to approve", Approve, "allow := true\nreasons := []\napprovals := 0", nil, "approvals is 0 of risk high"},
 		{"half a person", Approve, "allow := true\nreasons := []\napprovals := 1.5", nil, "approvals is 1.5"},
 		{"no such gate", "other", "allow := true\nreasons := []", nil, "no gate"},
 		{"input without kind", Apply, "allow := true\nreasons := []", func(in *Input) { in.Target.Kind = "" }, "target.kind is empty"},

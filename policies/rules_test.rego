@@ -68,6 +68,16 @@ test_approve_asks_for_people if {
 	}
 }
 
+test_nobody_is_asked_where_people_say_so if {
+	every c in [["low", 1, "shop", 0], ["low", 2, "shop", 2], ["medium", 1, "shop", 1], ["high", 1, "shop", 2], ["low", 1, "other", 1]] {
+		i := object.union(object.union(base, dry), {"playbook": {"risk": c[0], "people": c[1]}, "environment": c[2]})
+		approve.allow with input as i with data.cortexops.people.unattended as {"shop"}
+		approve.approvals == c[3] with input as i with data.cortexops.people.unattended as {"shop"}
+		apply.allow == (c[3] == 0) with input as i with data.cortexops.people.unattended as {"shop"}
+	}
+	approve.reasons == {"A change of low risk in shop: nobody is asked."} with input as object.union(base, dry) with data.cortexops.people.unattended as {"shop"}
+}
+
 test_approve_denies_without_dry_run if {
 	not approve.allow with input as base
 	approve.approvals == 0 with input as base

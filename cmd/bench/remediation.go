@@ -15,7 +15,7 @@ import (
 
 // remediation measures what every remediation waits for.
 func remediation(ctx context.Context, r *run) error {
-	for _, step := range []func(context.Context) error{r.deciding, r.writing} {
+	for _, step := range []func(context.Context) error{r.deciding, r.writing, r.inSandbox} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/cortexops/cortexops/pipeline/notify"
 )
 
 // Config is the configuration file. Unknown keys are errors. Secrets come from the environment only.
@@ -37,6 +39,8 @@ type Config struct {
 		Address   string `yaml:"address"`
 		Namespace string `yaml:"namespace"`
 		TaskQueue string `yaml:"taskQueue"`
+		// UI is the address of its web UI, for links to workflows. Empty: there are none.
+		UI string `yaml:"ui"`
 	} `yaml:"temporal"`
 	Kubernetes struct {
 		// Kubeconfig of the worker's own identity. Empty: the pod's service account.
@@ -101,6 +105,10 @@ type Config struct {
 		// Users may approve and reject on Slack: Slack user ID → login on the forge.
 		Users map[string]string `yaml:"users"`
 	} `yaml:"slack"`
+	PagerDuty struct {
+		// API takes the events. People are called where CORTEXOPS_PAGERDUTY_KEY is set.
+		API string `yaml:"api"`
+	} `yaml:"pagerduty"`
 	LLM struct {
 		// BaseURL of an OpenAI-compatible API. Empty: heuristics advise.
 		BaseURL string `yaml:"baseURL"`
@@ -126,6 +134,7 @@ type secrets struct {
 	cloudEvents                                    map[string]*string // by the sender's name
 	forgeToken                                     func() string      // read anew from its file, where it has one
 	slackToken, slackSigningSecret                 string             // required where slack.channel is set
+	pagerDutyKey                                   string             // optional: where it is empty nobody is called
 	llmKey                                         string             // optional: a local model may want none
 	qdrantKey                                      string             // optional, as well
 	signingKey                                     string             // where commits are signed and git.signing.keyFile is empty
@@ -139,6 +148,7 @@ func defaults() Config {
 	c.Forge.API, c.Forge.Base = "https://api.github.com/", "main"
 	c.Git.AuthorName, c.Git.AuthorEmail = "CortexOps", "cortexops@localhost"
 	c.Slack.API = "https://slack.com/api/"
+	c.PagerDuty.API = notify.PagerDutyAPI
 	c.LLM.Deadline = 10 * time.Second
 	c.Correlate.Settle = 10 * time.Second
 	c.Delivery.Mode, c.Delivery.ArgoCD.Namespace = "direct", "argocd"
@@ -266,6 +276,7 @@ func (c *Config) readSecrets(getenv func(string) string, r roles) error {
 			required["CORTEXOPS_SLACK_TOKEN"] = &c.secrets.slackToken
 		}
 		optional["CORTEXOPS_LLM_KEY"], optional["CORTEXOPS_QDRANT_API_KEY"] = &c.secrets.llmKey, &c.secrets.qdrantKey
+		optional["CORTEXOPS_PAGERDUTY_KEY"] = &c.secrets.pagerDutyKey
 		optional["CORTEXOPS_GIT_SIGNING_KEY"] = &c.secrets.signingKey
 	}
 	var missing []error

@@ -47,6 +47,7 @@ func (c deliveryConfig) check(path string) error {
 // clusterOf is the API server as the mode needs it. Its Ping is that of health.
 type clusterOf interface {
 	remediation.Cluster
+	remediation.Rollouts
 	Ping(ctx context.Context) error
 	Look(ctx context.Context, r delivery.Ref) (delivery.Live, error)
 }

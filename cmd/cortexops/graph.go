@@ -83,6 +83,10 @@ func takenUp(ctx context.Context, j *bus.Join) (*topology.Graph, uint64, time.Ti
 	if err != nil || kept == nil {
 		return topology.NewGraph(), 0, time.Time{}, err
 	}
+	return unpacked(kept)
+}
+
+func unpacked(kept *bus.GraphSnapshot) (*topology.Graph, uint64, time.Time, error) {
 	unzipped, err := gzip.NewReader(bytes.NewReader(kept.Body))
 	if err != nil {
 		return nil, 0, time.Time{}, fmt.Errorf("read the snapshot of the graph: %w", err)

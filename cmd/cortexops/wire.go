@@ -44,10 +44,12 @@ type outside struct {
 	prometheus *verify.Verifier
 	policy     *policies.Live
 	playbooks  []playbooks.Playbook
-	llm        *advise.LLM   // nil: heuristics advise
-	slack      *notify.Slack // nil: nobody is told
+	llm        *advise.LLM       // nil: heuristics advise
+	slack      *notify.Slack     // nil: nobody is told
+	pager      *notify.PagerDuty // nil: nobody is called
 	memory     *memory.Memory
 	charts     *helm.Renderer
+	near       func(ctx context.Context, root incident.Resource) []incident.Resource
 }
 
 // chat is nil where Slack is not configured.
@@ -105,6 +107,9 @@ func connect(ctx context.Context, c Config) (o outside, err error) {
 		if o.slack, err = slackClient(c); err != nil {
 			return o, err
 		}
+	}
+	if o.pager, err = c.pager(); err != nil {
+		return o, err
 	}
 	if o.memory, err = remembering(c); err != nil {
 		return o, err
@@ -196,7 +201,7 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Author: c.author()}
 	delivered := ways{c.Overlays, o.charts}
 	planner := &plan.Planner{Playbooks: o.playbooks, Overlays: c.Overlays}
-	applier := &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: delivered.render, Cluster: o.cluster, Tool: o.tool}
+	applier := &remediation.Applier{Book: book, Repo: o.repo, Base: c.Forge.Base, Render: delivered.render, Cluster: o.cluster, Tool: o.tool, Rollouts: o.cluster}
 	return remediation.Activities{
 		Planner:    &remediation.Planner{Book: book, Repo: o.repo, Base: c.Forge.Base, Make: c.scoped(planning{planner}), Way: delivered.open, Live: o.live, Advise: o.advise, Claims: book.Claims(), History: book.History, Tool: c.Delivery.tool()},
 		Gatekeeper: &remediation.Gatekeeper{Book: book, Policy: o.policy, Brakes: book.Brakes(), Bot: c.Forge.User, Freezes: c.Policies.Freezes, History: book.History},
@@ -205,10 +210,10 @@ func activities(c Config, book *ledger.Ledger, o outside) remediation.Activities
 		Approver:   &remediation.Approver{Book: book, Forge: o.forge, Rule: judging(c.Forge.User)},
 		Merger:     &remediation.Merger{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Rule: judging(c.Forge.User), Still: applier.Still},
 		Applier:    applier,
-		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second},
-		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where},
+		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second, Strangers: c.strangers(book, o)},
+		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where, Course: o.prometheus.Course},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
-		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember},
+		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember, Page: c.paging(book, o.pager)},
 	}
 }
 
@@ -278,7 +283,10 @@ func judging(bot string) remediation.Judging {
 }
 
 func rejection(click incident.Action) string {
-	why := fmt.Sprintf("%s rejected it on Slack", click.Actor)
+	why := click.Actor + " rejected it"
+	if click.Via == incident.ViaSlack {
+		why += " on Slack"
+	}
 	if click.Reason != "" {
 		why += ": " + click.Reason
 	}

@@ -69,6 +69,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		return nil, err
 	}
 	w.opened = append(w.opened, outside.charts.Close)
+	outside.near = dependencies(events.Graph, c.Cluster)
 	graph, err := topology.New(topology.Options{Config: outside.kube, Cluster: c.Cluster, Namespaces: c.Kubernetes.Namespaces, Log: log})
 	if err != nil {
 		return nil, err
@@ -81,6 +82,9 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	w.opened = append(w.opened, tasks.Stop)
 	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch}
 	pauses := func(ctx context.Context) ([]incident.Pause, error) { return book.Brakes().Pauses(ctx, c.Cluster) }
+	if outside.pager != nil {
+		starter.Healed = c.paging(book, outside.pager).Over
+	}
 	keeper := &remediation.Keeper{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Bot: c.Forge.User, Book: book, Forge: outside.forge, Writer: writeup.Writer{},
 		Claims: book.Claims(), Pauses: pauses}
 	join := &joining{settle: c.Correlate.Settle, windows: c.windows(), watched: graph, metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), log: log}

@@ -8,6 +8,33 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
+// Within refuses what is no Kubernetes quantity above 0, or not within min and max, each of which may be empty.
+func Within(value, min, max string) error {
+	q, err := resource.ParseQuantity(value)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is no quantity: %w", value, err)
+	case q.Sign() <= 0:
+		return fmt.Errorf("%s is not above 0", value)
+	}
+	for _, bound := range []struct {
+		text, where string
+		over        int // the sign of the value compared with the bound when it is over it
+	}{{min, "below", -1}, {max, "above", 1}} {
+		if bound.text == "" {
+			continue
+		}
+		b, err := resource.ParseQuantity(bound.text)
+		if err != nil {
+			return fmt.Errorf("the bound %q is no quantity: %w", bound.text, err)
+		}
+		if q.Cmp(b) == bound.over {
+			return fmt.Errorf("%s is %s %s", value, bound.where, bound.text)
+		}
+	}
+	return nil
+}
+
 // ScaleQuantity multiplies a Kubernetes quantity and keeps it within min and max, each of which may be empty. The
 // result is rounded up to what a person would write: whole Mi (Ki below one), whole M, or thousandths; a bare whole
 // number stays one, since it may count replicas. A bound never turns the change round: 3Gi doubled with a maximum of

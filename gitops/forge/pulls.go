@@ -60,6 +60,12 @@ func (f *Forge) OpenPull(ctx context.Context, n NewPull) (Pull, error) {
 	return f.Get(ctx, number)
 }
 
+// EditPull gives it another title and body.
+func (f *Forge) EditPull(ctx context.Context, number int, title, body string) error {
+	_, _, err := f.client.PullRequests.Edit(ctx, f.owner, f.repo, number, &github.PullRequest{Title: &title, Body: &body})
+	return wrap(fmt.Sprintf("edit pull request %d", number), err)
+}
+
 // find is the number of the newest pull request of the head branch.
 func (f *Forge) find(ctx context.Context, head string) (int, error) {
 	list, _, err := f.client.PullRequests.List(ctx, f.owner, f.repo, &github.PullRequestListOptions{State: "all", Head: f.owner + ":" + head,

@@ -46,6 +46,7 @@ func (f *Forge) Comment(ctx context.Context, number int, marker, body string) er
 
 // Said is a comment.
 type Said struct {
+	ID         int64 // a later one's is higher
 	User, Body string
 	At         time.Time // when it was written first
 	MayWrite   bool      // whether User may push to the repository
@@ -72,7 +73,7 @@ func (f *Forge) Comments(ctx context.Context, number int, since time.Time) ([]Sa
 					return nil, err
 				}
 			}
-			out = append(out, Said{User: user, Body: c.GetBody(), At: c.GetCreatedAt().Time, MayWrite: writers[user]})
+			out = append(out, Said{ID: c.GetID(), User: user, Body: c.GetBody(), At: c.GetCreatedAt().Time, MayWrite: writers[user]})
 		}
 		if res.NextPage == 0 {
 			return out, nil

@@ -56,7 +56,7 @@ type In struct {
 	Bot      string          // our own login, which approves nothing
 	Reviews  []Review
 	Pull     Pull
-	Needed   int      // people; less than one is taken for one
+	Needed   int      // people; 0: nobody, as policy says
 	Among    []string // who alone can approve; none: everybody
 	Deadline time.Time
 	Now      time.Time
@@ -85,7 +85,7 @@ type Out struct {
 // that was said of the old one. Only then reviews are counted, and only then the deadline is looked at.
 func Judge(in In) Out {
 	tally := count(in)
-	approved := len(tally.by) >= max(in.Needed, 1) && len(tally.against) == 0
+	approved := len(tally.by) >= in.Needed && len(tally.against) == 0
 	moved := in.Pull.HeadSHA != in.Change.HeadSHA || in.Change.HeadSHA == ""
 	switch {
 	case in.Pull.State == Merged:
@@ -94,6 +94,8 @@ func Judge(in In) Out {
 		return closed(in, approved)
 	case moved:
 		return Out{State: StateVoided, Why: fmt.Sprintf("The head is %s now, and %s was proposed: what was approved is not what would be merged.", short(in.Pull.HeadSHA), short(in.Change.HeadSHA))}
+	case approved && in.Pull.State == Open && len(tally.by) == 0:
+		return Out{State: StateApproved, Why: "Policy asks nobody."}
 	case approved && in.Pull.State == Open:
 		return Out{State: StateApproved, By: tally.by, Why: fmt.Sprintf("%s approved %s.", and(tally.by), short(in.Change.HeadSHA))}
 	}
@@ -137,16 +139,15 @@ func closed(in In, approved bool) Out {
 
 func waiting(in In, t tally) Out {
 	out := Out{State: StatePending, By: t.by}
-	needed := max(in.Needed, 1)
 	switch {
 	case in.Pull.State != Open:
 		out.Why = fmt.Sprintf("The forge says that the pull request is %q, which is neither open, closed nor merged", in.Pull.State)
 	case len(t.against) > 0:
 		out.Why = fmt.Sprintf("%s asked for changes", and(t.against))
 	case len(t.by) == 0:
-		out.Why = fmt.Sprintf("%d of %d approvals are there", 0, needed)
+		out.Why = fmt.Sprintf("%d of %d approvals are there", 0, in.Needed)
 	default:
-		out.Why = fmt.Sprintf("%d of %d approvals are there, by %s", len(t.by), needed, and(t.by))
+		out.Why = fmt.Sprintf("%d of %d approvals are there, by %s", len(t.by), in.Needed, and(t.by))
 	}
 	if len(t.others) > 0 {
 		out.Why += fmt.Sprintf("; %s approved too, and policy counts only %s", and(t.others), and(in.Among))

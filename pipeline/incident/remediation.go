@@ -86,6 +86,29 @@ type Proposal struct {
 	Explain   string           `json:"explain"`   // the playbook's own words, rendered
 	Suspects  []Suspect        `json:"suspects,omitempty"`
 	Reverts   *Suspect         `json:"reverts,omitempty"` // the commit that the edits take back
+
+	Parameters []Parameter `json:"parameters,omitempty"` // that people may choose themselves
+}
+
+// Parameter is a value of the change that its playbook leaves to people, within bounds.
+type Parameter struct {
+	Name string `json:"name"`          // the end of the field: memory
+	Min  string `json:"min,omitempty"` // a quantity, as the next ones
+	Max  string `json:"max,omitempty"`
+	Asks string `json:"asks,omitempty"` // what a person chose; empty: the playbook did
+}
+
+// String is the name with its bounds.
+func (p Parameter) String() string {
+	switch {
+	case p.Min != "" && p.Max != "":
+		return fmt.Sprintf("%s from %s to %s", p.Name, p.Min, p.Max)
+	case p.Max != "":
+		return fmt.Sprintf("%s up to %s", p.Name, p.Max)
+	case p.Min != "":
+		return fmt.Sprintf("%s from %s", p.Name, p.Min)
+	}
+	return p.Name
 }
 
 // Live is what the cluster knows of the root of an incident beside git.
@@ -207,6 +230,15 @@ type Change struct {
 	Number     int       `json:"number"`
 	URL        string    `json:"url"`
 	OpenedAt   time.Time `json:"openedAt"`
+	RevisedAt  time.Time `json:"revisedAt,omitzero"` // when another commit took the place of the first
+}
+
+// Since is from when people have been shown what is at its head.
+func (c Change) Since() time.Time {
+	if c.RevisedAt.IsZero() {
+		return c.OpenedAt
+	}
+	return c.RevisedAt
 }
 
 // ActionKind is what a person did.
@@ -219,7 +251,7 @@ const (
 	Merge          ActionKind = "merge"
 	Close          ActionKind = "close"
 	Push           ActionKind = "push"   // new commits on the change's branch
-	Answer         ActionKind = "answer" // a comment that answers a question: /cortexops keep
+	Answer         ActionKind = "answer" // a command in a comment: /cortexops keep
 	Retry          ActionKind = "retry"  // the comment /cortexops retry
 )
 
@@ -260,10 +292,14 @@ type Button struct {
 
 // Verdict of a verification.
 type Verdict struct {
-	Result string        `json:"result"` // pass | fail | no-data
+	Result string        `json:"result"`           // pass | fail | no-data
+	Reason string        `json:"reason,omitempty"` // of no-data: Confounded, or none
 	Checks []CheckResult `json:"checks"`
 	At     time.Time     `json:"at"`
 }
+
+// Confounded is the reason of a verdict in whose window somebody else rolled out the target, or what it depends on.
+const Confounded = "confounded"
 
 const (
 	Pass   = "pass"

@@ -22,15 +22,15 @@ func TestCommandsInComments(t *testing.T) {
 		kind   incident.ActionKind
 		status int
 	}{
-		"an answer":       {"created", 12, pull, "/cortexops keep", "MEMBER", "acme/shop", incident.Answer, 202},
-		"retry":           {"created", 12, pull, " /cortexops retry\nplease", "COLLABORATOR", "acme/shop", incident.Retry, 202},
-		"talk":            {"created", 12, pull, "keep it", "OWNER", "acme/shop", "", 202},
-		"a word too many": {"created", 12, pull, "/cortexops retry now", "OWNER", "acme/shop", "", 202},
-		"a stranger":      {"created", 12, pull, "/cortexops retry", "NONE", "acme/shop", "", 202},
-		"an issue":        {"created", 12, "", "/cortexops retry", "OWNER", "acme/shop", "", 202},
-		"an edit":         {"edited", 12, pull, "/cortexops retry", "OWNER", "acme/shop", "", 202},
-		"another":         {"created", 12, pull, "/cortexops retry", "OWNER", "acme/other", "", 202},
-		"no number":       {"created", 0, pull, "/cortexops retry", "OWNER", "acme/shop", "", 400},
+		"an answer":  {"created", 12, pull, "/cortexops keep", "MEMBER", "acme/shop", incident.Answer, 202},
+		"retry":      {"created", 12, pull, " /cortexops retry\nplease", "COLLABORATOR", "acme/shop", incident.Retry, 202},
+		"talk":       {"created", 12, pull, "keep it", "OWNER", "acme/shop", "", 202},
+		"more words": {"created", 12, pull, "/cortexops approve memory=768Mi", "OWNER", "acme/shop", incident.Answer, 202},
+		"a stranger": {"created", 12, pull, "/cortexops retry", "NONE", "acme/shop", "", 202},
+		"an issue":   {"created", 12, "", "/cortexops retry", "OWNER", "acme/shop", "", 202},
+		"an edit":    {"edited", 12, pull, "/cortexops retry", "OWNER", "acme/shop", "", 202},
+		"another":    {"created", 12, pull, "/cortexops retry", "OWNER", "acme/other", "", 202},
+		"no number":  {"created", 0, pull, "/cortexops retry", "OWNER", "acme/shop", "", 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

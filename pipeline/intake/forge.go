@@ -146,11 +146,11 @@ func decodeComment(body []byte, repository string) (*incident.Action, error) {
 	first, _, _ := strings.Cut(strings.TrimSpace(e.Comment.Body), "\n")
 	words := strings.Fields(first)
 	insider := slices.Contains([]string{"OWNER", "MEMBER", "COLLABORATOR"}, e.Comment.Association)
-	if len(words) != 2 || words[0] != "/cortexops" || !insider {
+	if len(words) < 2 || words[0] != "/cortexops" || !insider {
 		return nil, nil
 	}
 	a := &incident.Action{Kind: incident.Answer, Actor: e.Comment.User.Login, Repository: repository, Number: e.Issue.Number}
-	if words[1] == "retry" {
+	if words[1] == "retry" && len(words) == 2 {
 		a.Kind = incident.Retry
 	}
 	switch {

@@ -38,6 +38,10 @@ func (c *Claims) Take(ctx context.Context, target string, key incident.Key, at t
 		if errors.Is(err, sql.ErrNoRows) { // it was released between the two
 			continue
 		}
+		if err == nil && holder == key { // it plans, whatever it did before
+			_, err = c.l.db.ExecContext(ctx, c.l.bind(`UPDATE claims SET acting_at=NULL WHERE target=? AND incident=? AND attempt=? AND acting_at IS NOT NULL`),
+				target, key.Incident, key.Attempt)
+		}
 		if err != nil {
 			return incident.Key{}, fmt.Errorf("claim %s: %w", target, err)
 		}
@@ -48,6 +52,18 @@ func (c *Claims) Take(ctx context.Context, target string, key incident.Key, at t
 func (c *Claims) holder(ctx context.Context, target string) (key incident.Key, err error) {
 	err = c.l.db.QueryRowContext(ctx, c.l.bind(`SELECT incident,attempt FROM claims WHERE target=?`), target).Scan(&key.Incident, &key.Attempt)
 	return key, err
+}
+
+// Held reports whether somebody has the target.
+func (c *Claims) Held(ctx context.Context, target string) (bool, error) {
+	_, err := c.holder(ctx, target)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("who holds %s: %w", target, err)
+	}
+	return true, nil
 }
 
 // Release gives the target back. That nobody holds it is success, as after an earlier try; that another does is a *NotHolder.

@@ -30,6 +30,11 @@ func TestClaims(t *testing.T) {
 		claim(t, c, "a", two, one)
 		claim(t, c, "a", incident.Key{Incident: one.Incident, Attempt: 2}, one) // another attempt is another
 		claim(t, c, "b", two, two)
+		for target, want := range map[string]bool{"a": true, "c": false} {
+			if held, err := c.Held(t.Context(), target); err != nil || held != want {
+				t.Errorf("%s is held: %v, %v", target, held, err)
+			}
+		}
 		var not *NotHolder
 		if err := c.Release(t.Context(), "a", two); !errors.As(err, &not) || not.Holder != one || not.Target != "a" {
 			t.Errorf("released by another: %v", err)

@@ -41,6 +41,8 @@ type Request struct {
 	Histories map[string][]repo.Value
 	Reverts   map[string]repo.Reverted
 	Clashes   map[string]error
+
+	Parameters map[string]string // what people chose in the place of the playbook's values, by name
 }
 
 // Wanted is what git has to be asked before there can be a proposal: one of the two.
@@ -114,7 +116,10 @@ func (w work) follow(ctx context.Context, book *playbooks.Playbook, container st
 			return incident.Proposal{}, advised(err)
 		}
 	}
-	out.Overlay, out.Reverts = w.overlay, w.reverts
+	if err := w.unused(book.Name); err != nil {
+		return incident.Proposal{}, err
+	}
+	out.Overlay, out.Reverts, out.Parameters = w.overlay, w.reverts, w.parameters
 	if out.Files, err = w.files(); err != nil {
 		return incident.Proposal{}, err
 	}

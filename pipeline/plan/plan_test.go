@@ -31,6 +31,11 @@ spec:
 
 func propose(t *testing.T, overlays []string, files map[string]string) (incident.Proposal, error) {
 	t.Helper()
+	return choosing(t, nil, overlays, files)
+}
+
+func choosing(t *testing.T, chosen map[string]string, overlays []string, files map[string]string) (incident.Proposal, error) {
+	t.Helper()
 	books, err := playbooks.Load(playbooks.Catalogue())
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +47,7 @@ func propose(t *testing.T, overlays []string, files map[string]string) (incident
 	inc := incident.Incident{Root: incident.Resource{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "api"},
 		Signals: []incident.Signal{{Name: "ContainerOOMKilled", Container: "app"}}}
 	p := Planner{Playbooks: books, Overlays: overlays}
-	got, _, err := p.Propose(t.Context(), Request{Began: time.Unix(0, 0), Incident: inc, BaseSHA: "base", Files: locate.FromFS(repo)})
+	got, _, err := p.Propose(t.Context(), Request{Began: time.Unix(0, 0), Incident: inc, BaseSHA: "base", Files: locate.FromFS(repo), Parameters: chosen})
 	return got, err
 }
 
@@ -140,6 +145,39 @@ func TestProposeTriesTheNextPlaybook(t *testing.T) {
 				if !strings.Contains(told, why) {
 					t.Errorf("%q is not in %q", why, told)
 				}
+			}
+		})
+	}
+}
+
+// TestAPersonChooses a value that the playbook leaves to people, within its bounds.
+func TestAPersonChooses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		chosen map[string]string
+		want   string // or why not
+	}{
+		"nothing":      {nil, "1Gi"},
+		"memory":       {map[string]string{"memory": "768Mi"}, "768Mi"},
+		"less":         {map[string]string{"memory": "600Mi"}, "600Mi"},
+		"too much":     {map[string]string{"memory": "1Ti"}, "1Ti is above 2Gi"},
+		"no quantity":  {map[string]string{"memory": "lots; rm"}, `"lots; rm" is no quantity`},
+		"zero":         {map[string]string{"memory": "0"}, "0 is not above 0"},
+		"another name": {map[string]string{"cpu": "1"}, `leaves no "cpu" to people: what it does is memory`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := choosing(t, c.chosen, []string{"prod"}, map[string]string{"prod/kustomization.yaml": "namespace: shop\nresources: [api.yaml]\n", "prod/api.yaml": api})
+			var none *incident.NoPlan
+			switch {
+			case errors.As(err, &none):
+				if !strings.Contains(none.Why, c.want) {
+					t.Errorf("%s", none.Why)
+				}
+			case err != nil:
+				t.Error(err)
+			case got.Edits[0].To != c.want || len(got.Parameters) != 1 || got.Parameters[0].Name != "memory" || got.Parameters[0].Asks != c.chosen["memory"]:
+				t.Errorf("%+v with %+v", got.Edits, got.Parameters)
 			}
 		})
 	}

@@ -27,7 +27,9 @@ type work struct {
 	edits    []incident.Edit
 	why      []string // the next edit is made, beside the proof of its place
 	reverts  *incident.Suspect
-	blame    *incident.Suspect // whose change is taken back
+
+	parameters []incident.Parameter
+	blame      *incident.Suspect // whose change is taken back
 }
 
 func (w *work) query(object incident.Resource, path edit.Path, base bool) locate.Query {
@@ -93,7 +95,7 @@ func (w *work) value(ctx context.Context, e playbooks.Edit, path edit.Path) (to 
 	case e.Image != nil:
 		to, err = edit.Image(value, e.Image.Tag, e.Image.Digest)
 	default:
-		to, err = edit.ScaleQuantity(value, e.Scale.By, e.Scale.Min, e.Scale.Max)
+		to, err = w.scale(path, *e.Scale, value)
 	}
 	if err != nil { // of the value that is there: no retry mends it
 		return "", &incident.NoPlan{Why: fmt.Sprintf("%s: %s: %v", w.root, e.Field, err)}

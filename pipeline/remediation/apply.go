@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"time"
 
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/cortexops/cortexops/gitops/delivery"
@@ -30,6 +28,8 @@ type Applier struct {
 	Cluster Cluster
 	// Tool delivers what is merged, and we only ask it to. Nil: we apply it.
 	Tool Tool
+	// Rollouts tell what our apply has left. Nil: nobody asks.
+	Rollouts Rollouts
 }
 
 // Tool is Flux or Argo CD, as it brings a merged commit to the cluster.
@@ -84,29 +84,34 @@ func (a *Applier) Rehearse(ctx context.Context, in ApplyInput) error {
 	return nil
 }
 
+// Applied is what an apply has left.
+type Applied struct {
+	Revisions map[string]string `json:"revisions,omitempty"` // of the objects, where we applied them
+}
+
 // Apply applies exactly the changed objects of the merged revision, or asks the tool that does, and only if they render as
 // they were approved.
-func (a *Applier) Apply(ctx context.Context, in ApplyInput) error {
+func (a *Applier) Apply(ctx context.Context, in ApplyInput) (Applied, error) {
 	defer beat(ctx)()
 	proposal, err := get[incident.Proposal](ctx, a.Book, in.Proposal)
 	if err != nil {
-		return err
+		return Applied{}, err
 	}
 	approved, step := in.approved(proposal)
 	if err := a.Repo.Fetch(ctx); err != nil {
-		return classify(err)
+		return Applied{}, classify(err)
 	}
 	head, err := a.Repo.Head(a.Base)
 	if err != nil {
-		return classify(err)
+		return Applied{}, classify(err)
 	}
 	for _, sha := range slices.Compact([]string{in.Merge, head}) { // an apply that comes late must not undo what was merged after it
 		if err := a.same(ctx, sha, proposal, approved); err != nil {
-			return err
+			return Applied{}, err
 		}
 	}
 	if a.Tool != nil {
-		return write(ctx, a.Book, in.Key, in.phase(), step, func() (any, error) {
+		return Applied{}, write(ctx, a.Book, in.Key, in.phase(), step, func() (any, error) {
 			asked, err := a.Tool.Request(ctx, changed(proposal), in.Merge)
 			return map[string]any{"commit": in.Merge, "asked": asked}, err
 		})
@@ -115,7 +120,7 @@ func (a *Applier) Apply(ctx context.Context, in ApplyInput) error {
 		// Look first: after a crash the API server may have it already.
 		seen, err := a.Cluster.DryRun(ctx, o.JSON)
 		if err != nil {
-			return classify(err)
+			return Applied{}, classify(err)
 		}
 		err = write(ctx, a.Book, in.Key, in.phase(), fmt.Sprintf("%s-%d", step, i), func() (any, error) {
 			detail := map[string]any{"object": o.Resource.String(), "digest": o.Digest, "commit": in.Merge, "inSync": seen.InSync}
@@ -125,10 +130,10 @@ func (a *Applier) Apply(ctx context.Context, in ApplyInput) error {
 			return detail, a.Cluster.Apply(ctx, o.JSON)
 		})
 		if err != nil {
-			return err
+			return Applied{}, err
 		}
 	}
-	return nil
+	return Applied{Revisions: revisions(ctx, a.Rollouts, changed(proposal))}, nil
 }
 
 // same refuses a revision that renders anything but what was approved.
@@ -214,62 +219,6 @@ func (a *Applier) untouched() string {
 	return "nothing was applied"
 }
 
-// Rollout is how waiting for the objects ended.
-type Rollout struct {
-	Stuck string `json:"stuck,omitempty"` // why it will not become ready
-}
-
-// Wait waits until the objects are rolled out.
-func (a *Applier) Wait(ctx context.Context, in ApplyInput) (Rollout, error) {
-	defer beat(ctx)()
-	proposal, err := get[incident.Proposal](ctx, a.Book, in.Proposal)
-	if err != nil {
-		return Rollout{}, err
-	}
-	progress := func(s string) { activity.GetLogger(ctx).Debug("rollout", "status", s) }
-	var stuck *delivery.Stuck
-	objects := refs(proposal.Objects)
-	if a.Tool != nil {
-		objects = changed(proposal)
-		err = a.Tool.Follow(ctx, objects, in.Merge, progress)
-	}
-	if in.Revert && (err == nil || errors.As(err, &stuck)) { // what was there before may well have been unhealthy
-		return a.back(ctx, in, proposal)
-	}
-	if err == nil {
-		err = a.Cluster.Wait(ctx, objects, progress)
-	}
-	if errors.As(err, &stuck) {
-		return Rollout{Stuck: stuck.Error()}, nil
-	}
-	return Rollout{}, classify(err)
-}
-
-// ReadyInput is what Ready is asked.
-type ReadyInput struct {
-	Key      incident.Key `json:"key"`
-	Proposal string       `json:"proposal"`
-}
-
-// readyWithin is how long the API server has to say that the objects are rolled out.
-const readyWithin = 5 * time.Second
-
-// Ready tells whether the objects that the proposal would change are rolled out as they are.
-func (a *Applier) Ready(ctx context.Context, in ReadyInput) (bool, error) {
-	proposal, err := get[incident.Proposal](ctx, a.Book, in.Proposal)
-	if err != nil {
-		return false, err
-	}
-	soon, cancel := context.WithTimeout(ctx, readyWithin)
-	defer cancel()
-	err = a.Cluster.Wait(soon, refs(proposal.Objects), func(string) {})
-	var stuck *delivery.Stuck
-	if errors.As(err, &stuck) || err != nil && soon.Err() != nil && ctx.Err() == nil {
-		return false, nil
-	}
-	return err == nil, classify(err)
-}
-
 // changed are the objects that are approved, and those that become of them what the edits say: a workload of a release.
 func changed(p incident.Proposal) []delivery.Ref {
 	out := refs(p.Objects)
@@ -288,18 +237,4 @@ func refs(objects []incident.RenderedObject) (out []delivery.Ref) {
 		out = append(out, delivery.Ref{Group: r.Group, Version: r.Version, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name})
 	}
 	return out
-}
-
-// back verifies a revert: what is live must be what git said before our change.
-func (a *Applier) back(ctx context.Context, in ApplyInput, p incident.Proposal) (Rollout, error) {
-	for _, o := range p.Before {
-		seen, err := a.Cluster.DryRun(ctx, o.JSON)
-		if err != nil {
-			return Rollout{}, classify(err)
-		}
-		if !seen.InSync {
-			return Rollout{Stuck: fmt.Sprintf("%s still differs from what git said before: %v", o.Resource, seen.Fields)}, nil
-		}
-	}
-	return Rollout{}, note(ctx, a.Book, in.Key, in.phase(), "revert-verified", incident.Event, actor, map[string]string{"commit": in.Merge})
 }

@@ -42,6 +42,7 @@ type Reviewed interface {
 	Get(ctx context.Context, number int) (forge.Pull, error)
 	Reviews(ctx context.Context, number int) ([]forge.Review, error)
 	MayWrite(ctx context.Context, user string) (bool, error)
+	Comments(ctx context.Context, number int, since time.Time) ([]forge.Said, error)
 }
 
 // JudgeInput is what Judge is asked.
@@ -54,6 +55,7 @@ type JudgeInput struct {
 	Now      time.Time       `json:"now"`
 
 	Clicks []incident.Action `json:"clicks,omitempty"` // in the chat, in the order in which they came
+	Heard  int64             `json:"heard,omitempty"`  // the comment up to which what is asked was answered
 }
 
 // Judgement is how the change stands.
@@ -62,7 +64,8 @@ type Judgement struct {
 	By    []string `json:"by,omitempty"`
 	Merge string   `json:"merge,omitempty"` // SHA, where a person merged it
 	Why   string   `json:"why"`
-	Shut  bool     `json:"shut,omitempty"` // rejected in the chat: the pull request is ours to close
+	Shut  bool     `json:"shut,omitempty"` // rejected by a word: the pull request is ours to close
+	Asks  *Word    `json:"asks,omitempty"` // the next that is asked of us
 }
 
 // read reads the forge and applies the rule.
@@ -85,7 +88,15 @@ func (rule Judging) read(ctx context.Context, f Reviewed, in JudgeInput) (Judgem
 		}
 	}
 	in.Clicks = slices.DeleteFunc(in.Clicks, func(c incident.Action) bool { return !may[c.Actor] })
-	return rule(in, pull, reviews), nil
+	said, err := f.Comments(ctx, in.Change.Number, in.Change.OpenedAt)
+	if err != nil {
+		return Judgement{}, classify(err)
+	}
+	verdicts, asks := commands(in.Change, said)
+	in.Clicks = append(in.Clicks, verdicts...)
+	seen := rule(in, pull, reviews)
+	seen.Asks = next(asks, in.Heard)
+	return seen, nil
 }
 
 // Judge tells how the change stands; what is more than waiting goes into the ledger.
@@ -98,7 +109,11 @@ func (a *Approver) Judge(ctx context.Context, in JudgeInput) (Judgement, error) 
 	if len(seen.By) > 0 {
 		who = seen.By[0]
 	}
-	return seen, once(ctx, a.Book, in.Key, incident.ApprovalPending, "approval-"+seen.State, who, seen, approvals.WithLabelValues(seen.State))
+	step := "approval-" + seen.State
+	if !in.Change.RevisedAt.IsZero() { // what was approved before was another commit
+		step += "-" + short(in.Change.HeadSHA)
+	}
+	return seen, once(ctx, a.Book, in.Key, incident.ApprovalPending, step, who, seen, approvals.WithLabelValues(seen.State))
 }
 
 // WithdrawInput is what Withdraw is told.

@@ -25,6 +25,8 @@ type Closer struct {
 	Claims Claims
 	// Remember keeps the ending as advice for later incidents. It never fails, and returns within its own deadline.
 	Remember func(ctx context.Context, p incident.Proposal, c incident.Change, o incident.Outcome)
+	// Page calls people. Nil: nobody is called.
+	Page *Paging
 }
 
 // Notes adds to the git notes of a commit.
@@ -83,7 +85,10 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 		text, blocks := c.Writer.SlackEnded(in.Key, in.Target, in.Change, in.Outcome, in.Suspects)
 		tell(ctx, c.Chat, in.Key, "ending", text, blocks)
 	}
-	var onForge, noted error
+	var onForge, noted, paged error
+	if c.Page != nil {
+		paged = c.Page.Ended(ctx, in)
+	}
 	if in.Change.Number != 0 {
 		onForge = c.onForge(ctx, in)
 	}
@@ -91,7 +96,7 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 		text := fmt.Sprintf("Cortexops-Workflow: %s\nCortexops-Outcome: %s\n\n%s\n", in.Key.Workflow(), in.Outcome.Phase, in.Outcome.Reason)
 		noted = c.Repo.Note(ctx, in.Merge, text)
 	}
-	return classify(errors.Join(onForge, noted))
+	return classify(errors.Join(onForge, noted, paged))
 }
 
 func (c *Closer) onForge(ctx context.Context, in Ending) error {

@@ -33,6 +33,8 @@ type Questions interface {
 	Silence(p incident.Proposal, v incident.Verdict, deadline time.Time) string
 	Braked(phase incident.Phase, why string) string
 	Evidence(key incident.Key, list []incident.Incident) string
+	Refused(who, why string) string
+	Explained(p incident.Proposal, c incident.Change) string
 }
 
 // HoldInput is what Hold is told.
@@ -120,7 +122,7 @@ func (a *Asker) Answer(ctx context.Context, in AskInput) (Said, error) {
 		return Said{}, classify(err)
 	}
 	for _, c := range list {
-		word := command(c.Body)
+		word := strings.Join(command(c.Body), " ")
 		if !c.MayWrite || strings.EqualFold(c.User, a.Bot) || c.At.After(in.Deadline) || !slices.Contains([]string{"keep", "revert", "wait"}, word) ||
 			word == "revert" && !in.Revertible {
 			continue
@@ -129,13 +131,4 @@ func (a *Asker) Answer(ctx context.Context, in AskInput) (Said, error) {
 		return said, note(ctx, a.Book, in.Key, incident.Verifying, "answer", incident.Event, c.User, said)
 	}
 	return Said{}, nil
-}
-
-// command is the word after /cortexops where a comment begins with that.
-func command(body string) string {
-	first, _, _ := strings.Cut(strings.TrimSpace(body), "\n")
-	if words := strings.Fields(first); len(words) == 2 && words[0] == "/cortexops" {
-		return words[1]
-	}
-	return ""
 }

@@ -33,6 +33,8 @@ func (w *wall) Comments(context.Context, int, time.Time) ([]forge.Said, error) {
 
 type plain struct{}
 
+func (plain) Refused(who, why string) string                      { return who + ": " + why }
+func (plain) Explained(incident.Proposal, incident.Change) string { return "because" }
 func (plain) SlackHeld(_ incident.Key, target string, _ incident.Phase, why string) (string, []byte) {
 	return target + ": " + why, nil
 }

@@ -25,6 +25,14 @@ type Merger struct {
 	Still func(ctx context.Context, p incident.Proposal) error
 }
 
+// approvedBy says who approved.
+func approvedBy(by []string) string {
+	if len(by) == 0 {
+		return "allowed by policy, which asks nobody"
+	}
+	return "approved by " + strings.Join(by, ", ")
+}
+
 // Merging merges exactly one head.
 type Merging interface {
 	Merge(ctx context.Context, number int, sha, title, message string) (string, error)
@@ -59,12 +67,12 @@ func (m *Merger) Merge(ctx context.Context, in MergeInput) (sha string, err erro
 			return "", err
 		}
 	}
-	err = m.Forge.Status(ctx, in.Change.HeadSHA, checkApproval, "success", "approved by "+strings.Join(in.By, ", "), in.Change.URL)
+	err = m.Forge.Status(ctx, in.Change.HeadSHA, checkApproval, "success", approvedBy(in.By), in.Change.URL)
 	if err != nil {
 		return "", classify(err)
 	}
 	if m.Chat != nil && in.Message != "" { // nothing is left to click
-		text, blocks := m.Writer.SlackEnd(proposal, in.Change, incident.Outcome{Phase: incident.Merging, Reason: "approved by " + strings.Join(in.By, ", ")})
+		text, blocks := m.Writer.SlackEnd(proposal, in.Change, incident.Outcome{Phase: incident.Merging, Reason: approvedBy(in.By)})
 		if err := m.Chat.Update(ctx, in.Message, text, blocks); err != nil {
 			activity.GetLogger(ctx).Warn("the chat was not told of the approval", "error", err)
 		}

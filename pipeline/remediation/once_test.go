@@ -60,6 +60,10 @@ type oneForge struct {
 	wrote  []string
 }
 
+func (f *oneForge) Get(context.Context, int) (forge.Pull, error) { return f.Pull, f.refuse }
+func (f *oneForge) EditPull(_ context.Context, _ int, title, _ string) error {
+	return f.write("edit " + title)
+}
 func (f *oneForge) OpenPull(context.Context, forge.NewPull) (forge.Pull, error) { return f.Pull, nil }
 func (f *oneForge) Status(context.Context, string, string, string, string, string) error {
 	return f.write("status")

@@ -37,6 +37,8 @@ type PlanRequest struct {
 	Histories map[string][]repo.Value
 	Reverts   map[string]repo.Reverted
 	Clashes   map[string]error
+
+	Parameters map[string]string
 }
 
 // Wanted is what git has to be asked first: one of the two.
@@ -85,6 +87,19 @@ type Planner struct {
 type PlanInput struct {
 	Start Start
 	Began time.Time // of the workflow
+
+	// Where there is a pull request already:
+	Earlier    string            `json:",omitempty"` // digest of its proposal
+	Revision   int               `json:",omitempty"` // from 1
+	Parameters map[string]string `json:",omitempty"` // that people chose
+}
+
+// step is the name of the row of this plan.
+func (in PlanInput) step() string {
+	if in.Revision == 0 {
+		return "plan"
+	}
+	return fmt.Sprintf("plan-%d", in.Revision)
 }
 
 // Planned is what the workflow needs to know of a proposal.
@@ -103,6 +118,7 @@ type Planned struct {
 	Objects  int                `json:"objects"` // that the edits change
 	Risk     string             `json:"risk"`
 	Tool     string             `json:"tool,omitempty"` // that delivers what is merged; empty: we apply it
+	Same     bool               `json:"same,omitempty"` // as the earlier one: nothing else is set here
 }
 
 // Plan finds the playbook, the file and the smallest edit.
@@ -141,14 +157,18 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	if err != nil {
 		return Planned{}, err
 	}
-	request := PlanRequest{Key: key, Began: in.Began, Incident: inc, Advisory: p.Advise(ctx, inc), BaseSHA: sha, Files: files, Way: way, Suspects: suspects}
+	advisory, err := p.advisory(ctx, in, inc)
+	if err != nil {
+		return Planned{}, err
+	}
+	request := PlanRequest{Key: key, Began: in.Began, Incident: inc, Advisory: advisory, BaseSHA: sha, Files: files, Way: way, Suspects: suspects, Parameters: in.Parameters}
 	if p.Live != nil {
 		request.Live = p.Live(ctx, inc.Root)
 	}
 	proposal, err := p.propose(ctx, request)
 	var none *incident.NoPlan
 	if errors.As(err, &none) {
-		return Planned{Advised: none.Why, Suspects: suspects}, note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor,
+		return Planned{Advised: none.Why, Suspects: suspects}, note(ctx, p.Book, key, incident.Planning, in.step(), incident.Event, actor,
 			map[string]any{"advised": none.Why, "suspects": suspects})
 	}
 	if err != nil {
@@ -160,7 +180,12 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	}
 	if failed >= tries {
 		why := fmt.Sprintf("%s did not help %s %d times in %s, and is not tried again", proposal.Playbook.Name, inc.Root, failed, cooldown)
-		return Planned{Tried: why}, note(ctx, p.Book, key, incident.Planning, "plan", incident.Event, actor, map[string]string{"tried": why})
+		return Planned{Tried: why}, note(ctx, p.Book, key, incident.Planning, in.step(), incident.Event, actor, map[string]string{"tried": why})
+	}
+	if in.Earlier != "" {
+		if same, err := p.same(ctx, in.Earlier, proposal); err != nil || same {
+			return Planned{Same: same}, err
+		}
 	}
 	digest, err := put(ctx, p.Book, proposal)
 	if err != nil {
@@ -168,7 +193,7 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	}
 	summary := summary(proposal)
 	pb := proposal.Playbook
-	row, err := entry(key, incident.Planning, "plan", incident.Event, actor, map[string]any{
+	row, err := entry(key, incident.Planning, in.step(), incident.Event, actor, map[string]any{
 		"proposal": digest, "playbook": pb.Name, "playbookDigest": pb.Digest, "base": sha, "edit": summary})
 	if err != nil {
 		return Planned{}, err
@@ -179,6 +204,15 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	}
 	return Planned{Proposal: digest, Summary: summary, Playbook: pb.Name, People: pb.People, Within: pb.Within,
 		Window: pb.Window, Rollback: pb.Rollback, Objects: len(proposal.Objects), Risk: pb.Risk, Tool: p.Tool}, err
+}
+
+// advisory is the earlier one where there is one: words about the same incident.
+func (p *Planner) advisory(ctx context.Context, in PlanInput, inc incident.Incident) (incident.Advisory, error) {
+	if in.Earlier == "" {
+		return p.Advise(ctx, inc), nil
+	}
+	was, err := get[incident.Proposal](ctx, p.Book, in.Earlier)
+	return was.Advisory, err
 }
 
 // failures counts how often the playbook did not help the target lately.

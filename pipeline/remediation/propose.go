@@ -3,6 +3,7 @@ package remediation
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -60,7 +61,8 @@ type Writer interface {
 	Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision, deadline time.Time) (title, body string, more []string)
 	Commit(p incident.Proposal) string
 	Merge(p incident.Proposal, c incident.Change, by []string) (title, message string)
-	Revert(p incident.Proposal, c incident.Change, merge string, v incident.Verdict) (commit, title, body string)
+	Revised(p incident.Proposal, c incident.Change, why string) string
+	Revert(p incident.Proposal, c incident.Change, merge string, v incident.Verdict, courses []incident.Course) (commit, title, body string)
 	Ending(p incident.Proposal, o incident.Outcome) string
 	Slack(p incident.Proposal, c incident.Change, people int, deadline time.Time) (text string, blocks []byte)
 	SlackEnded(key incident.Key, target string, c incident.Change, o incident.Outcome, suspects []incident.Suspect) (text string, blocks []byte)
@@ -76,6 +78,8 @@ type Proposer struct {
 		Statuses
 		Labels
 		Comments
+		Get(ctx context.Context, number int) (forge.Pull, error)
+		EditPull(ctx context.Context, number int, title, body string) error
 	}
 	Chat       Chat
 	Writer     Writer
@@ -149,6 +153,7 @@ type AnnounceInput struct {
 	Risk     string            `json:"risk"`
 	Decision incident.Decision `json:"decision"`
 	DryRun   string            `json:"dryRun,omitempty"`
+	Message  string            `json:"message,omitempty"` // in the chat, of what was there before
 }
 
 // Announce sets the labels and the checks, and writes what the pull request has no room for: after the workflow knows the change, so that a failure here does not orphan it.
@@ -156,7 +161,7 @@ func (p *Proposer) Announce(ctx context.Context, in AnnounceInput) (Announced, e
 	if err := p.Forge.Label(ctx, in.Change.Number, "cortexops", "risk/"+in.Risk); err != nil {
 		return Announced{}, classify(err)
 	}
-	pending := fmt.Sprintf("waits for %d approval(s)", max(in.Decision.Approvals, 1))
+	pending := fmt.Sprintf("waits for %d approval(s)", in.Decision.Approvals)
 	for _, s := range [][3]string{
 		{checkDryRun, "success", fmt.Sprintf("the API server would store %d changed object(s)", in.Objects)},
 		{checkPolicy, "success", "allowed at revision " + short(in.Decision.Revision)},
@@ -174,6 +179,12 @@ func (p *Proposer) Announce(ctx context.Context, in AnnounceInput) (Announced, e
 		return Announced{}, err
 	}
 	text, blocks := p.Writer.Slack(proposal, in.Change, in.Decision.Approvals, in.Deadline)
+	if in.Message != "" {
+		if err := p.Chat.Update(ctx, in.Message, text, blocks); err != nil {
+			slog.WarnContext(ctx, "the chat was not told of another commit", "workflow", in.Key.Workflow(), "error", err)
+		}
+		return Announced{Message: in.Message}, nil
+	}
 	return Announced{Message: tell(ctx, p.Chat, in.Key, "", text, blocks)}, nil
 }
 

@@ -27,6 +27,8 @@ type Reverter struct {
 	}
 	Writer     Writer
 	Repository Repository
+	// Course is how the checks stood before the apply and after it. It never fails. Nil: nobody asks.
+	Course func(ctx context.Context, checks []incident.Check, applied, until time.Time) []incident.Course
 }
 
 // History is what a revert rests on.
@@ -43,7 +45,8 @@ type RevertInput struct {
 	Merge    string           `json:"merge"`
 	Verdict  incident.Verdict `json:"verdict"`
 	By       []string         `json:"by"`
-	Date     time.Time        `json:"date"` // of the commit
+	Date     time.Time        `json:"date"`             // of the commit
+	Applied  time.Time        `json:"applied,omitzero"` // when the change was
 }
 
 // ProposeRevert opens the pull request that undoes our own commit, if every file it touched is still as we left it.
@@ -53,7 +56,11 @@ func (r *Reverter) ProposeRevert(ctx context.Context, in RevertInput) (incident.
 	if err != nil {
 		return incident.Change{}, err
 	}
-	commit, title, body := r.Writer.Revert(proposal, in.Change, in.Merge, in.Verdict)
+	var courses []incident.Course
+	if r.Course != nil && !in.Applied.IsZero() {
+		courses = r.Course(ctx, proposal.Playbook.Checks, in.Applied, in.Verdict.At)
+	}
+	commit, title, body := r.Writer.Revert(proposal, in.Change, in.Merge, in.Verdict, courses)
 	sha, err := r.commit(ctx, in, commit)
 	if err != nil {
 		return incident.Change{}, classify(err)
@@ -131,7 +138,7 @@ func (r *Reverter) MergeRevert(ctx context.Context, in RevertMergeInput) (sha st
 		}
 	}
 	_, message := r.Writer.Merge(proposal, in.Revert, in.By)
-	_, title, _ := r.Writer.Revert(proposal, in.Change, in.Merge, in.Verdict)
+	_, title, _ := r.Writer.Revert(proposal, in.Change, in.Merge, in.Verdict, nil)
 	err = write(ctx, r.Book, in.Key, incident.RollingBack, "merge-revert", func() (any, error) {
 		sha, err = r.Forge.Merge(ctx, in.Revert.Number, in.Revert.HeadSHA, title, message)
 		return map[string]any{"sha": sha}, err

@@ -39,9 +39,9 @@ func Register(w worker.Registry, a Activities) {
 	w.RegisterWorkflowWithOptions(Remediate, workflow.RegisterOptions{Name: WorkflowName})
 	// An activity's name is its method's: two methods of one name would be one activity to Temporal.
 	for _, f := range []any{
-		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Approver.Judge, a.Approver.Expire, a.Approver.Withdraw, a.Merger.Merge,
+		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Proposer.Revise, a.Approver.Judge, a.Approver.Expire, a.Approver.Withdraw, a.Merger.Merge,
 		a.Applier.Rehearse, a.Applier.Apply, a.Applier.Wait, a.Applier.Ready, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
-		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer, a.Asker.Brake, a.Asker.Amend,
+		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer, a.Asker.Brake, a.Asker.Amend, a.Asker.Reply,
 	} {
 		w.RegisterActivity(f)
 	}
@@ -57,6 +57,8 @@ type Starter struct {
 	Book      Book
 	Ended     func(ctx context.Context, key incident.Key) (bool, error)
 	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
+	// Healed is told of an incident that is over, perhaps more than once. Nil: nobody is.
+	Healed func(ctx context.Context, incident string) error
 
 	told told
 }
@@ -65,7 +67,11 @@ type Starter struct {
 // since, it changes nothing. What began in a maintenance window is people's work.
 func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	if inc.State == incident.Healed {
-		return s.hand(ctx, inc)
+		var told error
+		if s.Healed != nil {
+			told = s.Healed(ctx, inc.ID)
+		}
+		return errors.Join(s.hand(ctx, inc), told)
 	}
 	if inc.State != incident.Sealed || inc.Window != "" {
 		return nil

@@ -26,6 +26,8 @@ type Watcher struct {
 	Book    Book
 	Metrics Metrics
 	Every   time.Duration
+	// Strangers may confound what the metrics say. Nil: nobody looks.
+	Strangers *Strangers
 }
 
 // VerifyInput is what Verify is asked.
@@ -33,6 +35,8 @@ type VerifyInput struct {
 	Key      incident.Key `json:"key"`
 	Proposal string       `json:"proposal"`
 	Round    int          `json:"round,omitempty"` // from 1; a person may ask for one more
+	// Applied is the revision of each object as our own apply left it.
+	Applied map[string]string `json:"applied,omitempty"`
 }
 
 // Verify watches until the verdict falls. Its state travels in the heartbeats, so that a restart goes on where it was.
@@ -45,20 +49,34 @@ func (w *Watcher) Verify(ctx context.Context, in VerifyInput) (incident.Verdict,
 	if in.Round > 1 {
 		step = fmt.Sprintf("verdict-%d", in.Round)
 	}
-	var state json.RawMessage
+	var state watched
 	if activity.HasHeartbeatDetails(ctx) {
 		if err := activity.GetHeartbeatDetails(ctx, &state); err != nil {
-			state = nil // an older form: begin again
+			state = watched{} // an older form: begin again
 		}
+	}
+	if state.Objects == nil && w.Strangers != nil {
+		state.Objects = w.Strangers.begin(ctx, proposal, in)
 	}
 	tick := time.NewTicker(w.Every)
 	defer tick.Stop()
+	var looked time.Time
 	for {
-		next, verdict, err := w.Metrics.Look(ctx, state, proposal.Playbook.Window, proposal.Playbook.Checks)
+		next, verdict, err := w.Metrics.Look(ctx, state.Metrics, proposal.Playbook.Window, proposal.Playbook.Checks)
 		if err != nil {
 			return incident.Verdict{}, err
 		}
-		state = next
+		state.Metrics = next
+		if w.Strangers != nil && (verdict != nil || time.Since(looked) >= strangersEvery) {
+			looked = time.Now()
+			stranger, err := w.Strangers.seen(ctx, state.Objects)
+			if err != nil {
+				return incident.Verdict{}, err
+			}
+			if stranger != nil {
+				verdict = confounded(*stranger, verdict)
+			}
+		}
 		if verdict != nil {
 			return *verdict, once(ctx, w.Book, in.Key, incident.Verifying, step, actor, verdict, verdicts.WithLabelValues(verdict.Result))
 		}

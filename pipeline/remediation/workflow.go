@@ -63,9 +63,15 @@ type flow struct {
 	judged    JudgeInput
 	merge     string // SHA
 	phase     incident.Phase
-	holds     int  // how often a permission was missing
-	rounds    int  // of verification
-	asked     bool // what to make of silence
+	holds     int               // how often a permission was missing
+	rounds    int               // of verification
+	applied   map[string]string // revisions of what we applied
+	appliedAt time.Time
+	silent    bool // what to make of silence
+
+	revisions  int
+	parameters map[string]string // that people chose
+	heard      int64             // the comment up to which what people asked is answered
 }
 
 // Remediate takes one sealed incident from plan to verdict. An error of the workflow itself is a bug; everything that
@@ -91,7 +97,7 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 }
 
 func (f *flow) journey(ctx workflow.Context) (incident.Outcome, error) {
-	for _, step := range []func(workflow.Context) (*incident.Outcome, error){f.plan, f.propose, f.approval, f.deliver} {
+	for _, step := range []func(workflow.Context) (*incident.Outcome, error){f.plan, f.propose, f.agree} {
 		if end, err := step(ctx); err != nil || end != nil {
 			return deref(end), err
 		}
@@ -131,31 +137,56 @@ func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
 	if end, err := f.gate(ctx, incident.GateApprove, "policy-approve", &decision); err != nil || end != nil {
 		return end, err
 	}
-	f.planned.People, f.among = max(decision.Approvals, 1), decision.Approvers
+	f.planned.People, f.among = decision.Approvals, decision.Approvers
 	f.enter(ctx, incident.Proposed, f.planned.Summary)
 	err := f.do(ctx, slow, "Propose", ProposeInput{Key: f.start.Key, Proposal: f.planned.Proposal, DryRun: f.dryRun,
 		Decision: decision, Began: f.began}, &f.change)
 	if err != nil {
 		return nil, err
 	}
-	return nil, f.do(ctx, quick, "Announce", AnnounceInput{Key: f.start.Key, Proposal: f.planned.Proposal, Deadline: f.deadline(), Change: f.change, Objects: f.planned.Objects, Risk: f.planned.Risk, Decision: decision,
-		DryRun: f.dryRun}, &f.announced)
+	return nil, f.announce(ctx, decision)
+}
+
+func (f *flow) announce(ctx workflow.Context, decision incident.Decision) error {
+	return f.do(ctx, quick, "Announce", AnnounceInput{Key: f.start.Key, Proposal: f.planned.Proposal, Deadline: f.deadline(), Change: f.change, Objects: f.planned.Objects, Risk: f.planned.Risk, Decision: decision,
+		DryRun: f.dryRun, Message: f.announced.Message}, &f.announced)
 }
 
 // deadline of the approval.
-func (f *flow) deadline() time.Time { return f.change.OpenedAt.Add(f.planned.Within) }
+func (f *flow) deadline() time.Time { return f.change.Since().Add(f.planned.Within) }
+
+// pending shows that people are waited for.
+func (f *flow) pending(ctx workflow.Context) {
+	f.enter(ctx, incident.ApprovalPending, fmt.Sprintf("%s\n\n[pull request %d](%s) waits for %d approval(s) until %s",
+		f.planned.Summary, f.change.Number, f.change.URL, f.planned.People, f.deadline().UTC().Format("15:04:05 MST")))
+}
+
+// agree asks people and delivers what they approve, and asks again where that is not what would be delivered any more.
+func (f *flow) agree(ctx workflow.Context) (*incident.Outcome, error) {
+	for {
+		if end, err := f.approval(ctx); err != nil || end != nil {
+			return end, err
+		}
+		end, err := f.deliver(ctx)
+		if err == nil || end != nil {
+			return end, err
+		}
+		if end, err = f.moved(ctx, err); err != nil || end != nil {
+			return end, err
+		}
+	}
+}
 
 // approval waits for people. Signals only say that something happened: what counts is what the forge says.
 func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
-	deadline := f.deadline()
-	f.enter(ctx, incident.ApprovalPending, fmt.Sprintf("%s\n\n[pull request %d](%s) waits for %d approval(s) until %s",
-		f.planned.Summary, f.change.Number, f.change.URL, f.planned.People, deadline.UTC().Format("15:04:05 MST")))
+	f.pending(ctx)
 	actions := workflow.GetSignalChannel(ctx, ActionSignal)
 	var closed *incident.Outcome // by us: what that means, unless somebody merged it at the same time
 	late := f.announced.Message == ""
 	for {
 		var seen Judgement
-		in := JudgeInput{Key: f.start.Key, Change: f.change, People: f.planned.People, Among: f.among, Deadline: deadline, Now: workflow.Now(ctx), Clicks: f.clicks}
+		deadline := f.deadline()
+		in := JudgeInput{Key: f.start.Key, Change: f.change, People: f.planned.People, Among: f.among, Deadline: deadline, Now: workflow.Now(ctx), Clicks: f.clicks, Heard: f.heard}
 		if err := f.do(ctx, quick, "Judge", in, &seen); err != nil {
 			return nil, err
 		}
@@ -187,6 +218,12 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 		}
 		if closed != nil { // our own closing is not a person's
 			return closed, nil
+		}
+		if seen.Asks != nil {
+			if err := f.asked(ctx, *seen.Asks); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		end, err := f.living(ctx)
 		if err != nil {
@@ -229,9 +266,9 @@ func (f *flow) hear(actions workflow.ReceiveChannel) {
 }
 
 func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
-	f.enter(ctx, incident.Merging, fmt.Sprintf("approved by %v", f.by))
+	f.enter(ctx, incident.Merging, approvedBy(f.by))
 	if f.merge == "" { // else a person merged it: a fact, not a request
-		if end, err := f.gate(ctx, incident.GateApply, "policy-merge", nil); err != nil || end != nil {
+		if end, err := f.gate(ctx, incident.GateApply, f.step("policy-merge"), nil); err != nil || end != nil {
 			return end, err
 		}
 		err := f.do(ctx, slow, "Merge", &MergeInput{Message: f.announced.Message, Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by,

@@ -92,6 +92,9 @@ func (f *flow) living(ctx workflow.Context) (*incident.Outcome, error) {
 			return nil, err
 		}
 		f.news.changed, f.news.written = false, now
+		if err := f.rethink(ctx); err != nil {
+			return nil, err
+		}
 	}
 	since := f.healing()
 	if since.IsZero() || now.Sub(since) < healedFor || now.Sub(f.news.asked) < readyEvery {

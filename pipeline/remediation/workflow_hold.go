@@ -101,10 +101,10 @@ func (f *flow) held(ctx workflow.Context, activity, why, rule string) (again boo
 // silence asks a person, once, what to make of metrics that say nothing. Nothing is reverted on silence.
 func (f *flow) silence(ctx workflow.Context, verdict incident.Verdict) (incident.Outcome, error) {
 	escalated := incident.Outcome{Phase: incident.Escalated, Reason: explainVerdict(verdict)}
-	if f.asked {
+	if f.silent {
 		return escalated, nil
 	}
-	f.asked = true
+	f.silent = true
 	in := AskInput{Key: f.start.Key, Change: f.change, Proposal: f.planned.Proposal, Verdict: verdict, Asked: workflow.Now(ctx),
 		Deadline: workflow.Now(ctx).Add(f.planned.Within), Revertible: f.planned.Rollback == "revert"}
 	f.enter(ctx, incident.Verifying, fmt.Sprintf("%s\n\nno data: [pull request %d](%s) asks what to do until %s", explainVerdict(verdict),

@@ -20,6 +20,9 @@ func (f *flow) enter(ctx workflow.Context, phase incident.Phase, details string)
 
 func explainVerdict(v incident.Verdict) string {
 	s := "verification: " + v.Result
+	if v.Reason != "" {
+		s += ", " + v.Reason
+	}
 	for _, c := range v.Checks {
 		s += fmt.Sprintf("; %s: %s (%s, must be %s)", c.Name, c.Result, c.Value, c.Must)
 	}

@@ -2,6 +2,7 @@ package remediation
 
 import (
 	stdcontext "context"
+	"fmt"
 	"reflect"
 	"runtime"
 	"slices"
@@ -38,8 +39,18 @@ type world struct {
 	ready     func(n int) bool
 	fails     map[string]error // the first try of Merge, Apply or MergeRevert
 
-	calls  []string
-	ending Ending
+	applied  map[string]string
+	verified VerifyInput
+	reverted RevertInput
+
+	replan func(in PlanInput) Planned // of a pull request that is open
+
+	calls    []string
+	plans    []PlanInput // of open pull requests
+	replies  []ReplyInput
+	revised  []ReviseInput
+	announce []AnnounceInput
+	ending   Ending
 }
 
 func happy() *world {
@@ -64,14 +75,30 @@ func (w *world) play(t *testing.T) incident.Outcome {
 	env.RegisterWorkflow(Remediate)
 	judged := 0
 	for name, f := range map[string]any{
-		"Plan": func(PlanInput) (Planned, error) {
+		"Plan": func(in PlanInput) (Planned, error) {
+			if in.Earlier != "" {
+				w.plans = append(w.plans, in)
+				if w.replan == nil {
+					return Planned{Same: true}, nil
+				}
+				return w.replan(in), nil
+			}
 			if w.plan != nil {
 				return w.plan(w.count("Plan")), nil
 			}
 			return w.planned, nil
 		},
+		"Revise": func(in ReviseInput) (incident.Change, error) {
+			w.revised = append(w.revised, in)
+			in.Change.HeadSHA, in.Change.RevisedAt = fmt.Sprintf("revision %d", in.N), in.When
+			return in.Change, w.first("Revise")
+		},
+		"Reply": func(in ReplyInput) error { w.replies = append(w.replies, in); return nil },
 		"Decide": func(in GateInput) (incident.Decision, error) {
 			d := w.gates[in.Gate]
+			if in.Proposal == "refused" {
+				return incident.Decision{Reasons: []string{"too much for a Friday"}}, nil
+			}
 			if w.wait != nil && in.Gate == incident.GateApply {
 				d.Wait = w.wait()
 			}
@@ -110,19 +137,25 @@ func (w *world) play(t *testing.T) incident.Outcome {
 			}
 			return w.answer(w.count("Answer"), in), nil
 		},
-		"Announce": func(AnnounceInput) (Announced, error) { return w.announced, nil },
+		"Announce": func(in AnnounceInput) (Announced, error) {
+			w.announce = append(w.announce, in)
+			return w.announced, nil
+		},
 		"Rehearse": func(ApplyInput) error { return w.rehearse },
-		"Apply":    func(ApplyInput) error { return w.first("Apply") },
+		"Apply":    func(ApplyInput) (Applied, error) { return Applied{Revisions: w.applied}, w.first("Apply") },
 		"Wait": func(in ApplyInput) (Rollout, error) {
 			if in.Revert {
 				return Rollout{}, nil
 			}
 			return w.rollout, nil
 		},
-		"Verify":        func(VerifyInput) (incident.Verdict, error) { return w.verdict, nil },
-		"ProposeRevert": func(RevertInput) (incident.Change, error) { return incident.Change{Number: 8}, nil },
-		"MergeRevert":   func(RevertMergeInput) (string, error) { return "r", w.first("MergeRevert") },
-		"Close":         func(in Ending) error { w.ending = in; return nil },
+		"Verify": func(in VerifyInput) (incident.Verdict, error) { w.verified = in; return w.verdict, nil },
+		"ProposeRevert": func(in RevertInput) (incident.Change, error) {
+			w.reverted = in
+			return incident.Change{Number: 8}, nil
+		},
+		"MergeRevert": func(RevertMergeInput) (string, error) { return "r", w.first("MergeRevert") },
+		"Close":       func(in Ending) error { w.ending = in; return nil },
 	} {
 		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
@@ -218,9 +251,6 @@ func TestEveryEnding(t *testing.T) {
 		"no permission": {func(w *world) {
 			w.mergeErr = temporal.NewNonRetryableApplicationError("add this rule", "Unauthorized", nil)
 		}, incident.Escalated, "Unauthorized: add this rule", []string{"Apply"}},
-		"a base that moved under it": {func(w *world) {
-			w.mergeErr = temporal.NewNonRetryableApplicationError("prod/patch.yaml is not as it was", typeMoved, nil)
-		}, incident.Superseded, "say cortexops retry 0123456789ab, and it is planned anew", []string{"Apply"}},
 		"an approval taken back": {func(w *world) {
 			w.mergeErr = temporal.NewNonRetryableApplicationError("sam asked for changes", typeWithdrawn, nil)
 		}, incident.Rejected, "sam asked for changes", []string{"Apply"}},
@@ -272,7 +302,7 @@ func TestEveryActivityIsItself(t *testing.T) {
 	t.Parallel()
 	seen := &names{}
 	Register(seen, Activities{})
-	for _, c := range []string{"Plan", "Decide", "DryRun", "Propose", "Judge", "Expire", "Merge", "Apply", "Wait", "Verify", "ProposeRevert", "MergeRevert", "Close", "Announce", "Rehearse", "Hold", "Ask", "Answer", "Ready", "Withdraw", "Amend", "Brake"} {
+	for _, c := range []string{"Plan", "Decide", "DryRun", "Propose", "Judge", "Expire", "Merge", "Apply", "Wait", "Verify", "ProposeRevert", "MergeRevert", "Close", "Announce", "Rehearse", "Hold", "Ask", "Answer", "Ready", "Withdraw", "Amend", "Brake", "Revise", "Reply"} {
 		if n := seen.count(c); n != 1 {
 			t.Errorf("%d activities are called %s", n, c)
 		}

@@ -12,11 +12,18 @@ import (
 // apply applies a merged revision and waits for it; stuck says why it will never be ready.
 func (f *flow) apply(ctx workflow.Context, sha string, revert bool) (stuck string, err error) {
 	in := ApplyInput{Key: f.start.Key, Proposal: f.planned.Proposal, Merge: sha, Revert: revert}
-	if err := f.do(ctx, slow, "Apply", in, nil); err != nil {
+	var applied Applied
+	if err := f.do(ctx, slow, "Apply", in, &applied); err != nil {
 		return "", err
+	}
+	if !revert {
+		f.appliedAt = workflow.Now(ctx)
 	}
 	var rollout Rollout
 	err = f.do(ctx, watch(10*time.Minute), "Wait", in, &rollout)
+	if f.applied = applied.Revisions; f.applied == nil {
+		f.applied = rollout.Revisions
+	}
 	return rollout.Stuck, err
 }
 
@@ -24,7 +31,7 @@ func (f *flow) verify(ctx workflow.Context) (incident.Outcome, error) {
 	f.enter(ctx, incident.Verifying, "watching the metrics")
 	var verdict incident.Verdict
 	f.rounds++
-	in := VerifyInput{Key: f.start.Key, Proposal: f.planned.Proposal, Round: f.rounds}
+	in := VerifyInput{Key: f.start.Key, Proposal: f.planned.Proposal, Round: f.rounds, Applied: f.applied}
 	if err := f.do(ctx, watch(f.planned.Window+10*time.Minute), "Verify", in, &verdict); err != nil {
 		return incident.Outcome{}, err
 	}
@@ -51,7 +58,7 @@ func (f *flow) judge(ctx workflow.Context, verdict incident.Verdict) (incident.O
 func (f *flow) rollBack(ctx workflow.Context, verdict incident.Verdict) (incident.Outcome, error) {
 	f.enter(ctx, incident.RollingBack, explainVerdict(verdict))
 	in := RevertInput{Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, Merge: f.merge, Verdict: verdict,
-		By: f.by, Date: f.began}
+		By: f.by, Date: f.began, Applied: f.appliedAt}
 	var reverted incident.Change
 	if err := f.do(ctx, slow, "ProposeRevert", in, &reverted); err != nil {
 		return incident.Outcome{}, err

@@ -22,7 +22,11 @@ func (Writer) Abandoned(key incident.Key, why string) string {
 // Silence is the question of a verification that saw no data.
 func (Writer) Silence(p incident.Proposal, v incident.Verdict, deadline time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### The metrics say nothing\n\n%s\nNothing is reverted on silence. Please look, and comment one of these until **%s**:\n\n", verdictTable(v),
+	title, rule := "The metrics say nothing", "Nothing is reverted on silence."
+	if v.Reason == incident.Confounded {
+		title, rule = "Somebody else rolled out, too", "What the metrics say may be about that as well as about this change, so that nothing is reverted by it."
+	}
+	fmt.Fprintf(&b, "### %s\n\n%s\n%s Please look, and comment one of these until **%s**:\n\n", title, verdictTable(v), rule,
 		deadline.UTC().Format("15:04 MST"))
 	b.WriteString("- `/cortexops keep`: it is fine as it is\n")
 	if p.Playbook.Rollback == "revert" {
@@ -57,7 +61,7 @@ func (Writer) Evidence(key incident.Key, list []incident.Incident) string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %d | %s | %s |\n", id, cell(about), codes(inc.Alerts()[:min(5, len(inc.Alerts()))]), len(inc.Signals)+inc.Folded, inc.Onset.UTC().Format("15:04:05 MST"), state)
 	}
-	b.WriteString("\nThe change itself is as it was: it was planned and judged by what was known then.\n")
+	b.WriteString("\nWhere that leads to another change, this pull request gets it, and a comment says so; else the change is as it was.\n")
 	return b.String()
 }
 

@@ -39,3 +39,14 @@ func TestLivingComments(t *testing.T) {
 		}
 	}
 }
+
+// TestSilenceSaysWhy a verdict says nothing.
+func TestSilenceSaysWhy(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]string{"": "### The metrics say nothing", incident.Confounded: "### Somebody else rolled out, too"} {
+		got := Writer{}.Silence(incident.Proposal{}, incident.Verdict{Result: incident.NoData, Reason: reason}, time.Time{})
+		if !strings.HasPrefix(got, want) || !strings.Contains(got, "/cortexops keep") {
+			t.Errorf("%q: %s", reason, got)
+		}
+	}
+}

@@ -33,7 +33,14 @@ func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision
 	} else if n > 0 {
 		fmt.Fprintf(&b, "%s %s byte-identical · ", codes(p.Untouched), plural(n, "renders", "render"))
 	}
-	fmt.Fprintf(&b, "approve by **%s** or this closes itself\n\n", deadline.UTC().Format("15:04 MST"))
+	if d.Approvals == 0 {
+		b.WriteString("**policy asks nobody**: this is merged by itself\n\n")
+	} else {
+		fmt.Fprintf(&b, "approve by **%s** or this closes itself\n\n", deadline.UTC().Format("15:04 MST"))
+	}
+	if len(p.Parameters) > 0 {
+		b.WriteString(choices(p) + "\n")
+	}
 	b.WriteString("#### Why we think so\n" + why(p))
 	tail := "\n**Approve** by review, or by merging. Close to reject. A push to this branch voids an approval; " + wayBack(p) + ".\n\n" + footer(p)
 	sections := []string{drift(dry), dryRun(dry, true), blast(p.Incident), policy(d), afterwards(p)}

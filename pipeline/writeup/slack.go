@@ -27,10 +27,15 @@ type kit = map[string]any
 // Slack is the message that asks people for their approval: text for notifications, and Block Kit as JSON. people is how
 // many must approve.
 func (Writer) Slack(p incident.Proposal, c incident.Change, people int, deadline time.Time) (text string, blocks []byte) {
-	people = max(people, 1)
 	list := append(slackTop(p),
 		section("*Why*  "+slackText(cmp.Or(p.Advisory.Cause, "unknown"), slackSection/2)),
 		section("*Hit*  "+slackBlast(p.Incident)),
+	)
+	if people == 0 {
+		list = append(list, section("Policy asks nobody: it is merged and applied now. "+slackWayBack(p)), slackFooter(p))
+		return "Changed without asking: " + slackText(sentence(p), slackHeader), encode(list)
+	}
+	list = append(list,
 		section(fmt.Sprintf("*Until*  %s, or this closes itself. *%d %s* must approve; a push to the branch voids that. %s",
 			slackDate(deadline), people, plural(people, "person", "people"), slackWayBack(p))),
 		slackFooter(p),

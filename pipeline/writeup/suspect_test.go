@@ -28,7 +28,7 @@ func suspected() incident.Proposal {
 func TestRevertOfASuspect(t *testing.T) {
 	t.Parallel()
 	p := suspected()
-	title, body, _ := Writer{}.Pull(p, incident.DryRun{}, incident.Decision{}, time.Date(2026, 1, 2, 10, 59, 0, 0, time.UTC))
+	title, body, _ := Writer{}.Pull(p, incident.DryRun{}, incident.Decision{Approvals: 1}, time.Date(2026, 1, 2, 10, 59, 0, 0, time.UTC))
 	golden(t, "revert-suspect.md", title+"\n\n"+body+"\n---\n"+Writer{}.Commit(p))
 	text, blocks := Writer{}.Slack(p, incident.Change{URL: "https://forge/1", Number: 1}, 1, time.Unix(0, 0))
 	if want := "Revert dddddddddddd, which changed Deployment shop/checkout: checkout: ship 3.5.0"; !strings.Contains(text+string(blocks), want) {

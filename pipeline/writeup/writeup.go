@@ -53,7 +53,7 @@ func (Writer) Merge(p incident.Proposal, c incident.Change, by []string) (title,
 }
 
 // Revert is the message of the revert commit, and the title and body of its pull request.
-func (Writer) Revert(p incident.Proposal, c incident.Change, merge string, v incident.Verdict) (commit, title, body string) {
+func (Writer) Revert(p incident.Proposal, c incident.Change, merge string, v incident.Verdict, courses []incident.Course) (commit, title, body string) {
 	title = fmt.Sprintf("Revert %q", subject(p))
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nThis reverts commit %s.\n\nThe metrics did not stabilise within %s:\n", title, c.HeadSHA, span(p.Playbook.Window))
@@ -63,8 +63,8 @@ func (Writer) Revert(p incident.Proposal, c incident.Change, merge string, v inc
 	trailers(&b, "Cortexops-Incident", p.Key.Incident, "Cortexops-Workflow", p.Key.Workflow(), "Cortexops-Reverts", merge,
 		"Cortexops-Verdict", "failed")
 	body = fmt.Sprintf("Undoes #%d, merged as %s: **it did not help**. Approving a change approves its clean revert, so this merges by itself; "+
-		"every file it touches is still as that change left it.\n\n%s\nThe incident is still open: a person is needed.\n\n%s",
-		c.Number, merge, verdictTable(v), footer(p))
+		"every file it touches is still as that change left it.\n\n%s\n%sThe incident is still open: a person is needed.\n\n%s",
+		c.Number, merge, verdictTable(v), plots(courses), footer(p))
 	return b.String(), title, body
 }
 

@@ -84,7 +84,7 @@ func TestWords(t *testing.T) {
 	golden(t, "commit.txt", w.Commit(p))
 	mergeTitle, merge := w.Merge(p, change, []string{"sam"})
 	golden(t, "merge.txt", mergeTitle+"\n\n"+merge)
-	commit, revertTitle, revert := w.Revert(p, change, strings.Repeat("c", 40), verdict)
+	commit, revertTitle, revert := w.Revert(p, change, strings.Repeat("c", 40), verdict, []incident.Course{course()})
 	golden(t, "revert.md", commit+"\n---\n"+revertTitle+"\n\n"+revert)
 	golden(t, "ending.md", w.Ending(p, incident.Outcome{Phase: incident.RolledBack, Reason: "verification: fail"}))
 }

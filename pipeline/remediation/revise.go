@@ -1,0 +1,108 @@
+package remediation
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/cortexops/cortexops/gitops/repo"
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// ReviseInput is what Revise is asked.
+type ReviseInput struct {
+	Key      incident.Key      `json:"key"`
+	Proposal string            `json:"proposal"`
+	DryRun   string            `json:"dryRun"`
+	Decision incident.Decision `json:"decision"`
+	Change   incident.Change   `json:"change"` // as people were shown it
+	N        int               `json:"n"`      // of the revision, from 1
+	When     time.Time         `json:"when"`   // date of the commit
+	Why      string            `json:"why"`
+}
+
+// Revise gives an open pull request another commit, title and body, and says so. One that is not open any more, or that a person
+// has pushed to, is left as it is: the change comes back unchanged.
+func (p *Proposer) Revise(ctx context.Context, in ReviseInput) (incident.Change, error) {
+	defer beat(ctx)()
+	proposal, err := get[incident.Proposal](ctx, p.Book, in.Proposal)
+	if err != nil {
+		return incident.Change{}, err
+	}
+	dry, err := get[incident.DryRun](ctx, p.Book, in.DryRun)
+	if err != nil {
+		return incident.Change{}, err
+	}
+	files := map[string][]byte{}
+	for _, f := range proposal.Files {
+		files[f.Path] = f.After
+	}
+	sha, err := p.Repo.Commit(ctx, repo.CommitSpec{Parent: proposal.BaseSHA, Files: files, Message: p.Writer.Commit(proposal),
+		Author: p.Repository.Author, When: in.When})
+	if err != nil {
+		return incident.Change{}, classify(err)
+	}
+	pull, err := p.Forge.Get(ctx, in.Change.Number)
+	if err != nil {
+		return incident.Change{}, classify(err)
+	}
+	if pull.State != "open" || pull.HeadSHA != in.Change.HeadSHA && pull.HeadSHA != sha { // the latter is from an earlier try
+		return in.Change, nil
+	}
+	step := "-" + strconv.Itoa(in.N)
+	err = write(ctx, p.Book, in.Key, incident.Proposed, "push-branch"+step, func() (any, error) {
+		return map[string]string{"branch": in.Change.Branch, "sha": sha, "why": in.Why}, p.Repo.Push(ctx, in.Change.Branch, in.Change.HeadSHA, sha)
+	})
+	if err != nil {
+		return incident.Change{}, err
+	}
+	change := in.Change
+	change.HeadSHA = sha
+	title, body, _ := p.Writer.Pull(proposal, dry, in.Decision, time.Now().Add(proposal.Playbook.Within))
+	err = write(ctx, p.Book, in.Key, incident.Proposed, "edit-pull"+step, func() (any, error) {
+		return map[string]int{"number": change.Number}, p.Forge.EditPull(ctx, change.Number, title, body)
+	})
+	if err != nil {
+		return incident.Change{}, err
+	}
+	change.RevisedAt = time.Now()
+	return change, classify(p.Forge.Comment(ctx, change.Number, "revised", p.Writer.Revised(proposal, change, in.Why)))
+}
+
+// same tells whether two proposals ask people for the same.
+func (p *Planner) same(ctx context.Context, earlier string, now incident.Proposal) (bool, error) {
+	was, err := get[incident.Proposal](ctx, p.Book, earlier)
+	return err == nil && was.Playbook.Digest == now.Playbook.Digest && was.Overlay == now.Overlay &&
+		slices.EqualFunc(was.Files, now.Files, func(a, b incident.File) bool {
+			return a.Path == b.Path && bytes.Equal(a.Before, b.Before) && bytes.Equal(a.After, b.After)
+		}) &&
+		slices.EqualFunc(was.Objects, now.Objects, func(a, b incident.RenderedObject) bool { return a.Digest == b.Digest }), err
+}
+
+// ReplyInput is what Reply is told.
+type ReplyInput struct {
+	Key      incident.Key    `json:"key"`
+	Change   incident.Change `json:"change"`
+	Proposal string          `json:"proposal"`
+	Word     Word            `json:"word"`
+	Why      string          `json:"why,omitempty"` // it is not done; empty: it asks for words only
+}
+
+// Reply answers what somebody asked in a comment.
+func (a *Asker) Reply(ctx context.Context, in ReplyInput) error {
+	proposal, err := get[incident.Proposal](ctx, a.Book, in.Proposal)
+	if err != nil {
+		return err
+	}
+	body := a.Writer.Refused(in.Word.By, in.Why)
+	if in.Why == "" {
+		body = a.Writer.Explained(proposal, in.Change)
+	}
+	err = note(ctx, a.Book, in.Key, incident.ApprovalPending, "asked-"+strconv.FormatInt(in.Word.ID, 10), incident.Event, in.Word.By, in.Word)
+	if err != nil {
+		return err
+	}
+	return classify(a.Forge.Comment(ctx, in.Change.Number, "reply-"+strconv.FormatInt(in.Word.ID, 10), body))
+}

@@ -1,0 +1,86 @@
+package remediation
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/cortexops/cortexops/gitops/forge"
+	"github.com/cortexops/cortexops/gitops/repo"
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// pushes remembers what was pushed over what.
+type pushes struct {
+	gitless
+	list []string
+}
+
+func (p *pushes) Commit(_ context.Context, s repo.CommitSpec) (string, error) {
+	return "new on " + s.Parent, nil
+}
+
+func (p *pushes) Push(_ context.Context, branch, old, new string) error {
+	p.list = append(p.list, branch+": "+old+" → "+new)
+	return nil
+}
+
+func (words) Revised(incident.Proposal, incident.Change, string) string { return "revised" }
+
+func TestReviseOnlyWhatIsOpenAndOurs(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		pull forge.Pull
+		want bool
+	}{
+		"open":                      {forge.Pull{State: "open", HeadSHA: "first"}, true},
+		"pushed before a crash":     {forge.Pull{State: "open", HeadSHA: "new on base"}, true},
+		"a person has pushed to it": {forge.Pull{State: "open", HeadSHA: "theirs"}, false},
+		"closed":                    {forge.Pull{State: "closed", HeadSHA: "first"}, false},
+		"merged":                    {forge.Pull{State: "closed", Merged: true, HeadSHA: "first"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			book, git, at := &pages{}, &pushes{}, &oneForge{Pull: c.pull}
+			proposal, err := put(t.Context(), book, incident.Proposal{BaseSHA: "base"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			dry, err := put(t.Context(), book, incident.DryRun{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := &Proposer{Book: book, Repo: git, Forge: at, Writer: words{}}
+			var suite testsuite.WorkflowTestSuite
+			env := suite.NewTestActivityEnvironment()
+			env.RegisterActivity(p.Revise)
+			was := incident.Change{Number: 7, Branch: "b", HeadSHA: "first", OpenedAt: opened}
+			v, err := env.ExecuteActivity(p.Revise, ReviseInput{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Proposal: proposal, DryRun: dry, Change: was, N: 2, When: opened})
+			var got incident.Change
+			if err == nil {
+				err = v.Get(&got)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !c.want {
+				if got != was || len(git.list)+len(at.wrote)+len(book.rows) > 0 {
+					t.Errorf("%+v, pushed %v, wrote %v", got, git.list, at.wrote)
+				}
+				return
+			}
+			if got.HeadSHA != "new on base" || time.Since(got.RevisedAt) > time.Minute || !slices.Equal(git.list, []string{"b: first → new on base"}) ||
+				!slices.Equal(at.wrote, []string{"edit title", "comment"}) {
+				t.Errorf("%+v, pushed %v, wrote %v", got, git.list, at.wrote)
+			}
+			for _, step := range []string{"push-branch-2", "edit-pull-2"} {
+				if !book.has(step, incident.Intent) || !book.has(step, incident.Done) {
+					t.Errorf("the ledger has not %s", step)
+				}
+			}
+		})
+	}
+}

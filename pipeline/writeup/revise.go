@@ -1,0 +1,72 @@
+package writeup
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// mostMembers of an incident that an explanation lists.
+const mostMembers = 20
+
+// Revised is the comment on a pull request that has another commit now.
+func (Writer) Revised(p incident.Proposal, c incident.Change, why string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "### This asks for something else now\n\nSince %s. What was approved before is void: please look again.\n\n", text(why))
+	for _, e := range p.Edits {
+		object, field := place(e)
+		fmt.Fprintf(&b, "- %s %s: %s → **%s**\n", object, code(field), code(was(e)), code(is(e)))
+	}
+	fmt.Fprintf(&b, "\nTo approve it by a comment, name the commit: `/cortexops approve %s`\n", clip(c.HeadSHA))
+	return b.String()
+}
+
+// Refused answers a command that is not followed.
+func (Writer) Refused(who, why string) string {
+	return fmt.Sprintf("%s, this is not done: %s. The change is as it was.\n", code(who), text(why))
+}
+
+// Explained is the long answer to why this change and no other.
+func (Writer) Explained(p incident.Proposal, c incident.Change) string {
+	var b strings.Builder
+	inc := p.Incident
+	fmt.Fprintf(&b, "### Why this change\n\n**The incident** %s began %s and is about %s", code(inc.ID), inc.Onset.UTC().Format("15:04:05 MST"), code(inc.Root.String()))
+	b.WriteString(".\n\n")
+	for _, m := range inc.Members[:min(mostMembers, len(inc.Members))] {
+		fmt.Fprintf(&b, "- %s, %d %s, score %.2f", code(m.Resource.String()), m.Signals, plural(m.Signals, "signal", "signals"), m.Score)
+		for _, t := range m.Terms {
+			fmt.Fprintf(&b, "; %+.2f %s", t.Weight, text(t.Why))
+		}
+		b.WriteString("\n")
+	}
+	if more := len(inc.Members) + inc.Unlisted - mostMembers; more > 0 {
+		fmt.Fprintf(&b, "- and %d more\n", more)
+	}
+	fmt.Fprintf(&b, "\n**The playbook** %s (%s, risk %s) fits it: %s\n", code(p.Playbook.Name), code(clip(p.Playbook.Digest)), text(p.Playbook.Risk), text(p.Explain))
+	for _, e := range p.Edits {
+		object, field := place(e)
+		fmt.Fprintf(&b, "\n**%s %s** goes from %s to %s in %s, because:\n\n", object, code(field), code(was(e)), code(is(e)), code(fmt.Sprintf("%s:%d", e.File, e.Line)))
+		for _, w := range e.Why {
+			fmt.Fprintf(&b, "1. %s\n", text(w))
+		}
+	}
+	if len(p.Parameters) > 0 {
+		b.WriteString("\n" + choices(p))
+	}
+	fmt.Fprintf(&b, "\nThe whole story: `cortexops ledger show %s`; commit %s on %s.\n", p.Key.Incident, code(clip(c.HeadSHA)), code(c.Branch))
+	return b.String()
+}
+
+// choices are what people may choose otherwise.
+func choices(p incident.Proposal) string {
+	var b strings.Builder
+	b.WriteString("You may choose yourself, and are asked again with it:")
+	for _, parameter := range p.Parameters {
+		fmt.Fprintf(&b, " %s", code("/cortexops approve "+parameter.Name+"=…"))
+		if bounds := strings.TrimPrefix(parameter.String(), parameter.Name); bounds != "" {
+			fmt.Fprintf(&b, " (%s)", text(strings.TrimSpace(bounds)))
+		}
+	}
+	return b.String() + ".\n"
+}
