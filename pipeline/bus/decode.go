@@ -29,9 +29,13 @@ type moment struct {
 
 const knownLength = 64
 
+var begins = []byte(`{"id":"`) // a signal, where it is not in a text
+
 // signals of one message, and each as it is written.
 func (d *decoder) signals(data []byte) (list []incident.Signal, raw [][]byte, err error) {
 	d.b, d.at = data, 0
+	n := bytes.Count(data, begins)
+	list, raw = make([]incident.Signal, 0, n), make([][]byte, 0, n)
 	if ok := d.list('[', ']', func() bool {
 		list = append(list, incident.Signal{})
 		from := d.at
@@ -79,6 +83,9 @@ func (d *decoder) quickFold(f *incident.Fold) bool {
 			f.Seen, ok = d.time()
 		case "signals":
 			ok = f.Signals == nil && d.list('[', ']', func() bool {
+				if f.Signals == nil {
+					f.Signals = make([]incident.Signal, 0, bytes.Count(d.b, begins))
+				}
 				f.Signals = append(f.Signals, incident.Signal{})
 				return d.signal(&f.Signals[len(f.Signals)-1])
 			})

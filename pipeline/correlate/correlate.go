@@ -38,7 +38,7 @@ func preferred(a, b incident.Signal) bool {
 }
 
 // fingerprint is the fingerprint among those of all sources.
-func fingerprint(s incident.Signal) string { return s.Source + "/" + s.Fingerprint }
+func fingerprint(s *incident.Signal) string { return s.Source + "/" + s.Fingerprint }
 
 // size in JSON, at most. It is asked of every signal that is kept, and marshalling each would take longer than all the rest.
 func size(s incident.Signal) int {

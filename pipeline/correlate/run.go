@@ -165,8 +165,8 @@ func (d *driver) handle(ctx context.Context, list []incident.JoinRecord) error {
 func (d *driver) take(r incident.JoinRecord) {
 	d.read = max(d.read, r.Position)
 	if f := r.Fold; f != nil {
-		for _, s := range f.Signals {
-			d.joiner.Add(s)
+		for i := range f.Signals {
+			d.joiner.add(&f.Signals[i])
 		}
 		if f.Partition < len(d.seen) {
 			d.seen[f.Partition] = later(d.seen[f.Partition], f.Seen)

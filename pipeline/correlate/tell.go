@@ -86,7 +86,7 @@ func (j *Joiner) tell() []Revision {
 }
 
 // hint tells of a firing on a workload of which nothing is known yet, before it is in order.
-func (j *Joiner) hint(s incident.Signal) {
+func (j *Joiner) hint(s *incident.Signal) {
 	if s.Status != incident.Firing || j.alerts[fingerprint(s)] != nil {
 		return
 	}
@@ -96,7 +96,7 @@ func (j *Joiner) hint(s incident.Signal) {
 		return
 	}
 	j.hinted[id] = true
-	i := incident.Incident{ID: incident.ID(owner, s.StartsAt), State: incident.Provisional, Root: owner, Signals: []incident.Signal{s}, Onset: s.StartsAt,
+	i := incident.Incident{ID: incident.ID(owner, s.StartsAt), State: incident.Provisional, Root: owner, Signals: []incident.Signal{*s}, Onset: s.StartsAt,
 		Blast: j.Graph.Blast(owner), AsOf: j.now}
 	if j.told[i.ID].revision > 0 {
 		return

@@ -60,7 +60,7 @@ type alert struct {
 	size    int              // of its JSON, 0: not asked yet
 }
 
-func (a *alert) outranked(s incident.Signal) bool {
+func (a *alert) outranked(s *incident.Signal) bool {
 	rank := func(firing bool) int {
 		if firing {
 			return 0
@@ -71,7 +71,7 @@ func (a *alert) outranked(s incident.Signal) bool {
 }
 
 // set the state, and keep the text where it was kept.
-func (a *alert) set(s incident.Signal) {
+func (a *alert) set(s *incident.Signal) {
 	t := a.trouble
 	before := t.firing > 0
 	if a.firing {
@@ -83,7 +83,8 @@ func (a *alert) set(s incident.Signal) {
 		t.learn(s)
 	}
 	if a.signal != nil {
-		a.signal, a.size = &s, 0
+		kept := *s
+		a.signal, a.size = &kept, 0
 	}
 	t.last = later(t.last, s.AcceptedAt)
 	if after := t.firing > 0; t.group != nil && after != before {
@@ -105,7 +106,7 @@ func (t *trouble) signals() []incident.Signal {
 }
 
 // learn the name and the container of a firing.
-func (t *trouble) learn(s incident.Signal) {
+func (t *trouble) learn(s *incident.Signal) {
 	if at, there := slices.BinarySearch(t.names, s.Name); !there {
 		t.names = slices.Insert(t.names, at, s.Name)
 	}
