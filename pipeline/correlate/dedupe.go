@@ -17,7 +17,7 @@ type Dedupe struct {
 }
 
 // textual signals of one alert on one workload keep their text in a tenth of a horizon.
-const textual = 20
+const textual = 5
 
 // NewDedupe has seen nothing.
 func NewDedupe() *Dedupe {
@@ -81,7 +81,7 @@ func (d *Dedupe) fold(s *incident.Signal) {
 	if count[s.Name]++; count[s.Name] <= textual {
 		return
 	}
-	var kept map[string]string
+	kept := incident.Naming(s.Labels)
 	for _, name := range append([]string{"revision"}, traces...) {
 		if v := s.Labels[name]; v != "" {
 			if kept == nil {

@@ -89,10 +89,10 @@ func TestThePartitionFurthestBehindHoldsTheSealing(t *testing.T) {
 	if err := joining(t, r, JoinOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.states(); !slices.Equal(got, []string{"db provisional r1", "db sealed r2", "web provisional r1"}) {
+	if got := r.states(); !slices.Equal(got, []string{"db provisional r1", "web provisional r1", "db sealed r2"}) {
 		t.Errorf("stored %v", got)
 	}
-	if last := r.stored[1]; len(last.Members) != 2 || last.Graph == "" {
+	if last := r.stored[2]; len(last.Members) != 2 || last.Graph == "" {
 		t.Errorf("sealed as %+v", last)
 	}
 	before := len(r.stored)

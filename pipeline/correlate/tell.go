@@ -85,6 +85,13 @@ func (j *Joiner) tell() []Revision {
 	return out
 }
 
+// announced is what hint has told since.
+func (j *Joiner) announced() []Revision {
+	out := j.out
+	j.out = nil
+	return out
+}
+
 // hint tells of a firing on a workload of which nothing is known yet, before it is in order.
 func (j *Joiner) hint(s *incident.Signal) {
 	if s.Status != incident.Firing || j.alerts[fingerprint(s)] != nil {
