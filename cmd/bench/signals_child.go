@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,27 +18,30 @@ import (
 // correlated is what a child did.
 type correlated struct{ Seconds float64 }
 
-// counting passes on what the joiner reads, and counts its signals when they have been handled.
+// counting passes on what the joiner reads, and counts its signals and the records of the topology when they have been handled.
 type counting struct {
 	*bus.Join
-	handled func(signals int)
+	handled func(signals, records int)
 }
 
 func (c counting) Follow(ctx context.Context, from uint64, handle func(context.Context, []incident.JoinRecord) error) error {
 	return c.Join.Follow(ctx, from, func(ctx context.Context, list []incident.JoinRecord) error {
 		err := handle(ctx, list)
-		n := 0
+		signals, records := 0, 0
 		for _, r := range list {
+			records += len(r.Changes)
 			if r.Fold != nil {
-				n += len(r.Fold.Signals)
+				signals += len(r.Fold.Signals)
 			}
 		}
-		c.handled(n)
+		c.handled(signals, records)
 		return err
 	})
 }
 
-// correlateChild owns everything on one core, until so many signals are joined; 0: until it is killed. URL PREFIX SIGNALS.
+// correlateChild owns everything on one core, until so many signals are joined; 0: until it is killed. The clock starts when the
+// topology has been read, before the first signal is: how long that takes is the same for few signals and for many. URL PREFIX
+// SIGNALS.
 func correlateChild(ctx context.Context, args []string) (any, error) {
 	runtime.GOMAXPROCS(1)
 	wanted, err := strconv.Atoi(args[2])
@@ -55,21 +57,31 @@ func correlateChild(ctx context.Context, args []string) (any, error) {
 	defer cancel()
 	var began time.Time
 	var took float64
-	begin := sync.OnceFunc(func() { began = time.Now() })
-	joined := 0
+	ready := make(chan struct{})
+	joined, known := 0, 0
+	handled := func(signals, records int) {
+		if known += records; records > 0 && known == len(flood{}.topology(began)) {
+			began = time.Now()
+			close(ready)
+		}
+		if joined += signals; signals > 0 && joined == wanted {
+			took = time.Since(began).Seconds()
+			cancel()
+		}
+	}
 	metrics := correlate.NewMetrics(prometheus.NewRegistry())
 	err = b.Own(ctx, bus.Shares{
-		Fold: func(ctx context.Context, p *bus.Partition) error { begin(); return correlate.Fold(ctx, p, metrics) },
+		Fold: func(ctx context.Context, p *bus.Partition) error {
+			select {
+			case <-ready:
+			case <-ctx.Done():
+			}
+			return correlate.Fold(ctx, p, metrics)
+		},
 		Join: func(ctx context.Context, j *bus.Join) error {
-			begin()
 			g := topology.NewGraph()
 			joiner := correlate.NewJoiner(correlate.JoinerOptions{Graph: g, Apply: g.Apply, Tell: time.Second, Announce: true})
-			return correlate.Join(ctx, joiner, counting{j, func(n int) {
-				if joined += n; joined == wanted && wanted > 0 {
-					took = time.Since(began).Seconds()
-					cancel()
-				}
-			}}, correlate.JoinOptions{Partitions: bus.Partitions, Metrics: metrics})
+			return correlate.Join(ctx, joiner, counting{j, handled}, correlate.JoinOptions{Partitions: bus.Partitions, Metrics: metrics})
 		},
 	})
 	if err == nil && took == 0 {

@@ -111,6 +111,9 @@ func (j *Joiner) hint(s *incident.Signal) {
 	if r, news := j.revision(i); news {
 		j.out = append(j.out, r)
 	}
+	m := j.told[i.ID] // nothing may be in order yet: else it would be forgotten at once, and its revisions begin anew
+	m.at = later(m.at, s.AcceptedAt)
+	j.told[i.ID] = m
 }
 
 // revision numbers i, unless the joiner before us has told just that.

@@ -33,11 +33,11 @@ func (s *Signal) AppendJSON(b []byte) ([]byte, error) {
 		if t.at.IsZero() && !t.must {
 			continue
 		}
-		at, wrong := t.at.MarshalJSON()
-		if wrong != nil {
+		var wrong error
+		if b, wrong = t.at.AppendText(append(append(b, t.name...), '"')); wrong != nil {
 			err = wrong
 		}
-		b = append(append(b, t.name...), at...)
+		b = append(b, '"')
 	}
 	return append(appendSome(b, `,"generatorURL":`, s.GeneratorURL), '}'), err
 }
