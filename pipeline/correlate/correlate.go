@@ -55,6 +55,22 @@ func size(s incident.Signal) int {
 	return n
 }
 
+// sizeOf a member likewise.
+func sizeOf(m incident.Member) int {
+	r := m.Resource
+	n := 400 + escaped(m.Cause) + escaped(m.Container)
+	for _, t := range []string{r.Cluster, r.Group, r.Version, r.Kind, r.Namespace, r.Name} {
+		n += escaped(t)
+	}
+	for _, name := range m.Alerts {
+		n += escaped(name) + 3
+	}
+	for _, t := range m.Terms {
+		n += escaped(t.Why) + 50
+	}
+	return n
+}
+
 // escaped is the length of a text in JSON, at most.
 func escaped(s string) int {
 	n := len(s)

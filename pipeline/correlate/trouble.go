@@ -28,6 +28,7 @@ type trouble struct {
 	owner   incident.Resource
 	alerts  []*alert
 	texts   []*alert // those that are kept with their text
+	ordered bool     // these, by time
 	firing  int
 	onset   time.Time // the earliest StartsAt of a firing
 	first   time.Time // when the first was accepted
@@ -85,6 +86,7 @@ func (a *alert) set(s *incident.Signal) {
 	if a.signal != nil {
 		kept := *s
 		a.signal, a.size = &kept, 0
+		t.ordered = false
 	}
 	t.last = later(t.last, s.AcceptedAt)
 	if after := t.firing > 0; t.group != nil && after != before {
