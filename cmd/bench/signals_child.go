@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,11 +41,53 @@ func (c counting) Follow(ctx context.Context, from uint64, handle func(context.C
 	})
 }
 
-// correlateChild owns everything on one core, until so many signals are joined; 0: until it is killed. The clock starts when the
-// topology has been read, before the first signal is: how long that takes is the same for few signals and for many. URL PREFIX
-// SIGNALS.
+// memoryLimit is what GOMEMLIMIT would be where 200 MB are allowed: the program itself comes on top.
+const memoryLimit = 160 << 20
+
+// gate holds the readers back until all of them have something in hand and the topology has been read.
+type gate struct {
+	mu      sync.Mutex
+	missing int // the readers of the partitions, and that of the topology
+	open    chan struct{}
+	began   time.Time
+}
+
+func (g *gate) arrive() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.missing--; g.missing == 0 {
+		g.began = time.Now()
+		close(g.open)
+	}
+}
+
+// gated is a partition whose signals wait at the gate.
+type gated struct {
+	*bus.Partition
+	gate *gate
+}
+
+func (p gated) Fold(ctx context.Context, fold func([]incident.Signal) incident.Fold) error {
+	first := sync.OnceFunc(func() {
+		p.gate.arrive()
+		select {
+		case <-p.gate.open:
+		case <-ctx.Done():
+		}
+	})
+	return p.Partition.Fold(ctx, func(list []incident.Signal) incident.Fold {
+		if len(list) > 0 {
+			first()
+		}
+		return fold(list)
+	})
+}
+
+// correlateChild owns everything on one core, until so many signals are joined; 0: until it is killed. The clock starts at the
+// gate: connecting, taking over and reading the topology take the same time for few signals and for many. URL PREFIX SIGNALS.
 func correlateChild(ctx context.Context, args []string) (any, error) {
 	runtime.GOMAXPROCS(1)
+	debug.SetMemoryLimit(memoryLimit)
 	wanted, err := strconv.Atoi(args[2])
 	if err != nil {
 		return nil, err
@@ -55,28 +99,22 @@ func correlateChild(ctx context.Context, args []string) (any, error) {
 	defer b.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var began time.Time
+	start := &gate{missing: bus.Partitions + 1, open: make(chan struct{})}
 	var took float64
-	ready := make(chan struct{})
-	joined, known := 0, 0
+	joined, known, topologies := 0, 0, len(flood{}.topology(time.Time{}))
 	handled := func(signals, records int) {
-		if known += records; records > 0 && known == len(flood{}.topology(began)) {
-			began = time.Now()
-			close(ready)
+		if known += records; records > 0 && known == topologies {
+			start.arrive()
 		}
 		if joined += signals; signals > 0 && joined == wanted {
-			took = time.Since(began).Seconds()
+			took = time.Since(start.began).Seconds()
 			cancel()
 		}
 	}
 	metrics := correlate.NewMetrics(prometheus.NewRegistry())
 	err = b.Own(ctx, bus.Shares{
 		Fold: func(ctx context.Context, p *bus.Partition) error {
-			select {
-			case <-ready:
-			case <-ctx.Done():
-			}
-			return correlate.Fold(ctx, p, metrics)
+			return correlate.Fold(ctx, gated{p, start}, metrics)
 		},
 		Join: func(ctx context.Context, j *bus.Join) error {
 			g := topology.NewGraph()

@@ -220,13 +220,21 @@ func (d *decoder) string() ([]byte, bool) {
 		d.at = from + end + 1
 		return raw, utf8.Valid(raw)
 	}
+	common := true
 	for i := from; i < len(d.b); i++ {
 		switch d.b[i] {
 		case '\\':
-			i++
+			if i++; i < len(d.b) && bytes.IndexByte([]byte(`"\nrtu`), d.b[i]) < 0 { // those mean the same in Go
+				common = false
+			}
 		case '"':
 			var s string
 			d.at = i + 1
+			if common && utf8.Valid(d.b[from:i]) {
+				if s, err := strconv.Unquote(string(d.b[from-1 : i+1])); err == nil {
+					return []byte(s), true
+				}
+			}
 			ok := utf8.Valid(d.b[from:i]) && json.Unmarshal(d.b[from-1:i+1], &s) == nil
 			return []byte(s), ok
 		}

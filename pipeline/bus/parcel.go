@@ -38,16 +38,23 @@ func (p *parcel) id() string {
 func pack(list []incident.Signal) ([]*parcel, error) {
 	var all []*parcel
 	var open [Partitions]*parcel
-	size := 0
+	var left [Partitions]int // signals
+	where := make([]int, len(list))
+	for i := range list {
+		where[i] = partition(list[i].Subject)
+		left[where[i]]++
+	}
+	size := 1 << 10
 	for i := range list {
 		s := &list[i]
 		if s.ID == "" {
 			return nil, fmt.Errorf("signal %s: %w", s.Name, errNoID)
 		}
-		n := partition(s.Subject)
+		n := where[i]
 		p := open[n]
 		if p == nil || p.source != s.Source || len(p.body)+size > parcelBody {
-			p = &parcel{partition: n, source: s.Source, body: append(make([]byte, 0, min(len(list)*(size+size/8), parcelBody)+1), '[')}
+			p = &parcel{partition: n, source: s.Source, ids: make([]string, 0, min(left[n], parcelBody/size+1)),
+				body: append(make([]byte, 0, min(left[n]*(size+size/8), parcelBody)+2), '[')}
 			open[n], all = p, append(all, p)
 		} else {
 			p.body = append(p.body, ',')
@@ -58,6 +65,7 @@ func pack(list []incident.Signal) ([]*parcel, error) {
 			return nil, fmt.Errorf("encode signal %s: %w", s.ID, err)
 		}
 		p.ids, size = append(p.ids, s.ID), len(p.body)-before // the next is about as long
+		left[n]--
 	}
 	for _, p := range all {
 		p.body = append(p.body, ']')

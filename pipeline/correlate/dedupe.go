@@ -17,7 +17,7 @@ type Dedupe struct {
 }
 
 // textual signals of one alert on one workload keep their text in a tenth of a horizon.
-const textual = 5
+const textual = 3
 
 // NewDedupe has seen nothing.
 func NewDedupe() *Dedupe {

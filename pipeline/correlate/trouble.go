@@ -12,7 +12,7 @@ import (
 const (
 	whole  = 100    // signals of one workload that are kept with their text
 	scarce = 2      // likewise, once
-	plenty = 20_000 // are kept in all
+	plenty = 10_000 // are kept in all
 )
 
 // who identifies a workload: a Resource without its version.

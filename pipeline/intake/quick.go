@@ -3,6 +3,7 @@ package intake
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -147,7 +148,7 @@ func (q *quick) text() (string, bool) {
 		return "", false
 	}
 	from := q.at
-	plain, ascii := true, true
+	plain, common, ascii := true, true, true
 	for i := from; i < len(q.b); i++ {
 		switch c := q.b[i]; {
 		case c == '"':
@@ -159,12 +160,19 @@ func (q *quick) text() (string, bool) {
 			if plain {
 				return s, true
 			}
+			if common {
+				if decoded, err := strconv.Unquote(q.b[from-1 : i+1]); err == nil {
+					return decoded, true
+				}
+			}
 			var decoded string
 			ok := json.Unmarshal([]byte(q.b[from-1:i+1]), &decoded) == nil
 			return decoded, ok
 		case c == '\\':
 			plain = false
-			i++
+			if i++; i < len(q.b) && !strings.Contains(`"\nrtu`, q.b[i:i+1]) { // those mean the same in Go
+				common = false
+			}
 		case c < ' ':
 			return "", false
 		case c >= utf8.RuneSelf:
