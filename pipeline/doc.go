@@ -1,8 +1,8 @@
 // Package pipeline is the journey of one incident. Follow it through the rooms, in this order:
 //
 //	Prometheus fires, Alertmanager posts. intake checks the token, bounds the body, and turns each alert into a
-//	Signal whose ID is derived from what it says. bus publishes it to the stream SIGNALS; only when JetStream has
-//	acknowledged it does the webhook answer 2xx. A forge's webhook becomes an Action on the stream ACTIONS.
+//	Signal whose ID is derived from what it says. bus publishes those of one partition in one message to the stream SIGNALS;
+//	only when JetStream has acknowledged all does the webhook answer 2xx. A forge's webhook becomes an Action on the stream ACTIONS.
 //
 //	SIGNALS has partitions, by namespace, which the work processes share: bus gives each an owner, and refuses one that was
 //	replaced. What says something new goes on to the stream FOLDS, and only then are the signals in it acknowledged. There
