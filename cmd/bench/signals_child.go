@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -101,7 +102,7 @@ func correlateChild(ctx context.Context, args []string) (any, error) {
 	defer cancel()
 	start := &gate{missing: bus.Partitions + 1, open: make(chan struct{})}
 	var took float64
-	joined, known, topologies := 0, 0, len(flood{}.topology(time.Time{}))
+	joined, known, topologies := 0, 0, len(flood{cmp.Or(wanted, paced)}.topology(time.Time{}))
 	handled := func(signals, records int) {
 		if known += records; records > 0 && known == topologies {
 			start.arrive()

@@ -18,15 +18,17 @@ import (
 
 const (
 	perSecond = 5000 // signals a second, for the latency
-	pacedFor  = 10 * time.Second
+	paced     = 10 * perSecond
 )
 
-// flood is alerts on ten thousand pods of a thousand workloads in forty namespaces.
+// flood is ten alerts on each of ten pods of workloads in forty namespaces: of a thousand workloads where it has 100,000 signals.
 type flood struct{ signals int }
 
+func (f flood) apps() int { return max(40, f.signals/100) }
+
 func (f flood) pod(n int) incident.Resource {
-	app := n % 1000
-	return incident.Resource{Cluster: "prod", Version: "v1", Kind: "Pod", Namespace: fmt.Sprintf("team-%d", app%40), Name: fmt.Sprintf("app%d-6b7f9c8d5-p%04d", app, n/1000%10)}
+	app := n % f.apps()
+	return incident.Resource{Cluster: "prod", Version: "v1", Kind: "Pod", Namespace: fmt.Sprintf("team-%d", app%40), Name: fmt.Sprintf("app%d-6b7f9c8d5-p%04d", app, n/f.apps()%10)}
 }
 
 func (f flood) workload(n int) incident.Resource {
@@ -40,10 +42,10 @@ func (f flood) topology(at time.Time) (list []incident.GraphChange) {
 	edge := func(from, to incident.Resource, kind incident.EdgeKind) {
 		list = append(list, incident.GraphChange{At: at, Upsert: &incident.GraphItem{Edge: &incident.Edge{From: from, To: to, Kind: kind}}})
 	}
-	for n := range 10_000 {
+	for n := range 10 * f.apps() {
 		edge(f.pod(n), f.workload(n), incident.OwnedBy)
 	}
-	for app := 40; app < 1000; app++ {
+	for app := 40; app < f.apps(); app++ {
 		edge(f.workload(app), f.workload(app%40+(app/40-1)/3*40), incident.Calls)
 	}
 	return list
@@ -52,7 +54,7 @@ func (f flood) topology(at time.Time) (list []incident.GraphChange) {
 // signal number n, with what an alert carries.
 func (f flood) signal(n int, at time.Time) incident.Signal {
 	pod := f.pod(n)
-	s := incident.Signal{Source: "alertmanager", Name: fmt.Sprintf("Alert%d", n/10_000), Status: incident.Firing, Severity: "critical", Subject: pod, Container: "app",
+	s := incident.Signal{Source: "alertmanager", Name: fmt.Sprintf("Alert%d", n/(10*f.apps())), Status: incident.Firing, Severity: "critical", Subject: pod, Container: "app",
 		StartsAt: at.Add(-time.Second).Truncate(time.Millisecond), AcceptedAt: at}
 	s.Fingerprint = incident.Digest(s.Name, pod.Name)[:16]
 	s.Labels = map[string]string{"alertname": s.Name, "namespace": pod.Namespace, "pod": pod.Name, "severity": "critical", "job": "kube-state-metrics", "prometheus": "monitoring/k8s"}
@@ -120,7 +122,7 @@ func correlating(ctx context.Context, r *run, url string) error {
 	if err != nil {
 		return err
 	}
-	r.limit("signal to provisional incident at 5,000/s, p99: ms", p99, 0, 50)
+	r.limit("signal to provisional incident at 5,000/s, 100 of them of new workloads, p99: ms", p99, 0, 50)
 	return nil
 }
 
@@ -132,7 +134,7 @@ func latency(ctx context.Context, url string) (float64, error) {
 		return 0, err
 	}
 	defer b.Close()
-	total := int(perSecond * pacedFor.Seconds())
+	const total = paced
 	ctx, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	defer working.Wait()
@@ -162,7 +164,7 @@ func latency(ctx context.Context, url string) (float64, error) {
 		var batch []incident.Signal
 		for range int(perSecond * every.Seconds()) {
 			s := flood{total}.signal(n, time.Now())
-			if n%10 == 0 { // of a workload of its own
+			if n%50 == 0 { // of a workload of its own
 				s = alone(s, fmt.Sprintf("single%d", n))
 				first.sent(fmt.Sprintf("single%d", n), s.AcceptedAt)
 			}

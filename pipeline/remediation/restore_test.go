@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/mocks"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/cortexops/cortexops/gitops/forge"
 	"github.com/cortexops/cortexops/gitops/locate"
@@ -51,6 +52,8 @@ func TestExpiry(t *testing.T) {
 			t.Parallel()
 			var suite testsuite.WorkflowTestSuite
 			env := suite.NewTestWorkflowEnvironment()
+			env.SetTestTimeout(time.Minute) // of the machine's own time, which others need too
+			env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
 			env.RegisterWorkflow(Expiry)
 			var calls []string
 			var ended EndRestoreInput

@@ -44,7 +44,7 @@ func Retry(ctx context.Context, temporal client.Client, taskQueue string, key in
 	}
 	start.Key.Attempt = key.Attempt + 1
 	_, err = temporal.SignalWithStartWorkflow(ctx, start.Key.Workflow(), RetrySignal, who, client.StartWorkflowOptions{
-		TaskQueue: taskQueue, WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		TaskQueue: taskQueue, TypedSearchAttributes: start.attributes(), WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		StaticSummary: fmt.Sprintf("attempt %d on %s, by the word of %s", start.Key.Attempt, start.Target, who),
 	}, WorkflowName, start)
 	var again *serviceerror.WorkflowExecutionAlreadyStarted
@@ -132,7 +132,7 @@ func (s *Starter) afterwards(ctx context.Context, key incident.Key, a incident.A
 
 // begin starts an attempt that begins with a merge.
 func (s *Starter) begin(ctx context.Context, start Start) error {
-	_, err := s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: start.Key.Workflow(), TaskQueue: s.TaskQueue,
+	_, err := s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: start.Key.Workflow(), TaskQueue: s.TaskQueue, TypedSearchAttributes: start.attributes(),
 		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            fmt.Sprintf("attempt %d on %s, merged by %s", start.Key.Attempt, start.Target, start.Adopts.By)}, WorkflowName, start)

@@ -111,12 +111,13 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	if err != nil {
 		return err
 	}
+	start := Start{Key: key, Incident: digest, Target: inc.Root.Key(), Outbreak: &inc.Reopened}
 	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: key.Workflow(), TaskQueue: s.TaskQueue,
+		ID: key.Workflow(), TaskQueue: s.TaskQueue, TypedSearchAttributes: start.attributes(),
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            fmt.Sprintf("%v on %s", inc.Alerts(), inc.Root),
-	}, WorkflowName, Start{Key: key, Incident: digest, Target: inc.Root.Key(), Outbreak: &inc.Reopened})
+	}, WorkflowName, start)
 	var again *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &again) {
 		return s.hand(ctx, inc)

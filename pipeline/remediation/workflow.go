@@ -64,6 +64,7 @@ type flow struct {
 	judged    JudgeInput
 	merge     string // SHA
 	phase     incident.Phase
+	entered   bool              // any phase
 	holds     int               // how often a permission was missing
 	rounds    int               // of verification
 	applied   map[string]string // revisions of what we applied
@@ -79,9 +80,9 @@ type flow struct {
 // can happen is an Outcome.
 func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	f := &flow{start: start, began: workflow.GetInfo(ctx).WorkflowStartTime}
-	err := workflow.UpsertTypedSearchAttributes(ctx, incidentAttribute.ValueSet(start.Key.Incident),
-		targetAttribute.ValueSet(start.Target))
-	if err != nil {
+	if _, shown := workflow.GetTypedSearchAttributes(ctx).GetKeyword(incidentAttribute); shown { // since its start
+		f.phase = incident.Planning
+	} else if err := workflow.UpsertTypedSearchAttributes(ctx, incidentAttribute.ValueSet(start.Key.Incident), targetAttribute.ValueSet(start.Target)); err != nil {
 		return incident.Outcome{}, err
 	}
 	end, err := f.journey(ctx)

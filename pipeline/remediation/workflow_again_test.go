@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -98,5 +99,28 @@ func TestAMergeAfterTheEnd(t *testing.T) {
 				t.Errorf("applied is %v", applied)
 			}
 		})
+	}
+}
+
+// TestWhatIsShownFromTheStart is not said again: each upsert is an event.
+func TestWhatIsShownFromTheStart(t *testing.T) {
+	t.Parallel()
+	upserts := map[bool]int{}
+	for _, atStart := range []bool{false, true} {
+		w := happy()
+		w.later = func(env *testsuite.TestWorkflowEnvironment) {
+			if atStart {
+				if err := env.SetTypedSearchAttributesOnStart(Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Target: "t"}.attributes()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			env.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(mock.Arguments) { upserts[atStart]++ }).Return(nil)
+		}
+		if got := w.play(t); got.Phase != incident.Succeeded {
+			t.Fatalf("%+v", got)
+		}
+	}
+	if upserts[false] != upserts[true]+2 {
+		t.Errorf("%v upserts", upserts)
 	}
 }

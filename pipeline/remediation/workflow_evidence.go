@@ -147,7 +147,7 @@ func (f *flow) again(ctx workflow.Context, settled time.Time) error {
 		return nil
 	}
 	next := Start{Key: incident.Key{Incident: f.start.Key.Incident, Attempt: f.start.Key.Attempt + 1}, Incident: newest.Incident, Target: f.start.Target, Outbreak: &newest.Outbreak}
-	child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: next.Key.Workflow(), ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
+	child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: next.Key.Workflow(), TypedSearchAttributes: next.attributes(), ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE})
 	err := workflow.ExecuteChildWorkflow(child, WorkflowName, next).GetChildWorkflowExecution().Get(ctx, nil)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {

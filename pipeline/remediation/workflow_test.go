@@ -74,6 +74,8 @@ func (w *world) play(t *testing.T) incident.Outcome {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(time.Minute) // of the machine's own time, which others need too
+	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: time.Minute})
 	env.SetStartTime(opened)
 	env.RegisterWorkflow(Remediate)
 	judged := 0
@@ -177,10 +179,10 @@ func (w *world) play(t *testing.T) incident.Outcome {
 	env.SetOnLocalActivityStartedListener(func(info *activity.Info, _ stdcontext.Context, _ []any) {
 		w.calls = append(w.calls, info.ActivityType.Name)
 	})
-	env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe()
 	if w.later != nil {
 		w.later(env)
 	}
+	env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe()
 	env.ExecuteWorkflow(Remediate, Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "i", Target: "t", Adopts: w.adopts})
 	var out incident.Outcome
 	if err := env.GetWorkflowResult(&out); err != nil {
