@@ -118,6 +118,7 @@ func New(o Options) (http.Handler, error) {
 	if o.Publisher == nil || o.Repository == "" {
 		return nil, errors.New("intake needs a publisher and the repository (owner/name) that it takes pull requests of")
 	}
+	o.whole()
 	sources := []source{alertmanager(o), flux(o), forge(o)}
 	if len(o.SlackUsers) > 0 {
 		sources = append(sources, slack(o))
@@ -125,7 +126,7 @@ func New(o Options) (http.Handler, error) {
 	for _, c := range o.CloudEvents {
 		sources = append(sources, cloudEvents(o, c))
 	}
-	in := newIntake(o, sources)
+	in := &intake{Options: o, metrics: newMetrics(o.Metrics, sources)}
 	in.metrics.truncated = promauto.With(o.Metrics).NewCounter(truncatedOpts)
 	mux := http.NewServeMux()
 	for _, s := range sources {
@@ -140,14 +141,14 @@ type intake struct {
 	metrics metrics
 }
 
-func newIntake(o Options, sources []source) *intake {
+// whole sets what may be left out.
+func (o *Options) whole() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &intake{Options: o, metrics: newMetrics(o.Metrics, sources)}
 }
 
 func (in *intake) serve(w http.ResponseWriter, r *http.Request, s source) {

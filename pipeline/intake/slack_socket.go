@@ -47,8 +47,9 @@ func NewSocket(o Options) (*Socket, error) {
 		return fmt.Errorf("Slack redirects to %s, where our token must not go: set the API's real address", req.URL.Host)
 	}}
 	api := slackgo.New("", slackgo.OptionAppLevelToken(o.SlackAppToken), slackgo.OptionAPIURL(o.SlackAPI), slackgo.OptionHTTPClient(h))
+	o.whole()
 	s := source{name: "slack", within: slackTime}
-	return &Socket{in: newIntake(o, []source{s}), source: s, client: socketmode.New(api, socketmode.OptionReadLimit(maxBody)), every: idleTime,
+	return &Socket{in: &intake{Options: o, metrics: newMetrics(o.Metrics, []source{s})}, source: s, client: socketmode.New(api, socketmode.OptionReadLimit(maxBody)), every: idleTime,
 		slots: make(chan struct{}, maxConcurrent), down: errors.New("not connected yet")}, nil
 }
 
