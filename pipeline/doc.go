@@ -1,8 +1,9 @@
 // Package pipeline is the journey of one incident. Follow it through the rooms, in this order:
 //
 //	Prometheus fires, Alertmanager posts. intake checks the token, bounds the body, and turns each alert into a
-//	Signal whose ID is derived from what it says. bus publishes it to the stream SIGNALS; only when JetStream has
-//	acknowledged it does the webhook answer 2xx. A forge's webhook becomes an Action on the stream ACTIONS.
+//	Signal whose ID is derived from what it says. bus publishes those of one partition in one message to the stream SIGNALS;
+//	only when JetStream has acknowledged all does the webhook answer 2xx. A forge's webhook, or a click on Slack
+//	over its webhook or a socket, becomes an Action on the stream ACTIONS.
 //
 //	SIGNALS has partitions, by namespace, which the work processes share: bus gives each an owner, and refuses one that was
 //	replaced. What says something new goes on to the stream FOLDS, and only then are the signals in it acknowledged. There
@@ -30,11 +31,15 @@
 //	PROPOSED          gitops/repo commits without a checkout and pushes by compare-and-swap; writeup makes the words;
 //	                  gitops/forge opens the pull request, notify tells Slack.
 //	APPROVAL_PENDING  an Action only says that something happened; the forge is read, and approval judges: reviews
-//	                  of exactly this head, a person's merge, a close, and clicks on Slack, which nobody but we
-//	                  keeps. Nobody in time: EXPIRED. What becomes of the incident meanwhile is written on the pull
-//	                  request; where it heals by itself that is closed: SUPERSEDED. A person's /cortexops retry begins the next attempt.
+//	                  of exactly this head, commands in comments, a person's merge, a close, and clicks on Slack, which nobody but
+//	                  we keeps; whose click does not count is told why. Nobody in time: EXPIRED. What becomes of the incident meanwhile is written on the pull
+//	                  request; where it heals by itself that is closed: SUPERSEDED. What asks for another change (new evidence, a
+//	                  person's own value, a base that moved) is planned, judged and dry-run as the first was, becomes another commit
+//	                  of the same pull request, and people are asked again: workflow_revise.go. A person's /cortexops retry, or who
+//	                  opens the pull request again, begins the next attempt, and a merge after the end one that starts with its
+//	                  apply: workflow_adopt.go.
 //	MERGING           gate apply, and the brakes (cortexops pause, too many at a time); the base branch must still render
-//	                  what was approved (SUPERSEDED where it moved under it); then the merge with sha = the approved head.
+//	                  what was approved, else that is revised; then the merge with sha = the approved head.
 //	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then
 //	                  dry-run and server-side apply of those objects, and the wait for their rollout. Where Flux or Argo CD
 //	                  delivers, it is asked for the merge commit instead, and followed until it has applied that: policy can only record, then.
@@ -44,6 +49,9 @@
 //	ROLLING_BACK      a failed verdict: a revert commit and its pull request, rehearsed (rendering, dry-run, policy)
 //	                  before our merge, then the same apply: ROLLED_BACK, and the incident is escalated, since it
 //	                  is still open.
+//
+// A fix may be made for a time (ttl of its playbook): Temporal starts the workflow expiry/<incident>/<attempt> when that is over,
+// and a pull request asks people whether to keep it or to restore what was there before: workflow_expiry.go.
 //
 // In every phase a missing permission (Unauthorized) is told and waited for: workflow_hold.go. keeper looks from outside at
 // what is running, and closes what somebody ended by hand. advise words the likely cause, by heuristics or a model, and

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -133,7 +134,7 @@ var dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 func (d *decoder) playbook(n *yaml.Node, folder string, p *Playbook) {
 	var version, kind string
-	rollback := n
+	rollback, ttl := n, n
 	d.mapping(n, "the playbook",
 		key{name: "apiVersion", read: oneOf(d, "apiVersion", &version, "cortexops.io/v1alpha1")},
 		key{name: "kind", read: oneOf(d, "kind", &kind, "Playbook")},
@@ -147,10 +148,30 @@ func (d *decoder) playbook(n *yaml.Node, folder string, p *Playbook) {
 			rollback = n
 			oneOf(d, "rollback", &p.Rollback, Revert, None)(n)
 		}},
+		key{name: "ttl", optional: true, read: func(n *yaml.Node) {
+			ttl = n
+			d.duration("ttl", &p.TTL)(n)
+		}},
 		key{name: "explain", read: func(n *yaml.Node) { d.explain(n, p) }},
 	)
 	if p.Rollback == Revert && slices.ContainsFunc(p.Edits, func(e Edit) bool { return e.Stamp }) {
 		d.fail(rollback, "rollback must be none: taking a stamp back would trigger once more what it triggers")
+	}
+	d.lapse(ttl, p)
+}
+
+const shortestTTL, longestTTL = time.Minute, 366 * 24 * time.Hour
+
+// lapse refuses a ttl of what cannot be taken back, or never should be.
+func (d *decoder) lapse(n *yaml.Node, p *Playbook) {
+	switch {
+	case p.TTL == 0:
+	case p.TTL < shortestTTL || p.TTL > longestTTL:
+		d.fail(n, "ttl is %s: it must be between %s and %s", p.TTL, shortestTTL, longestTTL)
+	case p.Rollback == None:
+		d.fail(n, "ttl asks whether to take the edit back, and rollback is none: remove one")
+	case slices.ContainsFunc(p.Edits, func(e Edit) bool { return e.Revert != nil || e.RollBack != nil }):
+		d.fail(n, "ttl would bring back what the playbook takes away as the cause: remove it")
 	}
 }
 

@@ -17,7 +17,15 @@ type Why struct {
 // lower risk, then the name. It returns nil where none fits. The list says why each of the others was not taken,
 // in the order of pbs.
 func Match(pbs []Playbook, f Facts) (*Playbook, []Why) {
-	var fits []*Playbook
+	fits, whys := Fits(pbs, f)
+	if len(fits) == 0 {
+		return nil, whys
+	}
+	return fits[0], whys
+}
+
+// Fits is Match with all that fit, the one that is picked first.
+func Fits(pbs []Playbook, f Facts) (fits []*Playbook, whys []Why) {
 	reason := map[string]string{}
 	for i := range pbs {
 		p := &pbs[i]
@@ -30,20 +38,17 @@ func Match(pbs []Playbook, f Facts) (*Playbook, []Why) {
 	slices.SortStableFunc(fits, func(a, b *Playbook) int {
 		return cmp.Or(cmp.Compare(specific(b), specific(a)), cmp.Compare(rank[a.Risk], rank[b.Risk]), cmp.Compare(a.Name, b.Name))
 	})
-	var best *Playbook
-	if len(fits) > 0 {
-		best = fits[0]
-		for _, p := range fits[1:] {
-			reason[p.Name] = loses(p, best)
+	for i, p := range fits {
+		if i > 0 {
+			reason[p.Name] = loses(p, fits[0])
 		}
 	}
-	var whys []Why
 	for i := range pbs {
 		if why, ok := reason[pbs[i].Name]; ok {
 			whys = append(whys, Why{Playbook: pbs[i].Name, Why: why})
 		}
 	}
-	return best, whys
+	return fits, whys
 }
 
 func specific(p *Playbook) int {

@@ -43,6 +43,7 @@ type Playbook struct {
 	Window   time.Duration // how long the verification may take
 	Checks   []Check
 	Rollback Rollback
+	TTL      time.Duration // after which people are asked whether the edit is still needed; 0: never
 
 	when    cel.Program        // nil where When is ""
 	explain *template.Template // executed on Explanation

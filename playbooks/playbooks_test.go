@@ -101,6 +101,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"when mistyped", `incident.signals > 1`, `incident.signals > "1"`, `no matching overload`},
 		{"scale and set", "    scale:", "    set: 3\n    scale:", `:10:5: an edit needs exactly one of scale, set, image`},
 		{"a stamp that is reverted", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "    stamp: true\n", `rollback must be none`},
+		{"a ttl of nothing", "rollback: revert\n", "rollback: revert\nttl: soon\n", `ttl is "soon"`},
+		{"a ttl that is too short", "rollback: revert\n", "rollback: revert\nttl: 5s\n", `ttl is 5s: it must be between 1m0s`},
+		{"a ttl that is too long", "rollback: revert\n", "rollback: revert\nttl: 9000h\n", `it must be between`},
+		{"a ttl without a way back", "rollback: revert\n", "rollback: none\nttl: 24h\n", `rollback is none: remove one`},
+		{"a ttl that brings the cause back", "scale: {by: 2, min: 256Mi, max: 2Gi}\nrisk: low", "rollBack: {healthyFor: 24h, changedWithin: 2h}\nttl: 24h\nrisk: low", `ttl would bring back what the playbook takes away`},
 		{"a stamp that is none", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "    stamp: now\n", `stamp is "now"`},
 		{"no scale, no set", "    scale: {by: 2, min: 256Mi, max: 2Gi}\n", "", `exactly one of scale, set, image`},
 		{"an image of nothing", "scale: {by: 2, min: 256Mi, max: 2Gi}", "image: {}", `:11:12: image needs a tag, a digest or both`},
@@ -361,6 +366,16 @@ func TestMatch(t *testing.T) {
 				t.Errorf("why %v, want %q", whys, c.why)
 			}
 		})
+	}
+}
+
+func TestTTL(t *testing.T) {
+	t.Parallel()
+	if got := mustLoad(t, good); got.TTL != 0 {
+		t.Errorf("%s without one", got.TTL)
+	}
+	if got := mustLoad(t, strings.Replace(good, "rollback: revert\n", "rollback: revert\nttl: 168h\n", 1)); got.TTL != 168*time.Hour {
+		t.Errorf("%s", got.TTL)
 	}
 }
 

@@ -112,7 +112,7 @@ func correlating(ctx context.Context, r *run, url string) error {
 		perSignal[n] = median(took) / float64(n) * 1e6
 		if n == 100_000 {
 			r.atLeast("correlation from the stream, one core: signals/s", float64(n)/median(took), 50_000)
-			r.limit("100,000 active signals over 10,000 resources: MB", peak, 0, 200)
+			r.limit(fmt.Sprintf("100,000 active signals over 10,000 resources, GOMEMLIMIT=%dMiB: MB", memoryLimit>>20), peak, 0, 200)
 		}
 	}
 	r.ratio("100,000 signals against ours with 10,000: µs per signal", perSignal[100_000], perSignal[10_000], 1.2)
@@ -144,6 +144,9 @@ func latency(ctx context.Context, url string) (float64, error) {
 		return 0, err
 	}
 	defer stop()
+	if err := b.PublishTopology(ctx, flood{total}.topology(time.Now().Add(-time.Hour))); err != nil {
+		return 0, err
+	}
 	if err := first.warm(ctx, b, total); err != nil {
 		return 0, err
 	}
@@ -160,9 +163,7 @@ func latency(ctx context.Context, url string) (float64, error) {
 		for range int(perSecond * every.Seconds()) {
 			s := flood{total}.signal(n, time.Now())
 			if n%10 == 0 { // of a workload of its own
-				s.Subject.Name = fmt.Sprintf("single%d-6b7f9c8d5-bcdfg", n)
-				s.Fingerprint = s.Subject.Name
-				s.ID = incident.SignalID(s.Source, s.Fingerprint, s.Status, s.StartsAt, s.EndsAt)
+				s = alone(s, fmt.Sprintf("single%d", n))
 				first.sent(fmt.Sprintf("single%d", n), s.AcceptedAt)
 			}
 			batch = append(batch, s)
@@ -176,13 +177,19 @@ func latency(ctx context.Context, url string) (float64, error) {
 	return first.p99()
 }
 
+// alone is s about a pod of a workload that nobody has heard of.
+func alone(s incident.Signal, workload string) incident.Signal {
+	s.Subject.Name = workload + "-6b7f9c8d5-bcdfg"
+	s.Labels["pod"], s.Fingerprint = s.Subject.Name, s.Subject.Name
+	s.ID = incident.SignalID(s.Source, s.Fingerprint, s.Status, s.StartsAt, s.EndsAt)
+	return s
+}
+
 // warm waits until the child owns all: a workload of each namespace has become an incident. These are not counted.
 func (f *firsts) warm(ctx context.Context, b *bus.Bus, total int) error {
 	var batch []incident.Signal
 	for n := range 40 {
-		s := flood{total}.signal(n, time.Now())
-		s.Subject.Name, s.Fingerprint = fmt.Sprintf("warm%d-6b7f9c8d5-bcdfg", n), fmt.Sprint("warm", n)
-		s.ID = incident.SignalID(s.Source, s.Fingerprint, s.Status, s.StartsAt, s.EndsAt)
+		s := alone(flood{total}.signal(n, time.Now()), fmt.Sprintf("warm%d", n))
 		f.sent(fmt.Sprintf("warm%d", n), s.AcceptedAt)
 		batch = append(batch, s)
 	}

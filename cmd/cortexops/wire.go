@@ -154,6 +154,32 @@ func (o outside) branch(ctx context.Context, number int) (string, error) {
 	return p.HeadRef, err
 }
 
+// acted reads from the ledger whether an attempt acted on its merge.
+func acted(book *ledger.Ledger) func(context.Context, incident.Key) (bool, error) {
+	return func(ctx context.Context, key incident.Key) (bool, error) {
+		rows, err := book.Entries(ctx, key.Incident)
+		return slices.ContainsFunc(rows, func(e incident.Entry) bool {
+			return e.Attempt == key.Attempt && (e.Phase == incident.Applying || e.Step == "merge" && e.Kind == incident.Done)
+		}), err
+	}
+}
+
+// followed closes a pull request that another attempt takes the place of.
+func (o outside) followed(ctx context.Context, number int, next incident.Key) (merged bool, err error) {
+	p, err := o.forge.Get(ctx, number)
+	if err != nil || p.Merged {
+		return p.Merged, err
+	}
+	if err := o.forge.Comment(ctx, number, "followed", writeup.Writer{}.Followed(next)); err != nil {
+		return false, err
+	}
+	if err := o.forge.Close(ctx, number); err != nil {
+		return false, err
+	}
+	p, err = o.forge.Get(ctx, number) // somebody may have been quicker
+	return p.Merged, err
+}
+
 func folder(dir string, builtin fs.FS) fs.FS {
 	if dir == "" {
 		return builtin
@@ -182,7 +208,7 @@ func kubernetes(kubeconfig string) (*rest.Config, error) {
 	return rc, nil
 }
 
-func activities(c Config, book *ledger.Ledger, o outside, refused *remediation.Refused) remediation.Activities {
+func activities(c Config, book *ledger.Ledger, o outside, later func(context.Context, remediation.Lapse, time.Duration) error, refused *remediation.Refused) remediation.Activities {
 	writer := writeup.Writer{}
 	where := remediation.Repository{Name: c.Forge.Owner + "/" + c.Forge.Repo, Base: c.Forge.Base,
 		Author: c.author()}
@@ -200,7 +226,9 @@ func activities(c Config, book *ledger.Ledger, o outside, refused *remediation.R
 		Watcher:    &remediation.Watcher{Book: book, Metrics: watching{o.prometheus}, Every: time.Second, Strangers: c.strangers(book, o)},
 		Reverter:   &remediation.Reverter{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where, Course: o.prometheus.Course},
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
-		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember, Refused: refused, Page: c.paging(book, o.pager)},
+		Adopter:    &remediation.Adopter{Book: book, Entries: book.Entries, Forge: o.forge, Claims: book.Claims(), Repository: where, Tool: c.Delivery.tool()},
+		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember, Refused: refused, Page: c.paging(book, o.pager), Later: later},
+		Restorer:   &remediation.Restorer{Book: book, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where, Render: delivered.render, Usage: o.prometheus.Usage, Every: time.Minute},
 	}
 }
 

@@ -76,12 +76,12 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	}
 	tasks := worker.New(temporal, c.Temporal.TaskQueue, worker.Options{DisableRegistrationAliasing: true})
 	refused := c.refused(book, outside.slack)
-	remediation.Register(tasks, activities(c, book, outside, refused))
+	remediation.Register(tasks, activities(c, book, outside, remediation.Later(temporal, c.Temporal.TaskQueue), refused))
 	if err := tasks.Start(); err != nil {
 		return nil, fmt.Errorf("start the Temporal worker: %w", hinted(err))
 	}
 	w.opened = append(w.opened, tasks.Stop)
-	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch, Refused: refused}
+	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch, Merged: acted(book), Followed: outside.followed, Refused: refused}
 	pauses := func(ctx context.Context) ([]incident.Pause, error) { return book.Brakes().Pauses(ctx, c.Cluster) }
 	if outside.pager != nil {
 		starter.Healed = c.paging(book, outside.pager).Over

@@ -74,7 +74,7 @@ func managedBy(live *unstructured.Unstructured) string {
 	}
 	var last metav1.ManagedFieldsEntry
 	for _, m := range live.GetManagedFields() {
-		if m.FieldsV1 != nil && bytes.Contains(m.FieldsV1.Raw, []byte(`"f:spec"`)) && (last.Time == nil || m.Time != nil && last.Time.Before(m.Time)) {
+		if m.FieldsV1 != nil && bytes.Contains(m.FieldsV1.GetRawBytes(), []byte(`"f:spec"`)) && (last.Time == nil || m.Time != nil && last.Time.Before(m.Time)) {
 			last = m
 		}
 	}

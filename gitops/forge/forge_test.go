@@ -160,12 +160,12 @@ func TestCommentsSince(t *testing.T) {
 	k.permissions = map[string]string{"sam": "write"}
 	k.comments = append(k.comments, []object{
 		{"created_at": "2026-05-01T11:59:00Z", "user": object{"login": "sam"}, "body": "old, and edited since"},
-		{"created_at": "2026-05-01T12:00:00Z", "user": object{"login": "sam"}, "body": "now"},
-		{"created_at": "2026-05-01T12:01:00Z", "user": object{"login": "eve"}, "body": "a stranger"},
+		{"id": 11, "created_at": "2026-05-01T12:00:00Z", "user": object{"login": "sam"}, "body": "now"},
+		{"id": 12, "created_at": "2026-05-01T12:01:00Z", "user": object{"login": "eve"}, "body": "a stranger"},
 	}...)
 	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	got, err := f.Comments(ctx, 1, at.Add(300*time.Millisecond)) // the forge's times have no fractions
-	want := []Said{{"sam", "now", at, true}, {"eve", "a stranger", at.Add(time.Minute), false}}
+	want := []Said{{11, "sam", "now", at, true}, {12, "eve", "a stranger", at.Add(time.Minute), false}}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%+v, %v", got, err)
 	}

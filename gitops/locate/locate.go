@@ -103,7 +103,8 @@ type search struct {
 	ask     ask
 	was     any // the field as rendered
 	chain   []string
-	blocked error // a place that may set it, and cannot be edited
+	blocked error  // a place that may set it, and cannot be edited
+	wish    string // the value that is to be written: where it shows who sets the field, that is its proof too
 }
 
 // prepare looks the field up in the rendering, which is where the chain begins.
@@ -172,49 +173,6 @@ func (s *search) block(err error) {
 	if s.blocked == nil {
 		s.blocked = err
 	}
-}
-
-// try changes the scalar of the candidate, and sees where that lands.
-func (s *search) try(c candidate) (Found, bool, error) {
-	if c.err != nil {
-		s.block(c.err)
-		return Found{}, false, nil
-	}
-	at := fmt.Sprintf("%s:%d:%d", c.file, c.pos.Line, c.pos.Column)
-	if c.what != "" {
-		at += " (" + c.what + ")"
-	}
-	if sameNumber(c.value, s.ask.value) { // 1e3 is rendered as 1000
-		c.mark = sentinel(s.q.Field, s.ask.value)
-	} else if c.value != s.ask.value {
-		s.say("%s says %s, which is overridden", at, c.value)
-		return Found{}, false, nil
-	}
-	changed, err := c.write(s.files, c.mark)
-	if err != nil {
-		s.block(err)
-		return Found{}, false, nil
-	}
-	objects, err := rendered(open(With(s.files, changed), s.unit.name()))
-	if err != nil {
-		s.block(fmt.Errorf("%s: with %s there, %w", at, c.mark, err))
-		return Found{}, false, nil
-	}
-	diff, err := compare(s.objects, objects, s.target)
-	if err != nil {
-		return Found{}, false, typed(fmt.Errorf("%s: %w", at, err))
-	}
-	if !diff.touches(s.target, s.q.Field, c.mark) {
-		s.say("%s says %s too, and does not reach the rendering", at, c.value)
-		return Found{}, false, nil
-	}
-	s.say("%s sets it", at)
-	if also := len(diff.changes) - 1; also > 0 {
-		s.say("proof: another value there changes this field of the rendering, and %d more: %s", also, diff.other(s.target, s.q.Field))
-	} else {
-		s.say("proof: another value there changes this field of the rendering, and no other of its %d objects", len(s.objects))
-	}
-	return Found{Overlay: s.unit.name(), File: c.file, Line: c.pos.Line, Column: c.pos.Column, Value: s.ask.value, Chain: s.chain, write: c.write, read: c.read}, true, nil
 }
 
 // refusal says why no place was found.

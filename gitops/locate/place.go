@@ -26,6 +26,7 @@ func Place(files Files, q Query, value string) (Found, error) {
 	if !there {
 		return s.add(value)
 	}
+	s.wish = value
 	found, err := s.run()
 	if err == nil {
 		if s.ask.value == value {

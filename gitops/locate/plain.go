@@ -201,7 +201,8 @@ func (s *plain) candidates(a ask) []candidate {
 	var out []candidate
 	for _, f := range s.list {
 		out = append(out, manifestCandidates(f.path, f.data, a, func(o edit.Selector) bool {
-			return o.Group == a.sel.Group && o.Kind == a.sel.Kind && o.Name == a.sel.Name
+			return o.Group == a.sel.Group && o.Kind == a.sel.Kind && o.Name == a.sel.Name &&
+				(o.Namespace == a.sel.Namespace || o.Namespace == "" || a.sel.Namespace == "")
 		}, nil)...)
 	}
 	return out

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +40,7 @@ type Bus struct {
 	prefix  string
 	log     *slog.Logger
 	metrics metrics
+	sender  sender
 	stop    context.CancelFunc
 	closed  sync.WaitGroup
 }
@@ -66,7 +66,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		nc.Close()
 		return nil, fmt.Errorf("prepare JetStream: %w", err)
 	}
-	b := &Bus{nc: nc, js: js, prefix: o.Prefix, log: o.Log}
+	b := &Bus{nc: nc, js: js, prefix: o.Prefix, log: o.Log, sender: newSender()}
 	if err := b.declare(ctx, o.Limits); err != nil {
 		nc.Close()
 		return nil, err
@@ -133,46 +133,6 @@ func (b *Bus) Check(ctx context.Context) error {
 		return fmt.Errorf("JetStream does not answer: %w", err)
 	}
 	return nil
-}
-
-// PublishSignals returns after all of them are stored, with the number of those that had been stored before. On an error
-// some may be: publish all of them again, their IDs make that harmless.
-func (b *Bus) PublishSignals(ctx context.Context, list []incident.Signal) (duplicates int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, publishWait)
-	defer cancel()
-	defer b.timed(signals)()
-	futures := make([]jetstream.PubAckFuture, 0, len(list))
-	size := 0
-	for i := range list {
-		s := &list[i]
-		if s.ID == "" {
-			return 0, fmt.Errorf("signal %s: %w", s.Name, errNoID)
-		}
-		body, err := s.AppendJSON(make([]byte, 0, size+size/8))
-		if err != nil {
-			return 0, fmt.Errorf("encode signal %s: %w", s.ID, err)
-		}
-		size = len(body) // the next is about as long
-		m := &nats.Msg{Subject: b.prefix + ".signals." + strconv.Itoa(partition(s.Subject)) + "." + s.Source, Data: body, Header: nats.Header{jetstream.MsgIDHeader: {s.ID}}}
-		f, err := b.js.PublishMsgAsync(m)
-		if err != nil {
-			return 0, fmt.Errorf("publish signal %s: %w", s.ID, err)
-		}
-		futures = append(futures, f)
-	}
-	for _, f := range futures {
-		select {
-		case ack := <-f.Ok():
-			if ack.Duplicate {
-				duplicates++
-			}
-		case err := <-f.Err():
-			return 0, fmt.Errorf("publish signals: %w", err)
-		case <-ctx.Done():
-			return 0, fmt.Errorf("publish signals: no answer from NATS: %w", ctx.Err())
-		}
-	}
-	return duplicates, nil
 }
 
 // PublishAction reports whether the forge's delivery had been stored before.

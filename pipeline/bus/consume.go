@@ -38,7 +38,7 @@ var (
 
 // readSignals of one partition.
 func readSignals(p int) reader {
-	return reader{part(p), "fold", 500, 200 * time.Millisecond, 20_000, signals, "", true}
+	return reader{part(p), "fold", 64, 200 * time.Millisecond, 20_000, signals, "", true}
 }
 
 func readers() []reader {

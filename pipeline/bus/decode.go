@@ -1,167 +1,299 @@
 package bus
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
-
-	"github.com/valyala/fastjson"
+	"unicode/utf8"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// decoder reads the signals and folds that this package has written, several times as fast as encoding/json: a storm is all of
-// decoding. It is for one goroutine.
+// decoder reads the signals and folds that this package has written, many times as fast as encoding/json: a storm is all of
+// decoding. What is written in another way is left to encoding/json. It is for one goroutine.
 type decoder struct {
-	parser fastjson.Parser
-	known  map[string]string // what comes again and again is kept once
+	lean  bool // annotations and the URL are left out
+	b     []byte
+	at    int
+	known [2048]string // what comes again and again is kept once
+	when  [4]moment
 }
 
-const (
-	knownMost   = 50_000
-	knownLength = 128
-)
-
-// Signal as encoding/json would read it.
-func (d *decoder) signal(data []byte) (incident.Signal, error) {
-	v, err := d.parser.ParseBytes(data)
-	if err != nil {
-		return incident.Signal{}, fmt.Errorf("read a signal: %w", err)
-	}
-	return d.signalOf(v)
+// moment is a time that was read.
+type moment struct {
+	text string
+	at   time.Time
 }
 
-// fold likewise.
-func (d *decoder) fold(data []byte) (f incident.Fold, err error) {
-	v, err := d.parser.ParseBytes(data)
-	if err != nil {
-		return f, fmt.Errorf("read a fold: %w", err)
+const knownLength = 64
+
+var begins = []byte(`{"id":"`) // a signal, where it is not in a text
+
+// signals of one message, and each as it is written.
+func (d *decoder) signals(data []byte) (list []incident.Signal, raw [][]byte, err error) {
+	d.b, d.at = data, 0
+	n := bytes.Count(data, begins)
+	list, raw = make([]incident.Signal, 0, n), make([][]byte, 0, n)
+	if ok := d.list('[', ']', func() bool {
+		list = append(list, incident.Signal{})
+		from := d.at
+		ok := d.signal(&list[len(list)-1])
+		raw = append(raw, data[from:d.at:d.at])
+		return ok
+	}); ok && d.at == len(data) {
+		return list, raw, nil
 	}
-	o, err := v.Object()
-	if err != nil {
-		return f, fmt.Errorf("read a fold: %w", err)
+	var parts []json.RawMessage
+	if bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
+		parts = []json.RawMessage{data} // of a version that sent each alone
+	} else if err := json.Unmarshal(data, &parts); err != nil {
+		return nil, nil, fmt.Errorf("read signals: %w", err)
 	}
-	f.Partition = o.Get("partition").GetInt()
-	if f.Seen, err = instant(o.Get("seen")); err != nil {
-		return f, fmt.Errorf("read a fold: %w", err)
-	}
-	list := o.Get("signals").GetArray()
-	if len(list) > 0 {
-		f.Signals = make([]incident.Signal, len(list))
-	}
-	for i, v := range list {
-		if f.Signals[i], err = d.signalOf(v); err != nil {
-			return f, err
+	list, raw = make([]incident.Signal, len(parts)), make([][]byte, len(parts))
+	for i, p := range parts {
+		raw[i] = p
+		if err := json.Unmarshal(p, &list[i]); err != nil {
+			return nil, nil, fmt.Errorf("read a signal: %w", err)
 		}
+	}
+	return list, raw, nil
+}
+
+// fold as encoding/json would read it.
+func (d *decoder) fold(data []byte) (f incident.Fold, err error) {
+	d.b, d.at = data, 0
+	if d.quickFold(&f) && d.at == len(data) {
+		return f, nil
+	}
+	f = incident.Fold{}
+	if err := json.Unmarshal(data, &f); err != nil {
+		return f, fmt.Errorf("read a fold: %w", err)
 	}
 	return f, nil
 }
 
-func (d *decoder) signalOf(v *fastjson.Value) (s incident.Signal, err error) {
-	o, err := v.Object()
-	if err != nil {
-		return s, fmt.Errorf("read a signal: %w", err)
-	}
-	o.Visit(func(key []byte, v *fastjson.Value) {
+func (d *decoder) quickFold(f *incident.Fold) bool {
+	return d.object(func(key []byte) (ok bool) {
+		switch string(key) {
+		case "partition":
+			f.Partition, ok = d.number()
+		case "seen":
+			f.Seen, ok = d.time()
+		case "signals":
+			ok = f.Signals == nil && d.list('[', ']', func() bool {
+				if f.Signals == nil {
+					f.Signals = make([]incident.Signal, 0, bytes.Count(d.b, begins))
+				}
+				f.Signals = append(f.Signals, incident.Signal{})
+				return d.signal(&f.Signals[len(f.Signals)-1])
+			})
+		}
+		return ok
+	})
+}
+
+func (d *decoder) signal(s *incident.Signal) bool {
+	return d.object(func(key []byte) (ok bool) {
 		switch string(key) {
 		case "id":
-			s.ID = string(v.GetStringBytes())
+			s.ID, ok = d.unique()
 		case "source":
-			s.Source = d.text(v)
+			s.Source, ok = d.text()
 		case "name":
-			s.Name = d.text(v)
+			s.Name, ok = d.text()
 		case "status":
-			s.Status = incident.Status(d.text(v))
+			var text string
+			text, ok = d.text()
+			s.Status = incident.Status(text)
 		case "severity":
-			s.Severity = d.text(v)
+			s.Severity, ok = d.text()
 		case "fingerprint":
-			s.Fingerprint = string(v.GetStringBytes())
+			s.Fingerprint, ok = d.unique()
 		case "subject":
-			s.Subject = d.resource(v)
+			ok = s.Subject == (incident.Resource{}) && d.resource(&s.Subject)
 		case "container":
-			s.Container = d.text(v)
+			s.Container, ok = d.text()
 		case "labels":
-			s.Labels = d.texts(v)
+			ok = d.texts(&s.Labels, false)
 		case "annotations":
-			s.Annotations = d.texts(v)
+			ok = d.texts(&s.Annotations, d.lean)
 		case "generatorURL":
-			s.GeneratorURL = d.text(v)
+			if s.GeneratorURL, ok = d.unique(); d.lean {
+				s.GeneratorURL = ""
+			}
 		case "startsAt":
-			s.StartsAt, err = instantOr(err, v)
+			s.StartsAt, ok = d.time()
 		case "endsAt":
-			s.EndsAt, err = instantOr(err, v)
+			s.EndsAt, ok = d.time()
 		case "acceptedAt":
-			s.AcceptedAt, err = instantOr(err, v)
+			s.AcceptedAt, ok = d.time()
 		}
+		return ok
 	})
-	if err != nil {
-		return s, fmt.Errorf("read signal %s: %w", s.ID, err)
-	}
-	return s, nil
 }
 
-func (d *decoder) resource(v *fastjson.Value) (r incident.Resource) {
-	o, err := v.Object()
-	if err != nil {
-		return r
-	}
-	o.Visit(func(key []byte, v *fastjson.Value) {
+func (d *decoder) resource(r *incident.Resource) bool {
+	return d.object(func(key []byte) (ok bool) {
 		switch string(key) {
 		case "cluster":
-			r.Cluster = d.text(v)
+			r.Cluster, ok = d.text()
 		case "group":
-			r.Group = d.text(v)
+			r.Group, ok = d.text()
 		case "version":
-			r.Version = d.text(v)
+			r.Version, ok = d.text()
 		case "kind":
-			r.Kind = d.text(v)
+			r.Kind, ok = d.text()
 		case "namespace":
-			r.Namespace = d.text(v)
+			r.Namespace, ok = d.text()
 		case "name":
-			r.Name = d.text(v)
+			r.Name, ok = d.text()
 		}
+		return ok
 	})
-	return r
 }
 
-func (d *decoder) texts(v *fastjson.Value) map[string]string {
-	o, err := v.Object()
-	if err != nil {
-		return nil
+func (d *decoder) texts(m *map[string]string, skip bool) bool {
+	if *m != nil {
+		return false
 	}
-	m := make(map[string]string, o.Len())
-	o.Visit(func(key []byte, v *fastjson.Value) { m[d.keep(key)] = d.text(v) })
-	return m
+	if skip {
+		return d.object(func([]byte) bool { _, ok := d.string(); return ok })
+	}
+	out := make(map[string]string, 8)
+	*m = out
+	return d.object(func(key []byte) bool {
+		name := d.keep(key)
+		v, ok := d.text()
+		out[name] = v
+		return ok
+	})
 }
 
-func (d *decoder) text(v *fastjson.Value) string { return d.keep(v.GetStringBytes()) }
+// next takes a character.
+func (d *decoder) next(c byte) bool {
+	if d.at < len(d.b) && d.b[d.at] == c {
+		d.at++
+		return true
+	}
+	return false
+}
 
+func (d *decoder) object(member func(key []byte) bool) bool {
+	return d.list('{', '}', func() bool {
+		key, ok := d.string()
+		return ok && d.next(':') && member(key)
+	})
+}
+
+func (d *decoder) list(from, to byte, item func() bool) bool {
+	if !d.next(from) {
+		return false
+	}
+	if d.next(to) {
+		return true
+	}
+	for item() {
+		if d.next(to) {
+			return true
+		}
+		if !d.next(',') {
+			return false
+		}
+	}
+	return false
+}
+
+// string is good until the message is let go.
+func (d *decoder) string() ([]byte, bool) {
+	if !d.next('"') {
+		return nil, false
+	}
+	from := d.at
+	end := bytes.IndexByte(d.b[from:], '"')
+	if end < 0 {
+		return nil, false
+	}
+	raw := d.b[from : from+end]
+	if bytes.IndexByte(raw, '\\') < 0 {
+		d.at = from + end + 1
+		return raw, utf8.Valid(raw)
+	}
+	common := true
+	for i := from; i < len(d.b); i++ {
+		switch d.b[i] {
+		case '\\':
+			if i++; i < len(d.b) && bytes.IndexByte([]byte(`"\nrtu`), d.b[i]) < 0 { // those mean the same in Go
+				common = false
+			}
+		case '"':
+			var s string
+			d.at = i + 1
+			if common && utf8.Valid(d.b[from:i]) {
+				if s, err := strconv.Unquote(string(d.b[from-1 : i+1])); err == nil {
+					return []byte(s), true
+				}
+			}
+			ok := utf8.Valid(d.b[from:i]) && json.Unmarshal(d.b[from-1:i+1], &s) == nil
+			return []byte(s), ok
+		}
+	}
+	return nil, false
+}
+
+func (d *decoder) text() (string, bool) {
+	b, ok := d.string()
+	return d.keep(b), ok
+}
+
+// unique is a text that does not come again.
+func (d *decoder) unique() (string, bool) {
+	b, ok := d.string()
+	return string(b), ok
+}
+
+func (d *decoder) number() (int, bool) {
+	from := d.at
+	for d.at < len(d.b) && d.b[d.at] >= '0' && d.b[d.at] <= '9' {
+		d.at++
+	}
+	n, err := strconv.Atoi(string(d.b[from:d.at]))
+	return n, err == nil && (n != 0 || d.at-from == 1)
+}
+
+func (d *decoder) time() (time.Time, bool) {
+	b, ok := d.string()
+	if !ok {
+		return time.Time{}, false
+	}
+	for i := range d.when {
+		if d.when[i].text == string(b) {
+			return d.when[i].at, true
+		}
+	}
+	var t time.Time
+	if t.UnmarshalText(b) != nil {
+		return t, false
+	}
+	copy(d.when[1:], d.when[:])
+	d.when[0] = moment{string(b), t}
+	return t, true
+}
+
+// keep a text once.
 func (d *decoder) keep(b []byte) string {
 	if len(b) > knownLength {
 		return string(b)
 	}
-	if s, ok := d.known[string(b)]; ok {
-		return s
+	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a
+	h := uint64(offset)
+	for _, c := range b {
+		h = (h ^ uint64(c)) * prime
 	}
-	if d.known == nil || len(d.known) >= knownMost {
-		d.known = map[string]string{}
+	slot := &d.known[(h^h>>32)%uint64(len(d.known))]
+	if *slot != string(b) {
+		*slot = string(b)
 	}
-	s := string(b)
-	d.known[s] = s
-	return s
-}
-
-func instantOr(err error, v *fastjson.Value) (time.Time, error) {
-	if err != nil {
-		return time.Time{}, err
-	}
-	return instant(v)
-}
-
-// instant is zero where there is none.
-func instant(v *fastjson.Value) (t time.Time, err error) {
-	if v == nil || v.Type() == fastjson.TypeNull {
-		return t, nil
-	}
-	err = t.UnmarshalText(v.GetStringBytes())
-	return t, err
+	return *slot
 }

@@ -58,11 +58,44 @@ func TestDecodedAsWritten(t *testing.T) {
 		if got, err := new(decoder).fold(written); err != nil || !reflect.DeepEqual(blank(got), blank(want)) {
 			t.Fatalf("%s\n%+v, %v, want\n%+v", written, got, err, want)
 		}
+		sameSignals(t, whole)
 		want.Signals = whole
 		if got, err := new(decoder).fold(raw); err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("%s\n%+v, %v, want\n%+v", raw, got, err, want)
 		}
 	})
+}
+
+// sameSignals are read of the message that they are packed in, and each is there as it was written.
+func sameSignals(t *rapid.T, whole []incident.Signal) {
+	parcels, err := pack(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []incident.Signal
+	var raw [][]byte
+	d := new(decoder)
+	for _, p := range parcels {
+		several, parts, err := d.signals(p.body)
+		if err != nil {
+			t.Fatalf("%s: %v", p.body, err)
+		}
+		list, raw = append(list, several...), append(raw, parts...)
+	}
+	sort := func(list []incident.Signal) []incident.Signal {
+		list = blank(incident.Fold{Signals: list}).Signals
+		slices.SortStableFunc(list, func(a, b incident.Signal) int { return partition(a.Subject) - partition(b.Subject) })
+		return list
+	}
+	if !reflect.DeepEqual(sort(list), sort(whole)) {
+		t.Fatalf("%+v, want\n%+v", list, whole)
+	}
+	for i, s := range list {
+		one, _, err := d.signals(raw[i]) // as a former version sent it
+		if err != nil || len(one) != 1 || !reflect.DeepEqual(blank(incident.Fold{Signals: one}).Signals[0], blank(incident.Fold{Signals: []incident.Signal{s}}).Signals[0]) {
+			t.Fatalf("%s: %+v, %v", raw[i], one, err)
+		}
+	}
 }
 
 // blank makes no difference between no texts and none that are there.
@@ -80,8 +113,8 @@ func blank(f incident.Fold) incident.Fold {
 
 func TestWhatCannotBeDecoded(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "{", "[]", `"x"`, `{"startsAt":"yesterday"}`, `{"startsAt":7}`} {
-		if s, err := new(decoder).signal([]byte(text)); err == nil {
+	for _, text := range []string{"", "{", "[", "[7]", `"x"`, `{"startsAt":"yesterday"}`, `[{"startsAt":7}]`, `[{"id":"a"}`} {
+		if s, _, err := new(decoder).signals([]byte(text)); err == nil {
 			t.Errorf("%s: %+v", text, s)
 		}
 	}

@@ -23,7 +23,7 @@ func newMetrics(r prometheus.Registerer) metrics {
 	auto := promauto.With(r)
 	m := metrics{
 		pending: auto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_bus_pending",
-			Help: "Messages not yet handled: not delivered, or delivered and not acknowledged. Of SIGNALS, all partitions together."}, []string{"stream"}),
+			Help: "Messages not yet handled: not delivered, or delivered and not acknowledged. Of SIGNALS, all partitions together; a message holds what one webhook said to one of them."}, []string{"stream"}),
 		owned: auto.NewGauge(prometheus.GaugeOpts{Name: "cortexops_bus_partitions_owned",
 			Help: "Partitions of SIGNALS that this process folds."}),
 		joins: auto.NewGauge(prometheus.GaugeOpts{Name: "cortexops_bus_joins",

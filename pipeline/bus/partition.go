@@ -20,6 +20,7 @@ type Partition struct {
 	*claim
 	number int
 	read   uint64 // of the partition's stream, as its last fold says
+	ledger ledger // of what was read, for counting what was dropped
 	total  uint64 // signals that its folds hold, those of former owners included
 	stored time.Time
 	sent   uint64 // the sequence of its last fold
@@ -47,6 +48,7 @@ func (b *Bus) claimPartition(ctx context.Context, number int, owner string, lose
 	m, err := s.GetLastMsgForSubject(ctx, c.under+".fold")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		p.read, err = b.acknowledged(ctx, readSignals(number)) // the first owner
+		p.ledger = ledger{of: map[string]*read{}, blind: p.read > 0}
 		return p, err
 	}
 	if err != nil {
@@ -55,6 +57,7 @@ func (b *Bus) claimPartition(ctx context.Context, number int, owner string, lose
 	if p.read, p.total, err = progress(m.Header); err != nil {
 		return nil, fmt.Errorf("take up partition %d: %w", number, err)
 	}
+	p.ledger = ledgerOf(m.Header)
 	return p, nil
 }
 
@@ -73,11 +76,15 @@ func (p *Partition) Number() int { return p.number }
 
 // Former hands over the folds of the owners before since a time.
 func (p *Partition) Former(ctx context.Context, since time.Time, take func(incident.Fold)) error {
+	d := decoder{lean: true}
 	return p.bus.messages(ctx, folds, jetstream.ConsumerConfig{FilterSubject: p.under + ".fold", DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since},
 		func(m jetstream.Msg) {
-			if f := decoded[incident.Fold](ctx, p.bus, m.Subject(), m.Data()); f != nil {
-				take(*f)
+			f, err := d.fold(m.Data())
+			if err != nil {
+				p.bus.log.ErrorContext(ctx, "skipped a message that cannot be decoded", "subject", m.Subject(), "error", err)
+				return
 			}
+			take(f)
 		})
 }
 
@@ -86,7 +93,7 @@ func (p *Partition) Former(ctx context.Context, since time.Time, take func(incid
 func (p *Partition) Fold(ctx context.Context, fold func([]incident.Signal) incident.Fold) error {
 	r := readSignals(p.number)
 	f := &follower{bus: p.bus, reader: r, position: p.read}
-	var d decoder
+	d := decoder{lean: true}
 	return f.follow(ctx, func(ctx context.Context, batch []jetstream.Msg, since time.Time) error {
 		list, raw := make([]incident.Signal, 0, len(batch)), make([][]byte, 0, len(batch))
 		for _, m := range batch {
@@ -94,15 +101,15 @@ func (p *Partition) Fold(ctx context.Context, fold func([]incident.Signal) incid
 			if err != nil {
 				return err
 			}
-			p.bus.metrics.dropped.Add(float64(meta.Sequence.Stream - p.read - 1))
+			several, parts, err := d.signals(m.Data())
+			p.bus.metrics.dropped.Add(float64(p.ledger.message(m.Headers(), meta.Sequence.Stream, meta.Sequence.Stream-p.read-1, len(several))))
 			p.read = meta.Sequence.Stream
-			s, err := d.signal(m.Data())
 			if err != nil {
 				p.bus.metrics.terminated.WithLabelValues(signals).Inc()
 				p.bus.log.ErrorContext(ctx, "gave up a message that cannot be decoded", "stream", r.stream, "subject", m.Subject(), "error", err)
 				continue
 			}
-			list, raw = append(list, s), append(raw, m.Data())
+			list, raw = append(list, several...), append(raw, parts...)
 		}
 		return p.tell(ctx, list, raw, since, fold)
 	})
@@ -127,7 +134,7 @@ func (p *Partition) tell(ctx context.Context, list []incident.Signal, raw [][]by
 	p.stored = time.Now()
 	if err := p.lasting(ctx, &nats.Msg{Subject: p.under + ".fold", Data: body, Header: nats.Header{
 		jetstream.MsgIDHeader: {fmt.Sprintf("%d/%d/%d", p.number, p.epoch, p.count)},
-		readHeader:            {strconv.FormatUint(p.read, 10)}, totalHeader: {strconv.FormatUint(p.total, 10)},
+		readHeader:            {strconv.FormatUint(p.read, 10)}, totalHeader: {strconv.FormatUint(p.total, 10)}, sendersHeader: {p.ledger.String()},
 	}}); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,9 +29,14 @@ const Partitions = 8
 
 // partition of a signal. What a workload owns is in the workload's namespace, so signals of one owner meet in one partition.
 func partition(r incident.Resource) int {
-	h := fnv.New32a()
-	h.Write([]byte(r.Cluster + "/" + r.Namespace))
-	return int(h.Sum32() % Partitions)
+	const offset, prime = 2166136261, 16777619 // FNV-1a
+	h := uint32(offset)
+	for _, s := range [...]string{r.Cluster, "/", r.Namespace} {
+		for i := range len(s) {
+			h = (h ^ uint32(s[i])) * prime
+		}
+	}
+	return int(h % Partitions)
 }
 
 func part(p int) string { return signals + "-" + strconv.Itoa(p) }

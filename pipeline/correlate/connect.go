@@ -7,7 +7,7 @@ import (
 )
 
 // hold a fingerprint's first state.
-func (j *Joiner) hold(t *trouble, p string, s incident.Signal) {
+func (j *Joiner) hold(t *trouble, p string, s *incident.Signal) {
 	if a := j.alerts[p]; a != nil && a.trouble == t { // before t's group was reopened
 		a.set(s)
 		return
@@ -19,7 +19,7 @@ func (j *Joiner) hold(t *trouble, p string, s incident.Signal) {
 	}
 	if len(t.texts) < limit || !slices.Contains(t.names, s.Name) {
 		j.kept++
-		a.signal = &s
+		a.signal = s // set takes a copy
 		t.texts = append(t.texts, a)
 	}
 	t.alerts, j.alerts[p] = append(t.alerts, a), a
@@ -27,14 +27,14 @@ func (j *Joiner) hold(t *trouble, p string, s incident.Signal) {
 }
 
 // openTrouble begins to fold the signals of a workload, and links it to the others that are in trouble.
-func (j *Joiner) openTrouble(owner incident.Resource, s incident.Signal) *trouble {
+func (j *Joiner) openTrouble(owner incident.Resource, s *incident.Signal) *trouble {
 	t := &trouble{owner: owner, first: j.now, rollout: j.Graph.Rollout(owner)}
 	if t.rollout.Revision == "" && s.Labels["revision"] != "" {
 		t.rollout = incident.Rollout{Revision: s.Labels["revision"], At: s.StartsAt}
 	}
 	t.began(s.StartsAt)
 	j.queue = append(j.queue, t)
-	j.connect(t, s)
+	j.connect(t, *s)
 	return t
 }
 

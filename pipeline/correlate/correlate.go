@@ -38,7 +38,7 @@ func preferred(a, b incident.Signal) bool {
 }
 
 // fingerprint is the fingerprint among those of all sources.
-func fingerprint(s incident.Signal) string { return s.Source + "/" + s.Fingerprint }
+func fingerprint(s *incident.Signal) string { return s.Source + "/" + s.Fingerprint }
 
 // size in JSON, at most. It is asked of every signal that is kept, and marshalling each would take longer than all the rest.
 func size(s incident.Signal) int {
@@ -51,6 +51,22 @@ func size(s incident.Signal) int {
 		for k, v := range texts {
 			n += escaped(k) + escaped(v) + 6
 		}
+	}
+	return n
+}
+
+// sizeOf a member likewise.
+func sizeOf(m incident.Member) int {
+	r := m.Resource
+	n := 400 + escaped(m.Cause) + escaped(m.Container)
+	for _, t := range []string{r.Cluster, r.Group, r.Version, r.Kind, r.Namespace, r.Name} {
+		n += escaped(t)
+	}
+	for _, name := range m.Alerts {
+		n += escaped(name) + 3
+	}
+	for _, t := range m.Terms {
+		n += escaped(t.Why) + 50
 	}
 	return n
 }

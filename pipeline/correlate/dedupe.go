@@ -17,7 +17,7 @@ type Dedupe struct {
 }
 
 // textual signals of one alert on one workload keep their text in a tenth of a horizon.
-const textual = 20
+const textual = 3
 
 // NewDedupe has seen nothing.
 func NewDedupe() *Dedupe {
@@ -25,7 +25,9 @@ func NewDedupe() *Dedupe {
 }
 
 // New reports whether s must go on to the joiner. The same word that was accepted earlier must: a window runs from it.
-func (d *Dedupe) New(s incident.Signal) bool {
+func (d *Dedupe) New(s incident.Signal) bool { return d.isNew(&s) }
+
+func (d *Dedupe) isNew(s *incident.Signal) bool {
 	d.latest = later(d.latest, s.AcceptedAt)
 	if d.latest.Sub(d.swept) > horizon/10 {
 		d.swept = d.latest
@@ -46,17 +48,23 @@ func (d *Dedupe) New(s incident.Signal) bool {
 // Fold lets through what is new of a batch, and says how far the batch goes.
 func (d *Dedupe) Fold(list []incident.Signal) incident.Fold {
 	var f incident.Fold
-	for _, s := range list {
+	for i := range list {
+		s := &list[i]
 		f.Seen = later(f.Seen, s.AcceptedAt)
-		if d.New(s) {
-			f.Signals = append(f.Signals, d.folded(s))
+		if !d.isNew(s) {
+			continue
 		}
+		if f.Signals == nil {
+			f.Signals = make([]incident.Signal, 0, len(list)-i)
+		}
+		f.Signals = append(f.Signals, *s)
+		d.fold(&f.Signals[len(f.Signals)-1])
 	}
 	return f
 }
 
-// folded is s without its text, where there have been enough of its like. What correlation reads stays.
-func (d *Dedupe) folded(s incident.Signal) incident.Signal {
+// fold lets go of the text of s, where there have been enough of its like. What correlation reads stays.
+func (d *Dedupe) fold(s *incident.Signal) {
 	about := s.Subject
 	if about.Kind == "Pod" { // a Deployment's has two parts behind the name, others one
 		for range 2 {
@@ -71,9 +79,9 @@ func (d *Dedupe) folded(s incident.Signal) incident.Signal {
 		d.texts[about] = count
 	}
 	if count[s.Name]++; count[s.Name] <= textual {
-		return s
+		return
 	}
-	var kept map[string]string
+	kept := incident.Naming(s.Labels)
 	for _, name := range append([]string{"revision"}, traces...) {
 		if v := s.Labels[name]; v != "" {
 			if kept == nil {
@@ -83,5 +91,4 @@ func (d *Dedupe) folded(s incident.Signal) incident.Signal {
 		}
 	}
 	s.Labels, s.Annotations, s.GeneratorURL = kept, nil, ""
-	return s
 }

@@ -158,7 +158,7 @@ func (j *Joiner) seal() {
 		}
 	}
 	if g.troubled == 0 {
-		j.heal(g, j.now)
+		j.heal(g, j.now.Add(-1)) // before what is accepted at this time, which is worked off next and may be a new outbreak
 	}
 }
 
@@ -212,7 +212,7 @@ func (j *Joiner) begun(root *trouble, onset time.Time) time.Time {
 func (j *Joiner) hushed() {
 	h := j.quiet[0]
 	j.quiet = j.quiet[1:]
-	if g := h.group; g.state == incident.Sealed && g.troubled == 0 && !g.since.After(h.since) && !h.since.Before(g.asOf) {
+	if g := h.group; g.state == incident.Sealed && g.troubled == 0 && !g.since.After(h.since) && (h.told || !h.since.Before(g.asOf)) {
 		j.heal(g, h.since)
 	}
 }

@@ -77,6 +77,7 @@ type hush struct {
 	due   time.Time
 	since time.Time
 	group *group
+	told  bool // by the joiner before us
 }
 
 // NewJoiner makes one that has seen nothing.
@@ -88,11 +89,14 @@ func NewJoiner(o JoinerOptions) *Joiner {
 }
 
 // Add takes a signal in, in any order. Its effect is told by Advance.
-func (j *Joiner) Add(s incident.Signal) {
+func (j *Joiner) Add(s incident.Signal) { j.add(&s) }
+
+// add keeps s itself until it is worked off.
+func (j *Joiner) add(s *incident.Signal) {
 	if s.AcceptedAt.Before(j.now) {
 		j.Late++
 	}
-	j.tail.put(&event{at: s.AcceptedAt, id: s.ID, signal: &s})
+	j.tail.put(&event{at: s.AcceptedAt, id: s.ID, signal: s})
 	if j.Announce {
 		j.hint(s)
 	}
@@ -177,15 +181,15 @@ func (j *Joiner) next() {
 			j.Refused++
 		}
 	case e.signal.Status == incident.Resolved:
-		j.resolve(*e.signal)
+		j.resolve(e.signal)
 	default:
-		j.fire(*e.signal)
+		j.fire(e.signal)
 	}
 }
 
 // subject is the owner of what the signal is about, what it is about where no owner is known, and nothing where nothing is
 // named: such signals are kept together, for a person to look at.
-func (j *Joiner) subject(s incident.Signal) incident.Resource {
+func (j *Joiner) subject(s *incident.Signal) incident.Resource {
 	if s.Subject.IsZero() {
 		return incident.Resource{}
 	}
@@ -193,7 +197,7 @@ func (j *Joiner) subject(s incident.Signal) incident.Resource {
 	if g, ok := j.Graph.(interface {
 		Subject(incident.Signal) incident.Resource // which of the objects that the labels name is there
 	}); ok {
-		about = g.Subject(s)
+		about = g.Subject(*s)
 	}
 	if owner, ok := j.Graph.Owner(about); ok {
 		return owner
@@ -202,7 +206,7 @@ func (j *Joiner) subject(s incident.Signal) incident.Resource {
 }
 
 // fire takes a firing in.
-func (j *Joiner) fire(s incident.Signal) {
+func (j *Joiner) fire(s *incident.Signal) {
 	p := fingerprint(s)
 	if a := j.alerts[p]; a != nil {
 		t := a.trouble
@@ -228,7 +232,7 @@ func (j *Joiner) fire(s incident.Signal) {
 // end: Alertmanager tells that once, and it is lost where nobody read SIGNALS for as long as that keeps it. Else the workload
 // would be in that incident for ever, and never be remediated again. Flux tells each failure with a time of its own, so its
 // times say nothing of episodes.
-func (j *Joiner) unended(a *alert, s incident.Signal) bool {
+func (j *Joiner) unended(a *alert, s *incident.Signal) bool {
 	g := a.trouble.group
 	if g == nil || !a.firing || s.Source != "alertmanager" {
 		return false
@@ -240,7 +244,7 @@ func (j *Joiner) unended(a *alert, s incident.Signal) bool {
 	return s.StartsAt.Sub(last) > horizon
 }
 
-func (j *Joiner) fireAgain(a *alert, s incident.Signal) {
+func (j *Joiner) fireAgain(a *alert, s *incident.Signal) {
 	t := a.trouble
 	if t.group == nil && t.began(s.StartsAt) {
 		j.touch(t)
@@ -252,7 +256,7 @@ func (j *Joiner) fireAgain(a *alert, s incident.Signal) {
 }
 
 // enter puts a firing that is new into the trouble of its owner.
-func (j *Joiner) enter(owner incident.Resource, p string, s incident.Signal) {
+func (j *Joiner) enter(owner incident.Resource, p string, s *incident.Signal) {
 	id := whoIs(owner)
 	delete(j.hinted, id)
 	t := j.active[id]
@@ -278,7 +282,7 @@ func (j *Joiner) enter(owner incident.Resource, p string, s incident.Signal) {
 	j.touch(t)
 	if w, ok := j.waiting[p]; ok && !w.StartsAt.Before(s.StartsAt) && !j.forgotten(w) {
 		delete(j.waiting, p)
-		j.resolve(w)
+		j.resolve(&w)
 	}
 }
 

@@ -3,14 +3,14 @@ package correlate
 import "github.com/cortexops/cortexops/pipeline/incident"
 
 // resolve takes a resolution in. One without a firing waits for it: the second of two webhooks may be accepted first.
-func (j *Joiner) resolve(s incident.Signal) {
+func (j *Joiner) resolve(s *incident.Signal) {
 	p := fingerprint(s)
 	a := j.alerts[p]
 	over := a == nil || a.trouble.over || a.trouble.group != nil && !a.firing
 	switch {
 	case over && (a == nil || s.StartsAt.After(a.starts)):
-		if w, ok := j.waiting[p]; !ok || preferred(s, w) {
-			j.waiting[p] = s
+		if w, ok := j.waiting[p]; !ok || preferred(*s, w) {
+			j.waiting[p] = *s
 		}
 		return
 	case a.trouble.over || !a.outranked(s):

@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"slices"
+	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -41,11 +42,11 @@ func (j *Joiner) restore(i incident.Incident) {
 	}
 	g.root = g.troubles[0]
 	for _, s := range i.Signals {
-		t := of[whoIs(j.subject(s))]
+		t := of[whoIs(j.subject(&s))]
 		if t == nil {
 			t = g.root
 		}
-		j.hold(t, fingerprint(s), s)
+		j.hold(t, fingerprint(&s), &s)
 	}
 	j.onsets[whoIs(i.Root)] = later(j.onsets[whoIs(i.Root)], i.Onset)
 	if i.State == incident.Healed {
@@ -63,6 +64,13 @@ func (j *Joiner) restore(i incident.Incident) {
 		j.connect(t, t.signals()...)
 	}
 	if g.troubled == 0 {
-		j.quiet = append(j.quiet, hush{due: i.AsOf.Add(j.Settle), since: i.AsOf, group: g})
+		since := i.AsOf
+		if i.Folded == 0 { // every resolution is there
+			since = time.Time{}
+			for _, t := range g.troubles {
+				since = later(since, t.last)
+			}
+		}
+		j.quiet = append(j.quiet, hush{due: since.Add(j.Settle), since: since, group: g, told: true})
 	}
 }

@@ -84,7 +84,8 @@ func Fold(ctx context.Context, p Partition, m *Metrics) error {
 }
 
 // Join takes an empty joiner up from the incidents that were told, has it read again all records since a horizon ago, and feeds
-// it until ctx ends. Records are let go after every revision that they led to is stored.
+// it until ctx ends. Revisions are stored in order behind its back, so that those of a large incident do not hold up the first
+// word about another; what a joiner has read and not stored, the next one makes again of that horizon.
 func Join(ctx context.Context, j *Joiner, r Records, o JoinOptions) error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -96,7 +97,11 @@ func Join(ctx context.Context, j *Joiner, r Records, o JoinOptions) error {
 	}
 	j.Restore(known)
 	o.Log.InfoContext(ctx, "joining", "incidents", len(known), "from", from)
+	d.telling = d.tell(ctx)
 	err = r.Follow(ctx, from, d.handle)
+	if failed := d.telling.end(); err == nil && ctx.Err() == nil {
+		err = failed
+	}
 	d.keep()
 	return err
 }
@@ -126,6 +131,7 @@ type driver struct {
 	records Records
 	seen    []time.Time // by partition
 	late    int
+	telling *teller
 
 	clean   uint64 // the position up to which all changes of the graph are worked off
 	pending []waiting
@@ -143,14 +149,16 @@ func (d *driver) handle(ctx context.Context, list []incident.JoinRecord) error {
 	for _, r := range list {
 		d.take(r)
 	}
+	if err := d.store(ctx, d.joiner.announced()); err != nil {
+		return err
+	}
 	behind := d.seen[0]
 	for _, at := range d.seen {
 		if at.Before(behind) {
 			behind = at
 		}
 	}
-	revisions := d.joiner.Advance(behind)
-	if err := d.store(ctx, revisions); err != nil {
+	if err := d.telling.add(ctx, d.joiner.Advance(behind)); err != nil {
 		return err
 	}
 	d.Metrics.outcomes.WithLabelValues("late").Add(float64(d.joiner.Late - d.late))
@@ -165,8 +173,8 @@ func (d *driver) handle(ctx context.Context, list []incident.JoinRecord) error {
 func (d *driver) take(r incident.JoinRecord) {
 	d.read = max(d.read, r.Position)
 	if f := r.Fold; f != nil {
-		for _, s := range f.Signals {
-			d.joiner.Add(s)
+		for i := range f.Signals {
+			d.joiner.add(&f.Signals[i])
 		}
 		if f.Partition < len(d.seen) {
 			d.seen[f.Partition] = later(d.seen[f.Partition], f.Seen)
@@ -198,42 +206,4 @@ func (d *driver) keep() {
 	if d.Keep != nil {
 		d.Keep(d.clean, d.joiner.Now())
 	}
-}
-
-// store revisions, in order.
-func (d *driver) store(ctx context.Context, list []Revision) error {
-	if len(list) == 0 {
-		return nil
-	}
-	incidents := make([]incident.Incident, len(list))
-	for n, r := range list {
-		incidents[n] = r.Incident
-	}
-	if err := d.records.PublishIncidents(ctx, incidents); err != nil {
-		return err
-	}
-	for _, r := range list {
-		if r.State == r.From {
-			continue
-		}
-		d.Metrics.incidents.WithLabelValues(string(r.State)).Inc()
-		switch {
-		case r.From == incident.Healed: // it broke out again, by the signal of that moment
-			d.Metrics.latency.Observe(time.Since(r.AsOf).Seconds())
-		case r.From == incident.Provisional, r.From == "" && r.State != incident.Provisional:
-			d.Metrics.latency.Observe(time.Since(first(r.Signals)).Seconds())
-		}
-		d.Log.InfoContext(ctx, "incident", "incident", r.ID, "state", r.State, "root", r.Root.String(), "alerts", r.Alerts(), "signals", len(r.Signals)+r.Folded)
-	}
-	return nil
-}
-
-func first(list []incident.Signal) time.Time {
-	at := time.Now()
-	for _, s := range list {
-		if s.AcceptedAt.Before(at) {
-			at = s.AcceptedAt
-		}
-	}
-	return at
 }

@@ -85,8 +85,15 @@ func (j *Joiner) tell() []Revision {
 	return out
 }
 
+// announced is what hint has told since.
+func (j *Joiner) announced() []Revision {
+	out := j.out
+	j.out = nil
+	return out
+}
+
 // hint tells of a firing on a workload of which nothing is known yet, before it is in order.
-func (j *Joiner) hint(s incident.Signal) {
+func (j *Joiner) hint(s *incident.Signal) {
 	if s.Status != incident.Firing || j.alerts[fingerprint(s)] != nil {
 		return
 	}
@@ -96,7 +103,7 @@ func (j *Joiner) hint(s incident.Signal) {
 		return
 	}
 	j.hinted[id] = true
-	i := incident.Incident{ID: incident.ID(owner, s.StartsAt), State: incident.Provisional, Root: owner, Signals: []incident.Signal{s}, Onset: s.StartsAt,
+	i := incident.Incident{ID: incident.ID(owner, s.StartsAt), State: incident.Provisional, Root: owner, Signals: []incident.Signal{*s}, Onset: s.StartsAt,
 		Blast: j.Graph.Blast(owner), AsOf: j.now}
 	if j.told[i.ID].revision > 0 {
 		return
@@ -104,6 +111,9 @@ func (j *Joiner) hint(s incident.Signal) {
 	if r, news := j.revision(i); news {
 		j.out = append(j.out, r)
 	}
+	m := j.told[i.ID] // nothing may be in order yet: else it would be forgotten at once, and its revisions begin anew
+	m.at = later(m.at, s.AcceptedAt)
+	j.told[i.ID] = m
 }
 
 // revision numbers i, unless the joiner before us has told just that.
@@ -161,8 +171,7 @@ func (j *Joiner) fill(i *incident.Incident, troubles []*trouble) {
 		if n > 0 {
 			i.Score = min(i.Score, m.Score)
 		}
-		b, err := json.Marshal(m)
-		if left -= len(b) + 1; err != nil || left < 0 {
+		if left -= sizeOf(m); left < 0 {
 			i.Unlisted = len(troubles) - n
 			break
 		}
@@ -174,8 +183,7 @@ func (j *Joiner) fill(i *incident.Incident, troubles []*trouble) {
 // evidence is signals of a few of each workload and more of the root's, then of the others as far as there is room, and how
 // many more there are. A provisional incident, which is told again and again, shows the few only.
 func evidence(troubles []*trouble, state incident.State) (list []incident.Signal, folded int) {
-	byTime := func(a, b *alert) int { return cmp.Or(a.starts.Compare(b.starts), cmp.Compare(a.id, b.id)) }
-	var rest []*alert
+	var chosen, rest []*alert
 	left := budget
 	take := func(from []*alert) {
 		for _, a := range from {
@@ -186,7 +194,7 @@ func evidence(troubles []*trouble, state incident.State) (list []incident.Signal
 				a.size = size(*a.signal)
 			}
 			if left -= a.size; left >= 0 {
-				list = append(list, *a.signal)
+				chosen = append(chosen, a)
 			}
 		}
 	}
@@ -196,18 +204,28 @@ func evidence(troubles []*trouble, state incident.State) (list []incident.Signal
 	}
 	for _, t := range troubles {
 		folded += max(len(t.alerts), t.before())
-		texts := slices.SortedFunc(slices.Values(t.texts), byTime)
-		take(texts[:min(few, len(texts))])
+		if !t.ordered {
+			slices.SortFunc(t.texts, byTime)
+			t.ordered = true
+		}
+		n := min(few, len(t.texts))
+		take(t.texts[:n])
 		if state != incident.Provisional {
-			rest = append(rest, texts[min(few, len(texts)):]...)
+			rest = append(rest, t.texts[n:]...)
 		}
 		few = scarce
 	}
 	slices.SortFunc(rest, byTime)
 	take(rest)
-	slices.SortFunc(list, func(a, b incident.Signal) int { return cmp.Or(a.StartsAt.Compare(b.StartsAt), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(chosen, byTime)
+	list = slices.Grow(list, len(chosen))
+	for _, a := range chosen {
+		list = append(list, *a.signal)
+	}
 	return list, folded - len(list)
 }
+
+func byTime(a, b *alert) int { return cmp.Or(a.starts.Compare(b.starts), cmp.Compare(a.id, b.id)) }
 
 // before is how many signals the joiner before us has counted.
 func (t *trouble) before() int {

@@ -12,7 +12,7 @@ import (
 const (
 	whole  = 100    // signals of one workload that are kept with their text
 	scarce = 2      // likewise, once
-	plenty = 20_000 // are kept in all
+	plenty = 10_000 // are kept in all
 )
 
 // who identifies a workload: a Resource without its version.
@@ -28,6 +28,7 @@ type trouble struct {
 	owner   incident.Resource
 	alerts  []*alert
 	texts   []*alert // those that are kept with their text
+	ordered bool     // these, by time
 	firing  int
 	onset   time.Time // the earliest StartsAt of a firing
 	first   time.Time // when the first was accepted
@@ -60,7 +61,7 @@ type alert struct {
 	size    int              // of its JSON, 0: not asked yet
 }
 
-func (a *alert) outranked(s incident.Signal) bool {
+func (a *alert) outranked(s *incident.Signal) bool {
 	rank := func(firing bool) int {
 		if firing {
 			return 0
@@ -71,7 +72,7 @@ func (a *alert) outranked(s incident.Signal) bool {
 }
 
 // set the state, and keep the text where it was kept.
-func (a *alert) set(s incident.Signal) {
+func (a *alert) set(s *incident.Signal) {
 	t := a.trouble
 	before := t.firing > 0
 	if a.firing {
@@ -83,7 +84,9 @@ func (a *alert) set(s incident.Signal) {
 		t.learn(s)
 	}
 	if a.signal != nil {
-		a.signal, a.size = &s, 0
+		kept := *s
+		a.signal, a.size = &kept, 0
+		t.ordered = false
 	}
 	t.last = later(t.last, s.AcceptedAt)
 	if after := t.firing > 0; t.group != nil && after != before {
@@ -105,7 +108,7 @@ func (t *trouble) signals() []incident.Signal {
 }
 
 // learn the name and the container of a firing.
-func (t *trouble) learn(s incident.Signal) {
+func (t *trouble) learn(s *incident.Signal) {
 	if at, there := slices.BinarySearch(t.names, s.Name); !there {
 		t.names = slices.Insert(t.names, at, s.Name)
 	}

@@ -33,11 +33,11 @@ func (s *Signal) AppendJSON(b []byte) ([]byte, error) {
 		if t.at.IsZero() && !t.must {
 			continue
 		}
-		at, wrong := t.at.MarshalJSON()
-		if wrong != nil {
+		var wrong error
+		if b, wrong = t.at.AppendText(append(append(b, t.name...), '"')); wrong != nil {
 			err = wrong
 		}
-		b = append(append(b, t.name...), at...)
+		b = append(b, '"')
 	}
 	return append(appendSome(b, `,"generatorURL":`, s.GeneratorURL), '}'), err
 }
@@ -68,14 +68,26 @@ func appendPairs(b []byte, name string, m map[string]string) []byte {
 
 // appendText as encoding/json does; what that would escape, it does.
 func appendText(b []byte, s string) []byte {
+	whole := len(b)
+	b = append(b, '"')
+	from := 0
 	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+		c := s[i]
+		switch {
+		case c < ' ' || c >= 0x7f:
 			escaped, err := json.Marshal(s)
 			if err != nil { // of a string there is none
-				return b
+				return b[:whole]
 			}
-			return append(b, escaped...)
+			return append(b[:whole], escaped...)
+		case c == '"' || c == '\\':
+			b = append(append(b, s[from:i]...), '\\', c)
+			from = i + 1
+		case c == '<' || c == '>' || c == '&': // common in URLs
+			const hex = "0123456789abcdef"
+			b = append(append(b, s[from:i]...), '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			from = i + 1
 		}
 	}
-	return append(append(append(b, '"'), s...), '"')
+	return append(append(b, s[from:]...), '"')
 }

@@ -124,12 +124,13 @@ type Advisory struct {
 
 // Digest of the parts, in hex. Parts are separated, so that ("ab","c") and ("a","bc") differ.
 func Digest(parts ...string) string {
-	h := sha256.New()
+	var room [256]byte
+	b := room[:0]
 	for _, p := range parts {
-		h.Write([]byte(p))
-		h.Write([]byte{0})
+		b = append(append(b, p...), 0)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 func stamp(t time.Time) string {

@@ -84,6 +84,26 @@ func Named(labels map[string]string) []Resource {
 	return list
 }
 
+// Naming is what Named reads of the labels, and nil where they name one object at most: then nothing is left to decide.
+func Naming(labels map[string]string) map[string]string {
+	if len(Named(labels)) < 2 {
+		return nil
+	}
+	kept := map[string]string{}
+	keep := func(names ...string) {
+		for _, name := range names {
+			if v, ok := labels[name]; ok {
+				kept[name] = v
+			}
+		}
+	}
+	for _, l := range loads {
+		keep(l.name, l.exported)
+	}
+	keep("namespace", "exported_namespace", "pod", "exported_pod", "node", "exported_node", "exported_service", "job", "container")
+	return kept
+}
+
 func version(group string) string {
 	if group == "autoscaling" {
 		return "v2"

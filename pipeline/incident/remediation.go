@@ -57,6 +57,12 @@ func (k Key) Branch() string { return fmt.Sprintf("cortexops/%s-%d", k.Incident,
 // RevertBranch carries its undoing.
 func (k Key) RevertBranch() string { return k.Branch() + "-revert" }
 
+// Expiry is the Temporal workflow ID of the end of a fix that was made for a time.
+func (k Key) Expiry() string { return fmt.Sprintf("expiry/%s/%d", k.Incident, k.Attempt) }
+
+// RestoreBranch carries what was there before a fix that has expired.
+func (k Key) RestoreBranch() string { return k.Branch() + "-restore" }
+
 var branch = regexp.MustCompile(`^cortexops/([0-9a-f]{12})-([1-9][0-9]{0,3})(-revert)?$`)
 
 // KeyOfBranch is the inverse of Branch and RevertBranch. A branch name comes from outside: anything else is refused.
@@ -132,7 +138,8 @@ type Playbook struct {
 	Within   time.Duration `json:"within"` // from the pull request's opening
 	Window   time.Duration `json:"window"` // of the verification
 	Checks   []Check       `json:"checks"`
-	Rollback string        `json:"rollback"` // revert | none
+	Rollback string        `json:"rollback"`      // revert | none
+	TTL      time.Duration `json:"ttl,omitempty"` // after which people are asked whether the fix is still needed; 0: never
 }
 
 // Check is one PromQL condition of a verification; the query is already bound to the incident.
@@ -250,6 +257,7 @@ const (
 	RequestChanges ActionKind = "request_changes"
 	Merge          ActionKind = "merge"
 	Close          ActionKind = "close"
+	Reopen         ActionKind = "reopen"
 	Push           ActionKind = "push"   // new commits on the change's branch
 	Answer         ActionKind = "answer" // a command in a comment: /cortexops keep
 	Retry          ActionKind = "retry"  // the comment /cortexops retry

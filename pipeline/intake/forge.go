@@ -178,6 +178,8 @@ func pulled(action string, merged bool) incident.ActionKind {
 		return incident.Merge
 	case action == "closed":
 		return incident.Close
+	case action == "reopened":
+		return incident.Reopen
 	case action == "synchronize":
 		return incident.Push
 	}

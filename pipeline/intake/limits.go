@@ -1,8 +1,8 @@
 package intake
 
 import (
+	"bytes"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -47,14 +47,18 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *rejection) {
 		w.Header().Set("Connection", "close")
 		return nil, big
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var buffer bytes.Buffer
+	if r.ContentLength > 0 {
+		buffer.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
 		return nil, big
 	}
 	if err != nil {
 		return nil, &rejection{status: http.StatusBadRequest, reason: unread, why: "the body did not arrive whole"}
 	}
-	return body, nil
+	return buffer.Bytes(), nil
 }
 
 // labelsFit checks what identifies a signal, which cannot be cut.

@@ -1,9 +1,9 @@
 package intake
 
 import (
-	"bytes"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -12,13 +12,19 @@ import (
 // does not understand at once is left to encoding/json, which also says what is wrong; so it must never read something else
 // than that does, which FuzzAlertmanager compares.
 type quick struct {
-	b  []byte
-	at int
+	b     string
+	at    int
+	times [2]quickTime // the last two that were read: many alerts have those of the one before
+}
+
+type quickTime struct {
+	text string
+	at   time.Time
 }
 
 // quickGroup is false where the slow way is to be taken.
 func quickGroup(body []byte) (version string, cutOff uint64, alerts []alert, ok bool) {
-	q := &quick{b: body}
+	q := &quick{b: string(body)}
 	seen := 0
 	ok = q.object(func(key string) bool {
 		switch key {
@@ -136,36 +142,41 @@ func (q *quick) pairs() (map[string]string, bool) {
 	return m, ok
 }
 
-// text is a string.
+// text is a string. Where it is written plainly it is a part of the body, which is kept as long as the signals are.
 func (q *quick) text() (string, bool) {
 	if !q.next('"') {
 		return "", false
 	}
 	from := q.at
-	end := bytes.IndexByte(q.b[from:], '"')
-	if end < 0 {
-		return "", false
-	}
-	raw := q.b[from : from+end]
-	plain := bytes.IndexByte(raw, '\\') < 0
-	for _, c := range raw {
-		if c < ' ' {
-			return "", false
-		}
-	}
-	if plain {
-		q.at = from + end + 1
-		return string(raw), utf8.Valid(raw)
-	}
+	plain, common, ascii := true, true, true
 	for i := from; i < len(q.b); i++ {
-		switch q.b[i] {
-		case '\\':
-			i++
-		case '"':
-			var s string
+		switch c := q.b[i]; {
+		case c == '"':
 			q.at = i + 1
-			ok := utf8.Valid(q.b[from:i]) && json.Unmarshal(q.b[from-1:i+1], &s) == nil
-			return s, ok
+			s := q.b[from:i]
+			if !ascii && !utf8.ValidString(s) {
+				return "", false
+			}
+			if plain {
+				return s, true
+			}
+			if common {
+				if decoded, err := strconv.Unquote(q.b[from-1 : i+1]); err == nil {
+					return decoded, true
+				}
+			}
+			var decoded string
+			ok := json.Unmarshal([]byte(q.b[from-1:i+1]), &decoded) == nil
+			return decoded, ok
+		case c == '\\':
+			plain = false
+			if i++; i < len(q.b) && !strings.Contains(`"\nrtu`, q.b[i:i+1]) { // those mean the same in Go
+				common = false
+			}
+		case c < ' ':
+			return "", false
+		case c >= utf8.RuneSelf:
+			ascii = false
 		}
 	}
 	return "", false
@@ -177,7 +188,7 @@ func (q *quick) number() (uint64, bool) {
 	for q.at < len(q.b) && q.b[q.at] >= '0' && q.b[q.at] <= '9' {
 		q.at++
 	}
-	digits := string(q.b[from:q.at])
+	digits := q.b[from:q.at]
 	n, err := strconv.ParseUint(digits, 10, 64)
 	return n, err == nil && (len(digits) == 1 || digits[0] != '0')
 }
@@ -188,6 +199,16 @@ func (q *quick) time() (t time.Time, ok bool) {
 	if _, ok := q.text(); !ok {
 		return t, false
 	}
-	err := t.UnmarshalJSON(q.b[from:q.at])
-	return t, err == nil
+	text := q.b[from:q.at]
+	for _, known := range q.times {
+		if known.text == text {
+			return known.at, true
+		}
+	}
+	if err := t.UnmarshalJSON([]byte(text)); err != nil {
+		return t, false
+	}
+	q.times[1] = q.times[0]
+	q.times[0] = quickTime{text, t}
+	return t, true
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,25 +66,47 @@ func (p *Planner) Propose(ctx context.Context, r Request) (incident.Proposal, Wa
 	return out, Wanted{}, err
 }
 
+// propose follows the first of the playbooks that fit which is not refused.
 func (p *Planner) propose(ctx context.Context, r Request) (incident.Proposal, error) {
-	inc := r.Incident
-	w := work{Request: r, overlays: p.Overlays, root: inc.Root, before: tree{files: r.Files, live: r.Live}, changed: map[string][]byte{}}
-	if delivered(r.Way, inc.Root, p.Overlays) {
+	w := work{Request: r, overlays: p.Overlays, root: r.Incident.Root, before: tree{files: r.Files, live: r.Live}}
+	if delivered(r.Way, r.Incident.Root, p.Overlays) {
 		w.before.way = r.Way
 	}
 	w.now = w.before
-	seen := facts(inc, r.Suspects)
+	seen := facts(r.Incident, r.Suspects)
 	if seen.Container == "" {
 		seen.Container = w.onlyContainer()
 	}
-	book, why := playbooks.Match(p.Playbooks, seen)
-	if book == nil {
+	fits, why := playbooks.Fits(p.Playbooks, seen)
+	if len(fits) == 0 {
 		return incident.Proposal{}, &incident.NoPlan{Why: "no playbook fits: " + join(why)}
 	}
-	if inc.Root.Kind == "Secret" && inc.Root.Group == "" {
-		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but a Secret's values are shown to nobody, so that nobody could approve", book.Name)}
+	var refused []string
+	for _, book := range fits {
+		out, err := w.follow(ctx, book, seen.Container)
+		var none *incident.NoPlan
+		switch {
+		case errors.As(err, &none) && len(fits) == 1:
+			return incident.Proposal{}, none
+		case errors.As(err, &none):
+			refused = append(refused, fmt.Sprintf("playbook %s fits, but: %s", book.Name, strings.TrimPrefix(none.Why, fmt.Sprintf("playbook %s fits, but: ", book.Name))))
+			continue
+		case err == nil && len(refused) > 0:
+			out.Edits[0].Why = slices.Concat(out.Edits[0].Why, refused)
+		}
+		return out, err
 	}
-	bound, err := playbooks.Bind(*book, playbooks.Binding{Namespace: inc.Root.Namespace, Name: inc.Root.Name, Container: seen.Container})
+	return incident.Proposal{}, &incident.NoPlan{Why: strings.Join(refused, "; ")}
+}
+
+// follow makes the edits of one playbook.
+func (w work) follow(ctx context.Context, book *playbooks.Playbook, container string) (incident.Proposal, error) {
+	r, inc := w.Request, w.Incident
+	w.changed = map[string][]byte{}
+	if inc.Root.Kind == "Secret" && inc.Root.Group == "" {
+		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but: a Secret's values are shown to nobody, so that nobody could approve", book.Name)}
+	}
+	bound, err := playbooks.Bind(*book, playbooks.Binding{Namespace: inc.Root.Namespace, Name: inc.Root.Name, Container: container})
 	if err != nil {
 		return incident.Proposal{}, &incident.NoPlan{Why: fmt.Sprintf("playbook %s fits, but: %v", book.Name, err)}
 	}
@@ -103,7 +126,7 @@ func (p *Planner) propose(ctx context.Context, r Request) (incident.Proposal, er
 	if err = w.rendered(&out); err != nil {
 		return incident.Proposal{}, advised(err)
 	}
-	out.Explain, err = playbooks.Explain(*book, explanation(out, seen.Container, w.blame))
+	out.Explain, err = playbooks.Explain(*book, explanation(out, container, w.blame))
 	return out, err
 }
 

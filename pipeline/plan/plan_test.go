@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -131,6 +132,52 @@ func TestAPersonChooses(t *testing.T) {
 				t.Error(err)
 			case got.Edits[0].To != c.want || len(got.Parameters) != 1 || got.Parameters[0].Name != "memory" || got.Parameters[0].Asks != c.chosen["memory"]:
 				t.Errorf("%+v with %+v", got.Edits, got.Parameters)
+			}
+		})
+	}
+}
+
+// A playbook that fits and cannot be followed leaves the incident to the next that fits; where none can be, each is told.
+func TestProposeTriesTheNextPlaybook(t *testing.T) {
+	t.Parallel()
+	book := func(name, edit, risk string) *fstest.MapFile {
+		text := strings.Replace(fmt.Sprintf(frame, edit), "name: x", "name: "+name, 1)
+		return &fstest.MapFile{Data: []byte(strings.Replace(text, "risk: low", "risk: "+risk, 1))}
+	}
+	first := book("first", "{field: spec.replicas, scale: {by: 2, min: 1, max: 4}}", "low") // git says nothing of replicas
+	for name, c := range map[string]struct {
+		second, third *fstest.MapFile
+		follows       string
+		why           []string
+	}{
+		"the second": {book("second", "annotation: {name: a, value: b}", "medium"), book("third", "suspend: true", "medium"), "second",
+			[]string{"playbook first fits, but: Deployment shop/api is rendered without spec.replicas"}},
+		"the third": {book("second", "suspend: true", "low"), book("third", "annotation: {name: a, value: b}", "medium"), "third",
+			[]string{"playbook first fits, but: ", "playbook second fits, but: ", "cannot be suspended"}},
+		"none": {book("second", "suspend: true", "low"), book("third", "env: {container: web, name: A, value: b}", "medium"), "",
+			[]string{"playbook first fits, but: ", "; playbook second fits, but: ", "; playbook third fits, but: ", "[name=web]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			books, err := playbooks.Load(fstest.MapFS{"first/playbook.yaml": first, "second/playbook.yaml": c.second, "third/playbook.yaml": c.third})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, wanted, err := (&Planner{Playbooks: books, Overlays: []string{"prod"}}).Propose(t.Context(), request(own))
+			told := ""
+			var none *incident.NoPlan
+			if errors.As(err, &none) {
+				told, err = none.Why, nil
+			} else if len(p.Edits) > 0 {
+				told = strings.Join(p.Edits[0].Why, "; ")
+			}
+			if err != nil || wanted != (Wanted{}) || p.Playbook.Name != c.follows || c.follows != "" && len(p.Files) != 1 {
+				t.Fatalf("%+v %v", p, err)
+			}
+			for _, why := range c.why {
+				if !strings.Contains(told, why) {
+					t.Errorf("%q is not in %q", why, told)
+				}
 			}
 		})
 	}

@@ -9,7 +9,7 @@ import (
 
 func summary(p *playbooks.Playbook, b playbooks.Bound) incident.Playbook {
 	out := incident.Playbook{Name: p.Name, Digest: p.Digest, Risk: string(p.Risk), People: p.People, Within: p.Within,
-		Window: p.Window, Rollback: string(p.Rollback)}
+		Window: p.Window, Rollback: string(p.Rollback), TTL: p.TTL}
 	for _, c := range b.Checks {
 		out.Checks = append(out.Checks, incident.Check{Name: c.Name, Query: c.Query, Must: c.Must, For: c.For})
 	}

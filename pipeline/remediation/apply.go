@@ -44,6 +44,7 @@ type ApplyInput struct {
 	Proposal string       `json:"proposal"`
 	Merge    string       `json:"merge"` // the commit to apply
 	Revert   bool         `json:"revert"`
+	Restore  bool         `json:"restore,omitempty"` // what was there before a fix that has expired
 }
 
 func (in ApplyInput) phase() incident.Phase {
@@ -57,6 +58,9 @@ func (in ApplyInput) phase() incident.Phase {
 func (in ApplyInput) approved(p incident.Proposal) ([]incident.RenderedObject, string) {
 	if in.Revert {
 		return p.Before, "apply-revert"
+	}
+	if in.Restore {
+		return p.Objects, "apply-restore"
 	}
 	return p.Objects, "apply"
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -25,7 +26,9 @@ type Closer struct {
 	Claims Claims
 	// Remember keeps the ending as advice for later incidents. It never fails, and returns within its own deadline.
 	Remember func(ctx context.Context, p incident.Proposal, c incident.Change, o incident.Outcome)
-	Refused  *Refused // nil: whoever has clicked too late is not told
+	// Later starts the end of a fix that was made for a time; said again, it starts no other. Nil: no fix ends.
+	Later   func(ctx context.Context, in Lapse, after time.Duration) error
+	Refused *Refused // nil: whoever has clicked too late is not told
 	// Page calls people. Nil: nobody is called.
 	Page *Paging
 }
@@ -90,6 +93,9 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 		text, blocks := c.Writer.SlackEnded(in.Key, in.Target, in.Change, in.Outcome, in.Suspects)
 		tell(ctx, c.Chat, in.Key, "ending", text, blocks)
 	}
+	if err := c.later(ctx, in); err != nil {
+		return err
+	}
 	var onForge, noted, paged error
 	if c.Page != nil {
 		paged = c.Page.Ended(ctx, in)
@@ -102,6 +108,22 @@ func (c *Closer) Close(ctx context.Context, in Ending) error {
 		noted = c.Repo.Note(ctx, in.Merge, text)
 	}
 	return classify(errors.Join(onForge, noted, paged))
+}
+
+// later has people asked, once the fix's time is over.
+func (c *Closer) later(ctx context.Context, in Ending) error {
+	if c.Later == nil || in.Outcome.Phase != incident.Succeeded || in.Proposal == "" {
+		return nil
+	}
+	proposal, err := get[incident.Proposal](ctx, c.Book, in.Proposal)
+	if err != nil || proposal.Playbook.TTL == 0 {
+		return err
+	}
+	ttl := proposal.Playbook.TTL
+	return write(ctx, c.Book, in.Key, in.Outcome.Phase, "ttl", func() (any, error) {
+		return map[string]string{"workflow": in.Key.Expiry(), "after": ttl.String()},
+			c.Later(ctx, Lapse{Key: in.Key, Target: in.Target, Playbook: in.Playbook, Proposal: in.Proposal, Change: in.Change}, ttl)
+	})
 }
 
 func (c *Closer) onForge(ctx context.Context, in Ending) error {

@@ -59,7 +59,7 @@ func (s *Starter) hand(ctx context.Context, inc incident.Incident) error {
 	if err != nil {
 		return err
 	}
-	news := Evidence{ID: inc.ID, Incident: digest}
+	news := Evidence{ID: inc.ID, Incident: digest, Outbreak: inc.Reopened, AsOf: inc.AsOf}
 	if inc.State == incident.Healed {
 		news.Healed = inc.HealedAt
 	}

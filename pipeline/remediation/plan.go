@@ -191,10 +191,10 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	if err != nil {
 		return Planned{}, err
 	}
-	summary := summary(proposal)
+	out := planned(proposal, digest, p.Tool)
 	pb := proposal.Playbook
 	row, err := entry(key, incident.Planning, in.step(), incident.Event, actor, map[string]any{
-		"proposal": digest, "playbook": pb.Name, "playbookDigest": pb.Digest, "base": sha, "edit": summary})
+		"proposal": digest, "playbook": pb.Name, "playbookDigest": pb.Digest, "base": sha, "edit": out.Summary})
 	if err != nil {
 		return Planned{}, err
 	}
@@ -202,8 +202,13 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 	if err == nil && !fresh { // this is a retry, and may have other words than the row that is there: those of a model, or of the memory
 		err = note(ctx, p.Book, key, incident.Planning, "plan-"+short(digest), incident.Event, actor, map[string]string{"proposal": digest})
 	}
-	return Planned{Proposal: digest, Summary: summary, Playbook: pb.Name, People: pb.People, Within: pb.Within,
-		Window: pb.Window, Rollback: pb.Rollback, Objects: len(proposal.Objects), Risk: pb.Risk, Tool: p.Tool}, err
+	return out, err
+}
+
+func planned(p incident.Proposal, digest, tool string) Planned {
+	pb := p.Playbook
+	return Planned{Proposal: digest, Summary: summary(p), Playbook: pb.Name, People: pb.People, Within: pb.Within,
+		Window: pb.Window, Rollback: pb.Rollback, Objects: len(p.Objects), Risk: pb.Risk, Tool: tool}
 }
 
 // advisory is the earlier one where there is one: words about the same incident.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
@@ -69,4 +71,73 @@ func started(ctx context.Context, temporal client.Client, key incident.Key) (sta
 		}
 	}
 	return start, fmt.Errorf("the history of %s has no beginning", key.Workflow())
+}
+
+// afterwards takes what a person did to the pull request of a remediation that has ended: one that is opened again is followed by an
+// attempt that plans anew, and one that is merged by an attempt that goes on from there.
+func (s *Starter) afterwards(ctx context.Context, key incident.Key, a incident.Action) error {
+	log := slog.With("workflow", key.Workflow(), "kind", a.Kind, "actor", a.Actor)
+	if a.Kind == incident.Reopen {
+		merged, err := s.Followed(ctx, a.Number, incident.Key{Incident: key.Incident, Attempt: key.Attempt + 1})
+		if err != nil || merged { // by whoever opened it again: we are told of that, too
+			return err
+		}
+		_, err = Retry(ctx, s.Temporal, s.TaskQueue, key, a.Actor)
+		var over *Over
+		if errors.As(err, &over) {
+			log.InfoContext(ctx, "there is nothing to try again", "why", over.Why)
+			return nil
+		}
+		return err
+	}
+	var end incident.Outcome
+	err := s.Temporal.GetWorkflow(ctx, key.Workflow(), "").Get(ctx, &end)
+	var gone *serviceerror.NotFound
+	switch {
+	case errors.As(err, &gone):
+		log.InfoContext(ctx, "a merge of a remediation that Temporal has forgotten")
+		return nil
+	case err != nil:
+		log.WarnContext(ctx, "a merge of a remediation that did not end by itself", "error", err) // it was terminated: people do what is left
+		return nil
+	case !slices.Contains([]incident.Phase{incident.Expired, incident.Rejected, incident.Superseded, incident.Denied, incident.Failed, incident.Escalated}, end.Phase):
+		return nil // its own merge
+	}
+	if own, err := s.Merged(ctx, key); err != nil || own {
+		return err
+	}
+	start, err := started(ctx, s.Temporal, key)
+	if err != nil {
+		return err
+	}
+	start.Adopts = &Adopts{Attempt: key.Attempt, Number: a.Number, Merge: a.MergeSHA, By: a.Actor}
+	for range mostRetries {
+		start.Key.Attempt++
+		err = s.begin(ctx, start)
+		var again *serviceerror.WorkflowExecutionAlreadyStarted
+		if !errors.As(err, &again) {
+			return err
+		}
+		other, err := started(ctx, s.Temporal, start.Key)
+		if err != nil {
+			return err
+		}
+		if other.Adopts != nil && other.Adopts.Merge == a.MergeSHA { // told twice
+			return nil
+		}
+	}
+	log.WarnContext(ctx, "a merge after so many attempts is left to people")
+	return nil
+}
+
+// begin starts an attempt that begins with a merge.
+func (s *Starter) begin(ctx context.Context, start Start) error {
+	_, err := s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: start.Key.Workflow(), TaskQueue: s.TaskQueue,
+		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            fmt.Sprintf("attempt %d on %s, merged by %s", start.Key.Attempt, start.Target, start.Adopts.By)}, WorkflowName, start)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", start.Key.Workflow(), err)
+	}
+	return nil
 }

@@ -105,3 +105,56 @@ func TestRetry(t *testing.T) {
 		})
 	}
 }
+
+// TestAfterwards is what people do to a pull request whose remediation has ended.
+func TestAfterwards(t *testing.T) {
+	t.Parallel()
+	const first, second, third = "remediation/0123456789ab/1", "remediation/0123456789ab/2", "remediation/0123456789ab/3"
+	for name, c := range map[string]struct {
+		kind     incident.ActionKind
+		running  []string
+		ended    map[string]incident.Phase
+		told     []string
+		followed int
+	}{
+		"opened again":                       {incident.Reopen, nil, map[string]incident.Phase{first: incident.Expired}, []string{second}, 2},
+		"opened again, and it had helped":    {incident.Reopen, nil, map[string]incident.Phase{first: incident.Succeeded}, nil, 2},
+		"opened again, and merged":           {incident.Reopen, nil, map[string]incident.Phase{first: incident.Denied}, nil, 0},
+		"merged":                             {incident.Merge, nil, map[string]incident.Phase{first: incident.Expired}, []string{second}, 0},
+		"merged what was denied":             {incident.Merge, nil, map[string]incident.Phase{first: incident.Denied}, []string{second}, 0},
+		"merged by us":                       {incident.Merge, nil, map[string]incident.Phase{first: incident.Succeeded}, nil, 0},
+		"merged, and it waits for people":    {incident.Merge, nil, map[string]incident.Phase{first: incident.Escalated}, nil, 0},
+		"merged after a rule of the forge":   {incident.Merge, nil, map[string]incident.Phase{first: incident.Escalated}, []string{second}, 0},
+		"merged, and a revert came of it":    {incident.Merge, nil, map[string]incident.Phase{first: incident.RolledBack}, nil, 0},
+		"merged, and the second has begun":   {incident.Merge, nil, map[string]incident.Phase{first: incident.Rejected, second: incident.Advised}, []string{third}, 0},
+		"merged, and somebody terminated it": {incident.Merge, nil, map[string]incident.Phase{first: ""}, nil, 0},
+		"merged, and nobody knows it":        {incident.Merge, nil, nil, nil, 0},
+		"closed":                             {incident.Close, nil, map[string]incident.Phase{first: incident.Expired}, nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			temporal := &clerk{running: c.running, ended: c.ended}
+			followed := 0
+			s := &Starter{Temporal: temporal, TaskQueue: "queue", Merged: func(context.Context, incident.Key) (bool, error) {
+				return name == "merged, and it waits for people", nil
+			}, Followed: func(_ context.Context, number int, next incident.Key) (bool, error) {
+				if number != 7 {
+					t.Errorf("pull request %d is followed", number)
+				}
+				if name == "opened again, and merged" {
+					return true, nil
+				}
+				followed = next.Attempt
+				return false, nil
+			}}
+			a := incident.Action{Kind: c.kind, Actor: "sam", Number: 7, HeadSHA: "h", MergeSHA: "m", Branch: "cortexops/0123456789ab-1"}
+			if err := s.Action(t.Context(), a); err != nil || !slices.Equal(temporal.told, c.told) || followed != c.followed {
+				t.Errorf("began %v, %v, followed by %d", temporal.told, err, followed)
+			}
+			want := Adopts{Attempt: 1, Number: 7, Merge: "m", By: "sam"}
+			if c.kind == incident.Merge && len(c.told) > 0 && (temporal.begun.Adopts == nil || *temporal.begun.Adopts != want || temporal.begun.Key.Workflow() != c.told[0]) {
+				t.Errorf("began %+v", temporal.begun)
+			}
+		})
+	}
+}

@@ -33,16 +33,20 @@ type Activities struct {
 	Reverter   *Reverter
 	Closer     *Closer
 	Asker      *Asker
+	Adopter    *Adopter
+	Restorer   *Restorer
 }
 
 // Register makes the worker run remediations.
 func Register(w worker.Registry, a Activities) {
 	w.RegisterWorkflowWithOptions(Remediate, workflow.RegisterOptions{Name: WorkflowName})
+	w.RegisterWorkflowWithOptions(Expiry, workflow.RegisterOptions{Name: ExpiryName})
 	// An activity's name is its method's: two methods of one name would be one activity to Temporal.
 	for _, f := range []any{
 		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Proposer.Revise, a.Approver.Judge, a.Approver.Expire, a.Approver.Withdraw, a.Merger.Merge,
 		a.Applier.Rehearse, a.Applier.Apply, a.Applier.Wait, a.Applier.Ready, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
-		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer, a.Asker.Brake, a.Asker.Amend, a.Asker.Reply,
+		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer, a.Asker.Brake, a.Asker.Amend, a.Asker.Reply, a.Adopter.Adopt,
+		a.Restorer.OfferRestore, a.Restorer.MarkRestore, a.Restorer.AwaitRestore, a.Restorer.EndRestore,
 	} {
 		w.RegisterActivity(f)
 	}
@@ -59,8 +63,13 @@ type Starter struct {
 	Ended     func(ctx context.Context, key incident.Key) (bool, error)
 	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
 	Refused   *Refused                                              // nil: whoever clicks too late is not told
+	// Merged tells whether the attempt went on after its merge, whoever merged.
+	Merged func(ctx context.Context, key incident.Key) (bool, error)
 	// Healed is told of an incident that is over, perhaps more than once. Nil: nobody is.
 	Healed func(ctx context.Context, incident string) error
+
+	// Followed says on a pull request that another attempt takes its place, and closes it. One that is merged stays as it is.
+	Followed func(ctx context.Context, number int, next incident.Key) (merged bool, err error)
 
 	told told
 }
@@ -187,6 +196,9 @@ func (s *Starter) Action(ctx context.Context, a incident.Action) error {
 	}
 	err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", ActionSignal, a)
 	var gone *serviceerror.NotFound
+	if errors.As(err, &gone) && (a.Kind == incident.Reopen || a.Kind == incident.Merge) {
+		return s.afterwards(ctx, key, a)
+	}
 	if errors.As(err, &gone) {
 		slog.InfoContext(ctx, "action on a remediation that has ended", "workflow", key.Workflow(), "kind", a.Kind, "actor", a.Actor)
 		late, err = cmp.Or(late, hasEnded("")), nil

@@ -24,7 +24,11 @@ func (c *clerk) DescribeWorkflowExecution(_ context.Context, id, _ string) (*wor
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{Status: status}}, nil
 }
 
-func (c *clerk) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, _ any, _ ...any) (client.WorkflowRun, error) {
+func (c *clerk) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
+	if _, ended := c.ended[o.ID]; ended && o.WorkflowExecutionErrorWhenAlreadyStarted {
+		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("already", "", "")
+	}
+	c.begun = args[0].(Start)
 	c.told = append(c.told, o.ID)
 	return nil, nil
 }

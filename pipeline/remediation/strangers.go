@@ -99,7 +99,7 @@ func confounded(r incident.Resource, so *incident.Verdict) *incident.Verdict {
 	if so != nil {
 		v.Checks = so.Checks
 	}
-	v.Checks = append(v.Checks, incident.CheckResult{Name: "rollouts", Result: incident.NoData, Must: "be ours alone",
+	v.Checks = append(v.Checks, incident.CheckResult{Name: "rollouts", Result: incident.NoData, Must: "ours alone",
 		Value: fmt.Sprintf("%s was rolled out by somebody else inside the window", r)})
 	return v
 }

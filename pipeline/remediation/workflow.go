@@ -44,6 +44,7 @@ type Start struct {
 	Key      incident.Key `json:"key"`
 	Incident string       `json:"incident"` // digest of the sealed incident's blob
 	Target   string       `json:"target"`
+	Adopts   *Adopts      `json:"adopts,omitempty"`   // it begins with a merge; nil: with a plan
 	Outbreak *int         `json:"outbreak,omitempty"` // of the incident, from 0: how often it had broken out again; nil: one less than the attempt
 }
 
@@ -87,17 +88,25 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	if err != nil {
 		end = f.failed(err)
 	}
+	settled := workflow.Now(ctx)
 	f.enter(ctx, end.Phase, end.Reason)
 	// The ending is written even where the run was cancelled.
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
 	ending := Ending{Target: start.Target, Message: f.announced.Message, Shut: f.shut, Key: start.Key, Outcome: end, Change: f.change, Proposal: f.planned.Proposal, Merge: f.merge, Playbook: f.planned.Playbook,
 		Joined: f.planned.Holder != nil, Suspects: f.planned.Suspects, Late: f.unheard(ctx)}
-	return end, run(ctx, quick, "Close", ending, nil)
+	if err := run(ctx, quick, "Close", ending, nil); err != nil {
+		return end, err
+	}
+	return end, f.again(ctx, settled)
 }
 
 func (f *flow) journey(ctx workflow.Context) (incident.Outcome, error) {
-	for _, step := range []func(workflow.Context) (*incident.Outcome, error){f.plan, f.propose, f.agree} {
+	steps := []func(workflow.Context) (*incident.Outcome, error){f.plan, f.propose, f.agree}
+	if f.start.Adopts != nil {
+		steps = []func(workflow.Context) (*incident.Outcome, error){f.adopt, f.deliver}
+	}
+	for _, step := range steps {
 		if end, err := step(ctx); err != nil || end != nil {
 			return deref(end), err
 		}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -30,6 +32,8 @@ type Evidence struct {
 	ID       string    `json:"id"`
 	Incident string    `json:"incident"`        // digest of its blob
 	Healed   time.Time `json:"healed,omitzero"` // since when nothing fires, where nothing does
+	Outbreak int       `json:"outbreak,omitempty"`
+	AsOf     time.Time `json:"asOf,omitzero"` // all that was accepted before is in it
 }
 
 // news is what evidence has come in since the pull request was opened.
@@ -124,6 +128,32 @@ func (f *flow) soon() (at time.Time) {
 		}
 	}
 	return at
+}
+
+// again starts the next attempt where the incident has broken out once more after this one had come to its end, and before it was
+// over: whoever told us took it for ours.
+func (f *flow) again(ctx workflow.Context, settled time.Time) error {
+	own := 0
+	if f.start.Outbreak != nil {
+		own = *f.start.Outbreak
+	}
+	var newest Evidence
+	for e := (Evidence{}); workflow.GetSignalChannel(ctx, EvidenceSignal).ReceiveAsync(&e); e = (Evidence{}) {
+		if e.ID == f.start.Key.Incident && e.Outbreak > own {
+			newest = e
+		}
+	}
+	if newest.ID == "" || !newest.Healed.IsZero() || !newest.AsOf.After(settled) {
+		return nil
+	}
+	next := Start{Key: incident.Key{Incident: f.start.Key.Incident, Attempt: f.start.Key.Attempt + 1}, Incident: newest.Incident, Target: f.start.Target, Outbreak: &newest.Outbreak}
+	child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: next.Key.Workflow(), ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
+		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE})
+	err := workflow.ExecuteChildWorkflow(child, WorkflowName, next).GetChildWorkflowExecution().Get(ctx, nil)
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		return nil
+	}
+	return err
 }
 
 // join hands the incident over to the remediation that is at work on the same target, and ends this one.

@@ -43,7 +43,10 @@ type world struct {
 	verified VerifyInput
 	reverted RevertInput
 
-	replan func(in PlanInput) Planned // of a pull request that is open
+	closing func()
+	adopts  *Adopts
+	adopted func(n int) Adopted
+	replan  func(in PlanInput) Planned // of a pull request that is open
 
 	calls    []string
 	plans    []PlanInput // of open pull requests
@@ -93,6 +96,7 @@ func (w *world) play(t *testing.T) incident.Outcome {
 			in.Change.HeadSHA, in.Change.RevisedAt = fmt.Sprintf("revision %d", in.N), in.When
 			return in.Change, w.first("Revise")
 		},
+		"Adopt": func(Start) (Adopted, error) { return w.adopted(w.count("Adopt")), nil },
 		"Reply": func(in ReplyInput) error { w.replies = append(w.replies, in); return nil },
 		"Decide": func(in GateInput) (incident.Decision, error) {
 			d := w.gates[in.Gate]
@@ -155,7 +159,15 @@ func (w *world) play(t *testing.T) incident.Outcome {
 			return incident.Change{Number: 8}, nil
 		},
 		"MergeRevert": func(RevertMergeInput) (string, error) { return "r", w.first("MergeRevert") },
-		"Close":       func(in Ending) error { w.ending = in; return nil },
+		"Close": func(in Ending) error {
+			if in.Key.Attempt == 1 { // not of the one that follows
+				w.ending = in
+			}
+			if w.closing != nil {
+				w.closing()
+			}
+			return nil
+		},
 	} {
 		env.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}
@@ -169,7 +181,7 @@ func (w *world) play(t *testing.T) incident.Outcome {
 	if w.later != nil {
 		w.later(env)
 	}
-	env.ExecuteWorkflow(Remediate, Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "i", Target: "t"})
+	env.ExecuteWorkflow(Remediate, Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "i", Target: "t", Adopts: w.adopts})
 	var out incident.Outcome
 	if err := env.GetWorkflowResult(&out); err != nil {
 		t.Fatal(err)
@@ -302,7 +314,7 @@ func TestEveryActivityIsItself(t *testing.T) {
 	t.Parallel()
 	seen := &names{}
 	Register(seen, Activities{})
-	for _, c := range []string{"Plan", "Decide", "DryRun", "Propose", "Judge", "Expire", "Merge", "Apply", "Wait", "Verify", "ProposeRevert", "MergeRevert", "Close", "Announce", "Rehearse", "Hold", "Ask", "Answer", "Ready", "Withdraw", "Amend", "Brake", "Revise", "Reply"} {
+	for _, c := range []string{"Plan", "Decide", "DryRun", "Propose", "Judge", "Expire", "Merge", "Apply", "Wait", "Verify", "ProposeRevert", "MergeRevert", "Close", "Announce", "Rehearse", "Hold", "Ask", "Answer", "Ready", "Withdraw", "Amend", "Brake", "Revise", "Reply", "Adopt", "OfferRestore", "MarkRestore", "AwaitRestore", "EndRestore"} {
 		if n := seen.count(c); n != 1 {
 			t.Errorf("%d activities are called %s", n, c)
 		}

@@ -20,6 +20,7 @@ const (
 	courseChecks  = 4                // that are asked about
 	courseAtLeast = 2 * time.Minute  // before the apply, and after it
 	courseAtMost  = 30 * time.Minute // likewise
+	usageAtMost   = 7 * 24 * time.Hour
 )
 
 // Course asks how each check's query stood from as long before applied as it has been since then. Of several series it is the one
@@ -30,13 +31,26 @@ func (v *Verifier) Course(ctx context.Context, checks []incident.Check, applied,
 	if r.End.After(until) {
 		r.End = until
 	}
-	var out []incident.Course
+	return v.courses(ctx, checks, r, func(query string) string { return query }, applied)
+}
+
+// Usage asks how each check's query stood between the two times, each point at the peak since the one before it. It never fails.
+func (v *Verifier) Usage(ctx context.Context, checks []incident.Check, since, until time.Time) []incident.Course {
+	length := min(max(until.Sub(since), courseAtLeast), usageAtMost)
+	step := max(time.Second, (length / (coursePoints - 1)).Round(time.Second))
+	r := v1.Range{Start: until.Add(-length), End: until, Step: step}
+	return v.courses(ctx, checks, r, func(query string) string {
+		return fmt.Sprintf("max_over_time((%s)[%s:%s])", query, model.Duration(step), model.Duration(max(time.Second, step/60).Round(time.Second)))
+	}, until.Add(-length))
+}
+
+func (v *Verifier) courses(ctx context.Context, checks []incident.Check, r v1.Range, asking func(query string) string, applied time.Time) (out []incident.Course) {
 	for _, c := range checks[:min(courseChecks, len(checks))] {
 		course := incident.Course{Check: c.Name, Applied: applied}
 		bound, worst := side(c.Must)
 		course.Bound = bound
 		asked, cancel := context.WithTimeout(ctx, queryTimeout)
-		value, _, err := v.api.QueryRange(asked, c.Query, r, v1.WithTimeout(queryTimeout))
+		value, _, err := v.api.QueryRange(asked, asking(c.Query), r, v1.WithTimeout(queryTimeout))
 		cancel()
 		if matrix, ok := value.(model.Matrix); err == nil && ok {
 			course.Points = points(matrix, worst)

@@ -63,6 +63,36 @@ func TestCourse(t *testing.T) {
 	}
 }
 
+// TestUsage asks for the peaks between two points, and of a long time for no more points.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	until := time.Unix(1_700_000_000, 0)
+	for name, c := range map[string]struct {
+		since time.Duration
+		start float64
+		query string
+	}{
+		"a day":   {24 * time.Hour, 1_700_000_000 - 86400, "max_over_time((a / b)[1h2m37s:1m3s])"},
+		"a month": {30 * 24 * time.Hour, 1_700_000_000 - 7*86400, "max_over_time((a / b)[7h18m16s:7m18s])"},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if start, err := strconv.ParseFloat(r.FormValue("start"), 64); err != nil || start != c.start || r.FormValue("query") != c.query {
+				t.Errorf("%s: asked %v", name, r.Form)
+			}
+			_, _ = w.Write([]byte(`{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1699999400,"0.5"]]}]}}`))
+		}))
+		v, err := New(srv.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := v.Usage(t.Context(), []incident.Check{{Name: "a", Query: "a / b", Must: "< 1"}}, until.Add(-c.since), until)
+		if len(got) != 1 || len(got[0].Points) != 1 || got[0].Points[0].Value != 0.5 {
+			t.Errorf("%s: %+v", name, got)
+		}
+		srv.Close()
+	}
+}
+
 func quoted(t *testing.T, at time.Time) string {
 	t.Helper()
 	b, err := json.Marshal(at)

@@ -151,6 +151,9 @@ func afterwards(p incident.Proposal) string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", text(c.Name), code(c.Query), must)
 	}
+	if ttl := p.Playbook.TTL; ttl > 0 {
+		fmt.Fprintf(&b, "\nThis fix is for **%s**: then a pull request asks whether to keep it or to restore what was there before.\n", span(ttl))
+	}
 	b.WriteString("\nNo data counts as *no data*: a person is asked, nothing is reverted on silence.\n")
 	return details("After the merge", fmt.Sprintf("applied to %d %s, then watched for %s; %s", len(p.Objects),
 		plural(len(p.Objects), "object", "objects"), span(p.Playbook.Window), back), b.String())

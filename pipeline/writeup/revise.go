@@ -22,6 +22,11 @@ func (Writer) Revised(p incident.Proposal, c incident.Change, why string) string
 	return b.String()
 }
 
+// Followed is the comment on a pull request that was opened again after its end.
+func (Writer) Followed(next incident.Key) string {
+	return fmt.Sprintf("### Planned anew\n\nWhat this was approved or refused by is out of date: %s plans it anew, and asks in a pull request of its own where there is still something to do. This one is closed.\n", code(next.Workflow()))
+}
+
 // Refused answers a command that is not followed.
 func (Writer) Refused(who, why string) string {
 	return fmt.Sprintf("%s, this is not done: %s. The change is as it was.\n", code(who), text(why))

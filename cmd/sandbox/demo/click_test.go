@@ -3,9 +3,11 @@ package demo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +77,14 @@ func rejectedOnSlack(t *testing.T, h *house) {
 }
 
 // expires lets the time of a pull request run out, then has it proposed anew.
+// reopen is what a person does on the page.
+func (h *house) reopen(t *testing.T, p Pull) {
+	t.Helper()
+	if err := h.forge(t.Context(), "sam", http.MethodPatch, fmt.Sprintf("/pulls/%d", p.Number), map[string]string{"state": "open"}, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func expires(t *testing.T, h *house) {
 	hasty := filepath.Join(t.TempDir(), "playbooks")
 	undo := h.reconfigured(t, func(config map[string]any) {
@@ -100,15 +110,53 @@ func expires(t *testing.T, h *house) {
 	if p = h.pullOf(t, id); p.State != "closed" || p.MergedAt != nil || !strings.Contains(h.comments(t, p), "`/cortexops retry`") {
 		t.Errorf("%+v %s", p, h.comments(t, p))
 	}
-	undo()
-	h.comment(t, p, "/cortexops retry")
+	h.reopen(t, p)
 	second := next(t, id)
 	again := h.pullOf(t, second)
-	if again.Number == p.Number {
-		t.Errorf("pull request %d is the first one", again.Number)
+	if again.Number == p.Number || !strings.Contains(h.comments(t, p), "Planned anew") {
+		t.Errorf("pull request %d is not told that it is followed by %d", p.Number, again.Number)
 	}
+	h.ends(t, second, "EXPIRED", "")
+	undo()
+	h.comment(t, again, "/cortexops retry")
+	second = next(t, second)
+	again = h.pullOf(t, second)
 	if err := h.Approve(t.Context(), "sam", again.Number); err != nil {
 		t.Fatal(err)
 	}
 	h.ends(t, second, "SUCCEEDED", "pass")
+}
+
+// mergedLater opens again what was rejected, and merges it before anybody can close it.
+func mergedLater(t *testing.T, h *house) {
+	id := h.begun(t, "APPROVAL_PENDING")
+	p := h.pullOf(t, id)
+	h.comment(t, p, "/cortexops reject not on a Friday")
+	h.ends(t, id, "REJECTED", "sam rejected it: not on a Friday")
+	if err := wait(t.Context(), "it to be closed", 30*time.Second, func(context.Context) (bool, error) { return h.pullOf(t, id).State == "closed", nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Hold(t.Context(), http.MethodGet, fmt.Sprintf("/pulls/%d", p.Number)); err != nil { // of who looks whether it is open
+		t.Fatal(err)
+	}
+	h.reopen(t, p)
+	if err := wait(t.Context(), "the product to look at what was opened again", 30*time.Second, h.Holding); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.forge(t.Context(), "sam", http.MethodPut, fmt.Sprintf("/pulls/%d/merge", p.Number), map[string]string{"sha": p.Head.SHA}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	later := next(t, id)
+	if err := wait(t.Context(), "an attempt that begins with the merge", time.Minute, func(ctx context.Context) (bool, error) {
+		return slices.Contains(h.remediations(t), later), nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	h.ends(t, later, "SUCCEEDED", "pass")
+	if memory, err := h.Memory(t.Context(), "checkout"); err != nil || memory != "512Mi" {
+		t.Errorf("the limit is %s, %v", memory, err)
+	}
 }

@@ -40,6 +40,7 @@ func TestOperations(t *testing.T) {
 		{"a click that does not count is answered with why", refusedOnSlack},
 		{"a click over a socket approves, once the bus has it", overSocket},
 		{"what nobody approves in time expires, and is tried anew when somebody says so", expires},
+		{"what is merged after its end is applied and watched", mergedLater},
 		{"a model that hangs is not waited for, and one that answers is named", modelInTrouble},
 		{"a pause holds what is approved", paused},
 		{"what people choose, and a base that moved, is asked again", asksAgain},

@@ -1,0 +1,152 @@
+package bus
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// parcelBody bounds a message of several signals, in bytes: a message costs the server and both ends about as much as thirty
+// signals do, and what DiscardOld lets go of are whole messages.
+const parcelBody = 32 << 10
+
+// parcel is one message: the signals of one payload that go to one partition, in their order.
+type parcel struct {
+	partition int
+	source    string
+	ids       []string
+	body      []byte // a JSON array
+}
+
+// id of the message. A payload that is sent again is packed the same way, so that the server knows its parcels again; what comes
+// again in other company is told by its own ID at the first stage of correlation.
+func (p *parcel) id() string {
+	if len(p.ids) == 1 {
+		return p.ids[0]
+	}
+	return incident.Digest(p.ids...)[:32]
+}
+
+// pack the signals.
+func pack(list []incident.Signal) ([]*parcel, error) {
+	var all []*parcel
+	var open [Partitions]*parcel
+	var left [Partitions]int // signals
+	where := make([]int, len(list))
+	for i := range list {
+		where[i] = partition(list[i].Subject)
+		left[where[i]]++
+	}
+	size := 1 << 10
+	for i := range list {
+		s := &list[i]
+		if s.ID == "" {
+			return nil, fmt.Errorf("signal %s: %w", s.Name, errNoID)
+		}
+		n := where[i]
+		p := open[n]
+		if p == nil || p.source != s.Source || len(p.body)+size > parcelBody {
+			p = &parcel{partition: n, source: s.Source, ids: make([]string, 0, min(left[n], parcelBody/size+1)),
+				body: append(make([]byte, 0, min(left[n]*(size+size/8), parcelBody)+2), '[')}
+			open[n], all = p, append(all, p)
+		} else {
+			p.body = append(p.body, ',')
+		}
+		before := len(p.body)
+		var err error
+		if p.body, err = s.AppendJSON(p.body); err != nil {
+			return nil, fmt.Errorf("encode signal %s: %w", s.ID, err)
+		}
+		p.ids, size = append(p.ids, s.ID), len(p.body)-before // the next is about as long
+		left[n]--
+	}
+	for _, p := range all {
+		p.body = append(p.body, ']')
+	}
+	return all, nil
+}
+
+const (
+	senderHeader = "Cortexops-Sender" // of a process that publishes
+	sentHeader   = "Cortexops-Sent"   // signals that it has sent to the partition before this message
+)
+
+// sender counts what this process has sent to each partition, so that the reader can tell how many signals were in the messages
+// that the stream let go of.
+type sender struct {
+	name string
+	to   *[Partitions]account
+}
+
+type account struct {
+	mu   sync.Mutex
+	sent uint64
+}
+
+func newSender() sender { return sender{name: rand.Text()[:12], to: new([Partitions]account)} }
+
+func (b *Bus) send(p *parcel) (jetstream.PubAckFuture, error) {
+	a := &b.sender.to[p.partition]
+	a.mu.Lock() // until it is sent: the figures are in the order of the stream
+	defer a.mu.Unlock()
+	m := &nats.Msg{Subject: b.prefix + ".signals." + strconv.Itoa(p.partition) + "." + p.source, Data: p.body, Header: nats.Header{
+		jetstream.MsgIDHeader: {p.id()}, senderHeader: {b.sender.name}, sentHeader: {strconv.FormatUint(a.sent, 10)}}}
+	f, err := b.js.PublishMsgAsync(m)
+	if err == nil {
+		a.sent += uint64(len(p.ids))
+	}
+	return f, err
+}
+
+// void is a parcel that was not stored, or had been before.
+func (b *Bus) void(p *parcel) {
+	a := &b.sender.to[p.partition]
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sent -= uint64(len(p.ids))
+}
+
+// PublishSignals returns after all of them are stored, with the number of those that had been stored before by a publish of
+// the same list. On an error some may be: publish all of them again, their IDs make that harmless.
+func (b *Bus) PublishSignals(ctx context.Context, list []incident.Signal) (duplicates int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, publishWait)
+	defer cancel()
+	defer b.timed(signals)()
+	parcels, err := pack(list)
+	if err != nil {
+		return 0, err
+	}
+	futures := make([]jetstream.PubAckFuture, 0, len(parcels))
+	for _, p := range parcels {
+		f, sendErr := b.send(p)
+		if sendErr != nil {
+			err = fmt.Errorf("publish signals: %w", sendErr)
+			break // what was sent is waited for
+		}
+		futures = append(futures, f)
+	}
+	for i, f := range futures {
+		p := parcels[i]
+		select {
+		case ack := <-f.Ok():
+			if ack.Duplicate {
+				duplicates += len(p.ids)
+				b.void(p)
+			}
+		case failed := <-f.Err():
+			b.void(p)
+			err = fmt.Errorf("publish signals: %w", failed)
+		case <-ctx.Done():
+			b.void(p)
+			err = fmt.Errorf("publish signals: no answer from NATS: %w", ctx.Err())
+		}
+	}
+	return duplicates, err
+}

@@ -1,0 +1,102 @@
+package remediation
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// TestAnOutbreakDuringTheEnding is told to a remediation that has come to its end and is not over: its Close waits for the forge.
+func TestAnOutbreakDuringTheEnding(t *testing.T) {
+	t.Parallel()
+	later := opened.Add(time.Hour)
+	for name, c := range map[string]struct {
+		hears []Evidence
+		want  bool
+	}{
+		"it broke out again":                 {[]Evidence{{Outbreak: 1, Incident: "again", AsOf: later}}, true},
+		"and healed":                         {[]Evidence{{Outbreak: 1, Incident: "again", AsOf: later}, {Outbreak: 1, Healed: later, AsOf: later}}, false},
+		"that is what it ended":              {[]Evidence{{Incident: "late", AsOf: later}}, false},
+		"before it ended, as its verdict is": {[]Evidence{{Outbreak: 1, Incident: "again", AsOf: opened}}, false},
+		"another incident":                   {[]Evidence{{ID: "ba9876543210", Outbreak: 1, Incident: "other", AsOf: later}}, false},
+		"nothing":                            {nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := happy()
+			var next []Start
+			w.later = func(env *testsuite.TestWorkflowEnvironment) {
+				w.closing = func() {
+					w.closing = nil
+					for _, e := range c.hears {
+						if e.ID == "" {
+							e.ID = "0123456789ab"
+						}
+						env.SignalWorkflow(EvidenceSignal, e)
+					}
+				}
+				env.SetOnChildWorkflowStartedListener(func(_ *workflow.Info, _ workflow.Context, args converter.EncodedValues) {
+					var s Start
+					if err := args.Get(&s); err != nil {
+						t.Error(err)
+					}
+					next = append(next, s)
+				})
+			}
+			if got := w.play(t); got.Phase != incident.Succeeded || (len(next) == 1) != c.want {
+				t.Fatalf("%+v, then %+v", got, next)
+			}
+			if c.want && (next[0].Key.Attempt != 2 || next[0].Incident != "again" || *next[0].Outbreak != 1 || next[0].Target != "t") {
+				t.Errorf("then %+v", next[0])
+			}
+		})
+	}
+}
+
+// TestAMergeAfterTheEnd begins at the gate of the apply.
+func TestAMergeAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	another := incident.Key{Incident: "ba9876543210", Attempt: 2}
+	for name, c := range map[string]struct {
+		holds  int // tries for which another remediation has the target
+		policy bool
+		want   incident.Phase
+		why    string
+	}{
+		"it is applied":                 {0, true, incident.Succeeded, "pass"},
+		"once the target is free":       {3, true, incident.Succeeded, "pass"},
+		"which it never is":             {1000, true, incident.Escalated, "merged, but remediation/ba9876543210/2 is at work on t"},
+		"policy refuses what is merged": {0, false, incident.Escalated, "merged, but policy refuses to apply it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := happy()
+			w.gates[incident.GateApply] = incident.Decision{Allow: c.policy, Reasons: []string{"no"}}
+			w.adopts = &Adopts{Attempt: 1, Number: 7, Merge: "theirs", By: "sam"}
+			w.adopted = func(n int) Adopted {
+				if n <= c.holds {
+					return Adopted{Planned: Planned{Holder: &another}}
+				}
+				return Adopted{Planned: w.planned, Change: incident.Change{Number: 7}}
+			}
+			got := w.play(t)
+			if got.Phase != c.want || !strings.Contains(got.Reason, c.why) || w.ending.Merge != "theirs" {
+				t.Fatalf("%+v, %+v", got, w.ending)
+			}
+			for _, never := range []string{"Plan", "Propose", "Judge", "Merge"} {
+				if w.count(never) > 0 {
+					t.Errorf("%s ran: %v", never, w.calls)
+				}
+			}
+			if applied := w.count("Apply") == 1; applied != (c.want == incident.Succeeded) {
+				t.Errorf("applied is %v", applied)
+			}
+		})
+	}
+}
