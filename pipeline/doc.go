@@ -2,7 +2,8 @@
 //
 //	Prometheus fires, Alertmanager posts. intake checks the token, bounds the body, and turns each alert into a
 //	Signal whose ID is derived from what it says. bus publishes those of one partition in one message to the stream SIGNALS;
-//	only when JetStream has acknowledged all does the webhook answer 2xx. A forge's webhook becomes an Action on the stream ACTIONS.
+//	only when JetStream has acknowledged all does the webhook answer 2xx. A forge's webhook, or a click on Slack
+//	over its webhook or a socket, becomes an Action on the stream ACTIONS.
 //
 //	SIGNALS has partitions, by namespace, which the work processes share: bus gives each an owner, and refuses one that was
 //	replaced. What says something new goes on to the stream FOLDS, and only then are the signals in it acknowledged. There
@@ -31,7 +32,7 @@
 //	                  gitops/forge opens the pull request, notify tells Slack.
 //	APPROVAL_PENDING  an Action only says that something happened; the forge is read, and approval judges: reviews
 //	                  of exactly this head, commands in comments, a person's merge, a close, and clicks on Slack, which nobody but
-//	                  we keeps. Nobody in time: EXPIRED. What becomes of the incident meanwhile is written on the pull
+//	                  we keeps; whose click does not count is told why. Nobody in time: EXPIRED. What becomes of the incident meanwhile is written on the pull
 //	                  request; where it heals by itself that is closed: SUPERSEDED. What asks for another change (new evidence, a
 //	                  person's own value, a base that moved) is planned, judged and dry-run as the first was, becomes another commit
 //	                  of the same pull request, and people are asked again: workflow_revise.go. A person's /cortexops retry, or who

@@ -104,6 +104,8 @@ type Config struct {
 		API string `yaml:"api"`
 		// Users may approve and reject on Slack: Slack user ID → login on the forge.
 		Users map[string]string `yaml:"users"`
+		// Mode is how clicks come in: http, a webhook, or socket, a websocket that we open.
+		Mode string `yaml:"mode"`
 	} `yaml:"slack"`
 	PagerDuty struct {
 		// API takes the events. People are called where CORTEXOPS_PAGERDUTY_KEY is set.
@@ -134,6 +136,7 @@ type secrets struct {
 	cloudEvents                                    map[string]*string // by the sender's name
 	forgeToken                                     func() string      // read anew from its file, where it has one
 	slackToken, slackSigningSecret                 string             // required where slack.channel is set
+	slackAppToken                                  string             // instead of the signing secret, where slack.mode is socket
 	pagerDutyKey                                   string             // optional: where it is empty nobody is called
 	llmKey                                         string             // optional: a local model may want none
 	qdrantKey                                      string             // optional, as well
@@ -147,7 +150,7 @@ func defaults() Config {
 	c.Temporal.Address, c.Temporal.Namespace, c.Temporal.TaskQueue = "127.0.0.1:7233", "default", "cortexops"
 	c.Forge.API, c.Forge.Base = "https://api.github.com/", "main"
 	c.Git.AuthorName, c.Git.AuthorEmail = "CortexOps", "cortexops@localhost"
-	c.Slack.API = "https://slack.com/api/"
+	c.Slack.API, c.Slack.Mode = "https://slack.com/api/", modeHTTP
 	c.PagerDuty.API = notify.PagerDutyAPI
 	c.LLM.Deadline = 10 * time.Second
 	c.Correlate.Settle = 10 * time.Second
@@ -188,7 +191,7 @@ func loadConfig(path string) (Config, error) {
 			missing = append(missing, fmt.Errorf("configuration %s: %s is %s, and must be more than nothing, such as 10s", path, key.name, key.value))
 		}
 	}
-	if err := errors.Join(c.sound(), c.limits()); err != nil {
+	if err := errors.Join(c.sound(), c.limits(), c.slackMode()); err != nil {
 		missing = append(missing, fmt.Errorf("configuration %s: %w", path, err))
 	}
 	return c, errors.Join(append(missing, c.Delivery.check(path), c.Policies.check(path))...)
@@ -265,7 +268,11 @@ func (c *Config) readSecrets(getenv func(string) string, r roles) error {
 			required[s.of("").Variable()] = c.secrets.cloudEvents[s.Name]
 		}
 		if len(c.Slack.Users) > 0 {
-			required["CORTEXOPS_SLACK_SIGNING_SECRET"] = &c.secrets.slackSigningSecret
+			if c.Slack.Mode == modeSocket {
+				required["CORTEXOPS_SLACK_APP_TOKEN"] = &c.secrets.slackAppToken
+			} else {
+				required["CORTEXOPS_SLACK_SIGNING_SECRET"] = &c.secrets.slackSigningSecret
+			}
 			required["CORTEXOPS_SLACK_TOKEN"] = &c.secrets.slackToken // to tell those who may not
 		}
 	}

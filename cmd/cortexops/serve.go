@@ -16,7 +16,6 @@ import (
 	"github.com/cortexops/cortexops/pipeline/bus"
 	"github.com/cortexops/cortexops/pipeline/health"
 	"github.com/cortexops/cortexops/pipeline/intake"
-	"github.com/cortexops/cortexops/pipeline/writeup"
 )
 
 // roles of a process: serve takes webhooks, work does everything else.
@@ -77,6 +76,21 @@ func serve(ctx context.Context, c Config, r roles, log *slog.Logger) error {
 		maps.Copy(components, w.components)
 		jobs, details = w.jobs, w.details
 	}
+	var taken intake.Options
+	if r.serve {
+		if taken, err = c.intake(log, events); err != nil {
+			return err
+		}
+		if c.Slack.Mode == modeSocket && len(c.Slack.Users) > 0 {
+			socket, err := intake.NewSocket(taken)
+			if err != nil {
+				return err
+			}
+			components["slack"] = both(components["slack"], socket.Check)
+			jobs = append(jobs, func(ctx context.Context) error { socket.Run(ctx); return nil })
+			taken.SlackUsers = nil // there is no webhook
+		}
+	}
 	// The default registry is both; its two variables show one half each.
 	checks, err := health.New(health.Options{Metrics: prometheus.DefaultRegisterer.(*prometheus.Registry), Ready: []string{"nats"}, Optional: []string{"brakes", "graph", "llm", "memory", "policy-source", "slack", "watch"}, Checks: components, Details: details})
 	if err != nil {
@@ -85,7 +99,7 @@ func serve(ctx context.Context, c Config, r roles, log *slog.Logger) error {
 	mux := http.NewServeMux()
 	checks.Register(mux)
 	if r.serve {
-		webhooks, err := webhooks(c, log, events)
+		webhooks, err := intake.New(taken)
 		if err != nil {
 			return err
 		}
@@ -94,22 +108,6 @@ func serve(ctx context.Context, c Config, r roles, log *slog.Logger) error {
 	return together(ctx, append(jobs,
 		func(ctx context.Context) error { return listen(ctx, c.Server.Address, mux, log) },
 		func(ctx context.Context) error { checks.Run(ctx); return nil })...)
-}
-
-func webhooks(c Config, log *slog.Logger, events *bus.Bus) (http.Handler, error) {
-	var tell func(ctx context.Context, user, text string) error
-	if c.Slack.Channel != "" && len(c.Slack.Users) > 0 {
-		client, err := slackClient(c)
-		if err != nil {
-			return nil, err
-		}
-		tell = func(ctx context.Context, user, text string) error {
-			return client.Tell(ctx, user, writeup.Writer{}.SlackNote(text))
-		}
-	}
-	return intake.New(intake.Options{SlackTell: tell, CloudEvents: c.senders(), Publisher: events, Cluster: c.Cluster, Repository: c.Forge.Owner + "/" + c.Forge.Repo,
-		AlertmanagerToken: c.secrets.alertmanagerToken, FluxKey: c.secrets.fluxKey, ForgeSecret: c.secrets.forgeWebhookSecret, SlackSecret: c.secrets.slackSigningSecret, SlackUsers: c.Slack.Users,
-		Metrics: prometheus.DefaultRegisterer, Log: log})
 }
 
 func listen(ctx context.Context, address string, h http.Handler, log *slog.Logger) error {

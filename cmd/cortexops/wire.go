@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"os"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,14 +49,6 @@ type outside struct {
 	memory     *memory.Memory
 	charts     *helm.Renderer
 	near       func(ctx context.Context, root incident.Resource) []incident.Resource
-}
-
-// chat is nil where Slack is not configured.
-func (o outside) chat() remediation.Chat {
-	if o.slack == nil {
-		return nil
-	}
-	return chat{o.slack}
 }
 
 // advise is the model's word, or that of the heuristics, and what became of incidents like this one.
@@ -190,10 +180,6 @@ func (o outside) followed(ctx context.Context, number int, next incident.Key) (m
 	return p.Merged, err
 }
 
-func slackClient(c Config) (*notify.Slack, error) {
-	return notify.New(notify.Options{Token: c.secrets.slackToken, Channel: c.Slack.Channel, API: c.Slack.API})
-}
-
 func folder(dir string, builtin fs.FS) fs.FS {
 	if dir == "" {
 		return builtin
@@ -271,31 +257,4 @@ func (w watching) Look(ctx context.Context, state json.RawMessage, window time.D
 	next, verdict := verify.Step(now, checks, seen, time.Now())
 	data, err := json.Marshal(next)
 	return data, verdict, err
-}
-
-// refused is nil where Slack is not configured.
-func (c Config) refused(book *ledger.Ledger, slack *notify.Slack) *remediation.Refused {
-	if slack == nil {
-		return nil
-	}
-	return remediation.NewRefused(book, writeup.Writer{}.SlackRefused, func(ctx context.Context, login, text string) error {
-		told := fmt.Errorf("nobody among slack.users is %s on the forge", login)
-		for _, id := range slices.Sorted(maps.Keys(c.Slack.Users)) {
-			if strings.EqualFold(c.Slack.Users[id], login) {
-				told = slack.Tell(ctx, id, text)
-			}
-		}
-		return told
-	})
-}
-
-// chat is Slack as remediation uses it.
-type chat struct{ slack *notify.Slack }
-
-func (c chat) Post(ctx context.Context, key incident.Key, topic, text string, blocks []byte) (string, error) {
-	return c.slack.Post(ctx, key, topic, notify.Message{Text: text, Blocks: blocks})
-}
-
-func (c chat) Update(ctx context.Context, message, text string, blocks []byte) error {
-	return c.slack.Update(ctx, message, notify.Message{Text: text, Blocks: blocks})
 }

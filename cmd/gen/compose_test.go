@@ -168,7 +168,7 @@ func (s service) careful() (errs []error) {
 		case !secretName.MatchString(k):
 		case !strings.Contains(v, "${"):
 			errs = append(errs, fmt.Errorf("is told a secret: %s is written down", k))
-		case !strings.Contains(v, ":?") && !slices.Contains([]string{"CORTEXOPS_SLACK_TOKEN", "CORTEXOPS_SLACK_SIGNING_SECRET", "CORTEXOPS_PAGERDUTY_KEY", "CORTEXOPS_LLM_KEY"}, k):
+		case !strings.Contains(v, ":?") && !slices.Contains([]string{"CORTEXOPS_SLACK_TOKEN", "CORTEXOPS_SLACK_SIGNING_SECRET", "CORTEXOPS_SLACK_APP_TOKEN", "CORTEXOPS_PAGERDUTY_KEY", "CORTEXOPS_LLM_KEY"}, k):
 			errs = append(errs, fmt.Errorf("needs a secret: %s may be empty", k))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -41,6 +42,9 @@ type Options struct {
 
 	// SlackTell shows text to one Slack user. Nil: only the answer's body says it, which Slack shows to nobody.
 	SlackTell func(ctx context.Context, user, text string) error
+
+	SlackAppToken string // of NewSocket: xapp-…, scope connections:write
+	SlackAPI      string // likewise: the root of Slack's methods, with a slash at its end; empty: Slack's own
 
 	Metrics prometheus.Registerer
 	Log     *slog.Logger
@@ -97,11 +101,11 @@ func New(o Options) (http.Handler, error) {
 		}
 		secrets[c.Variable()] = c.Secret
 	}
-	for id, login := range o.SlackUsers {
+	if len(o.SlackUsers) > 0 {
 		secrets["CORTEXOPS_SLACK_SIGNING_SECRET"] = o.SlackSecret
-		if strings.TrimSpace(id) == "" || strings.TrimSpace(login) == "" {
-			return nil, fmt.Errorf("slack.users maps %q to %q: give a Slack user ID and a login on the forge", id, login)
-		}
+	}
+	if err := mapped(o.SlackUsers); err != nil {
+		return nil, err
 	}
 	if len(o.SlackUsers) == 0 && o.SlackSecret != "" {
 		return nil, errors.New("nobody could approve on Slack: name people under slack.users, or leave CORTEXOPS_SLACK_SIGNING_SECRET away")
@@ -114,12 +118,7 @@ func New(o Options) (http.Handler, error) {
 	if o.Publisher == nil || o.Repository == "" {
 		return nil, errors.New("intake needs a publisher and the repository (owner/name) that it takes pull requests of")
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
+	o.whole()
 	sources := []source{alertmanager(o), flux(o), forge(o)}
 	if len(o.SlackUsers) > 0 {
 		sources = append(sources, slack(o))
@@ -128,6 +127,7 @@ func New(o Options) (http.Handler, error) {
 		sources = append(sources, cloudEvents(o, c))
 	}
 	in := &intake{Options: o, metrics: newMetrics(o.Metrics, sources)}
+	in.metrics.truncated = promauto.With(o.Metrics).NewCounter(truncatedOpts)
 	mux := http.NewServeMux()
 	for _, s := range sources {
 		s.slots = make(chan struct{}, maxConcurrent)
@@ -139,6 +139,16 @@ func New(o Options) (http.Handler, error) {
 type intake struct {
 	Options
 	metrics metrics
+}
+
+// whole sets what may be left out.
+func (o *Options) whole() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 }
 
 func (in *intake) serve(w http.ResponseWriter, r *http.Request, s source) {
@@ -164,14 +174,14 @@ func (in *intake) serve(w http.ResponseWriter, r *http.Request, s source) {
 	}
 	got, err := s.decode(r, body, in.Now().UTC())
 	if err != nil {
-		in.refuse(w, r, s, err)
+		in.reject(w, r, s, in.refusal(r.Context(), err))
 		return
 	}
 	in.publish(w, r, s, got)
 }
 
-// refuse answers what could be read and not taken.
-func (in *intake) refuse(w http.ResponseWriter, r *http.Request, s source, err error) {
+// refusal is of what could be read and not taken.
+func (in *intake) refusal(ctx context.Context, err error) rejection {
 	no := rejection{status: http.StatusBadRequest, reason: invalidPayload, why: err.Error()}
 	if invalid := (*Invalid)(nil); errors.As(err, &invalid) {
 		no.why, no.pointer = invalid.Why, invalid.Pointer
@@ -180,42 +190,50 @@ func (in *intake) refuse(w http.ResponseWriter, r *http.Request, s source, err e
 		no = rejection{status: http.StatusForbidden, reason: unauthorized, why: forbidden.Why, pointer: forbidden.Pointer}
 	}
 	if who := (*Stranger)(nil); errors.As(err, &who) { // authentic and understood: Slack is told that it arrived
-		in.tell(r, who)
+		in.tell(ctx, who)
 		no.status, no.reason = http.StatusOK, stranger
 		no.body = map[string]any{"response_type": "ephemeral", "replace_original": false, "text": who.Text}
 	}
-	in.reject(w, r, s, no)
+	return no
 }
 
-// publish answers only after the bus has. An error may leave part of a payload stored: it is sent again, and what was
-// stored is recognised by its ID.
+// publish answers only after the bus has.
 func (in *intake) publish(w http.ResponseWriter, r *http.Request, s source, got accepted) {
-	total, duplicates := len(got.signals), 0
-	ctx, cancel := context.WithTimeout(r.Context(), cmp.Or(s.within, writeTime))
+	total, duplicates, err := in.store(r.Context(), s, got)
+	if err != nil {
+		in.reject(w, r, s, rejection{status: http.StatusServiceUnavailable, reason: unavailable, why: "the bus does not take it now, send it again"})
+		return
+	}
+	answer(w, cmp.Or(s.status, http.StatusAccepted), map[string]int{"accepted": total - duplicates, "duplicates": duplicates})
+}
+
+// store returns when the bus has it. An error may leave part of a payload stored: it is sent again, and what was stored is
+// recognised by its ID.
+func (in *intake) store(ctx context.Context, s source, got accepted) (total, duplicates int, err error) {
+	total = len(got.signals)
+	waiting, cancel := context.WithTimeout(ctx, cmp.Or(s.within, writeTime))
 	defer cancel()
-	var err error
 	switch {
 	case got.action != nil:
 		var again bool
-		if again, err = in.Publisher.PublishAction(ctx, *got.action); again {
+		if again, err = in.Publisher.PublishAction(waiting, *got.action); again {
 			duplicates = 1
 		}
 		total = 1
 	case total > 0:
-		duplicates, err = in.Publisher.PublishSignals(ctx, got.signals)
+		duplicates, err = in.Publisher.PublishSignals(waiting, got.signals)
 	}
 	if err != nil {
-		in.Log.ErrorContext(r.Context(), "webhook not stored", "source", s.name, "error", err)
-		in.reject(w, r, s, rejection{status: http.StatusServiceUnavailable, reason: unavailable, why: "the bus does not take it now, send it again"})
-		return
+		in.Log.ErrorContext(ctx, "webhook not stored", "source", s.name, "error", err)
+		return total, duplicates, err
 	}
 	in.metrics.ingested.WithLabelValues(s.name).Add(float64(total - duplicates))
 	in.metrics.duplicate.WithLabelValues(s.name).Add(float64(duplicates))
 	if got.cutOff > 0 {
 		in.metrics.truncated.Add(float64(got.cutOff))
-		in.Log.WarnContext(r.Context(), "the sender has left alerts out: raise max_alerts of its receiver", "source", s.name, "alerts", got.cutOff)
+		in.Log.WarnContext(ctx, "the sender has left alerts out: raise max_alerts of its receiver", "source", s.name, "alerts", got.cutOff)
 	}
-	answer(w, cmp.Or(s.status, http.StatusAccepted), map[string]int{"accepted": total - duplicates, "duplicates": duplicates})
+	return total, duplicates, nil
 }
 
 // rejection is an answer to what was not taken.
@@ -227,9 +245,14 @@ type rejection struct {
 	body    any // nil: why and pointer
 }
 
-func (in *intake) reject(w http.ResponseWriter, r *http.Request, s source, no rejection) {
+// note counts and logs it.
+func (in *intake) note(ctx context.Context, s source, no rejection) {
 	in.metrics.rejected.WithLabelValues(s.name, no.reason).Inc()
-	in.Log.WarnContext(r.Context(), "webhook rejected", "source", s.name, "status", no.status, "reason", no.reason, "pointer", no.pointer, "why", no.why)
+	in.Log.WarnContext(ctx, "webhook rejected", "source", s.name, "status", no.status, "reason", no.reason, "pointer", no.pointer, "why", no.why)
+}
+
+func (in *intake) reject(w http.ResponseWriter, r *http.Request, s source, no rejection) {
+	in.note(r.Context(), s, no)
 	switch no.status {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "2")

@@ -87,8 +87,8 @@ func NewKubernetes(o KubernetesOptions) *Kubernetes {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	k := &Kubernetes{KubernetesOptions: o, states: map[holder]map[string]*state{}, timed: map[*state]struct{}{}}
-	k.ingested = counted(o.Metrics, ingestedOpts).WithLabelValues(kubernetesSource)
-	k.duplicate = counted(o.Metrics, duplicateOpts).WithLabelValues(kubernetesSource)
+	k.ingested = counted(o.Metrics, ingestedOpts, "source").WithLabelValues(kubernetesSource)
+	k.duplicate = counted(o.Metrics, duplicateOpts, "source").WithLabelValues(kubernetesSource)
 	return k
 }
 

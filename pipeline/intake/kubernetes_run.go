@@ -118,9 +118,9 @@ func (k *Kubernetes) Firing() (n int) {
 	return n
 }
 
-// counted is the counter that the webhooks of this process have registered, or registers it.
-func counted(r prometheus.Registerer, o prometheus.CounterOpts) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(o, []string{"source"})
+// counted is the counter that another source of this process has registered, or registers it.
+func counted(r prometheus.Registerer, o prometheus.CounterOpts, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(o, labels)
 	if r == nil {
 		return c
 	}

@@ -1,9 +1,6 @@
 package intake
 
-import (
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
 // Reasons of a rejection.
 const (
@@ -26,16 +23,16 @@ var (
 		Help: "Signals and actions accepted and stored, duplicates apart."}
 	duplicateOpts = prometheus.CounterOpts{Name: "cortexops_events_duplicate_total",
 		Help: "Signals and actions that had been stored before."}
+	rejectedOpts = prometheus.CounterOpts{Name: "cortexops_events_rejected_total",
+		Help: "Webhook requests that were not taken."}
+	truncatedOpts = prometheus.CounterOpts{Name: "cortexops_alerts_truncated_total",
+		Help: "Alerts that Alertmanager has left out of its webhooks, by max_alerts of the receiver."}
 )
 
 // newMetrics starts every series at zero, so that a rate is right from the first event on.
 func newMetrics(r prometheus.Registerer, sources []source) metrics {
 	m := metrics{
-		ingested: counted(r, ingestedOpts), duplicate: counted(r, duplicateOpts),
-		rejected: promauto.With(r).NewCounterVec(prometheus.CounterOpts{Name: "cortexops_events_rejected_total",
-			Help: "Webhook requests that were not taken."}, []string{"source", "reason"}),
-		truncated: promauto.With(r).NewCounter(prometheus.CounterOpts{Name: "cortexops_alerts_truncated_total",
-			Help: "Alerts that Alertmanager has left out of its webhooks, by max_alerts of the receiver."}),
+		ingested: counted(r, ingestedOpts, "source"), duplicate: counted(r, duplicateOpts, "source"), rejected: counted(r, rejectedOpts, "source", "reason"),
 	}
 	for _, s := range sources {
 		m.ingested.WithLabelValues(s.name)

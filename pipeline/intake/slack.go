@@ -94,13 +94,17 @@ func (e *Stranger) Error() string {
 	return fmt.Sprintf("the Slack user %q is not among slack.users", e.User)
 }
 
-// decodeSlack returns nil for whatever is not a click on one of our buttons.
+// decodeSlack is of an interaction in a form, as it comes over HTTP.
 func decodeSlack(body []byte, repository string, users map[string]string) (*incident.Action, error) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil || len(form["payload"]) != 1 {
 		return nil, &Invalid{Why: "the form must have one field payload"}
 	}
-	payload := []byte(form.Get("payload"))
+	return decodeInteraction([]byte(form.Get("payload")), repository, users)
+}
+
+// decodeInteraction returns nil for whatever is not a click on one of our buttons.
+func decodeInteraction(payload []byte, repository string, users map[string]string) (*incident.Action, error) {
 	if !isObject(payload) {
 		return nil, &Invalid{Why: "the payload must be a JSON object"}
 	}
@@ -198,13 +202,13 @@ func whoMay(users map[string]string) string {
 
 // tell shows a stranger why nothing happened. The answer's body says it too, which Slack shows for a few kinds of
 // interaction only, and for buttons in blocks it does not.
-func (in *intake) tell(r *http.Request, s *Stranger) {
-	if in.SlackTell == nil {
+func (o *Options) tell(ctx context.Context, s *Stranger) {
+	if o.SlackTell == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), slackTime)
+	ctx, cancel := context.WithTimeout(ctx, slackTime)
 	defer cancel()
-	if err := in.SlackTell(ctx, s.User, s.Text); err != nil {
-		in.Log.WarnContext(ctx, "a person on Slack was not told", "error", err)
+	if err := o.SlackTell(ctx, s.User, s.Text); err != nil {
+		o.Log.WarnContext(ctx, "a person on Slack was not told", "error", err)
 	}
 }

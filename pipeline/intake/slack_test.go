@@ -69,6 +69,15 @@ func click(h http.Handler, body []byte, signed time.Time, change func(http.Heade
 
 func clock() time.Time { return at }
 
+func TestSlackByTheRealClock(t *testing.T) {
+	t.Parallel()
+	bus := &store{seen: map[string]bool{}}
+	h, _ := slackHandler(t, bus, nil, nil)
+	if w := click(h, form(string(golden(t, "slack.json"))), time.Now(), nil); w.Code != http.StatusOK || len(bus.actions) != 1 {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
 func TestSlackReject(t *testing.T) {
 	t.Parallel()
 	bus := &store{seen: map[string]bool{}}

@@ -37,6 +37,8 @@ func TestOperations(t *testing.T) {
 		{"a click while Temporal is away counts", temporalAway},
 		{"a click on Slack approves", approvedOnSlack},
 		{"a click on Slack rejects, with its reason", rejectedOnSlack},
+		{"a click that does not count is answered with why", refusedOnSlack},
+		{"a click over a socket approves, once the bus has it", overSocket},
 		{"what nobody approves in time expires, and is tried anew when somebody says so", expires},
 		{"what is merged after its end is applied and watched", mergedLater},
 		{"a model that hangs is not waited for, and one that answers is named", modelInTrouble},

@@ -52,10 +52,16 @@ func (s *Server) call(r *http.Request) (object, error) {
 	if token == "" {
 		return nil, refuse("not_authed")
 	}
-	if subtle.ConstantTimeCompare([]byte(token), []byte(s.opt.Token)) != 1 {
-		return nil, refuse("invalid_auth")
-	}
 	method := r.PathValue("method")
+	bot, app := same(token, s.opt.Token), same(token, s.opt.AppToken)
+	switch {
+	case !bot && !app:
+		return nil, refuse("invalid_auth")
+	case app != (method == "apps.connections.open"):
+		return nil, refuse("not_allowed_token_type")
+	case app:
+		return s.openConnection(), nil
+	}
 	if method == "auth.test" {
 		return object{"url": s.opt.URL + "/", "team": "Sandbox", "user": botName, "team_id": teamID, "user_id": botUser, "bot_id": botID,
 			"is_enterprise_install": false}, nil
@@ -70,6 +76,10 @@ func (s *Server) call(r *http.Request) (object, error) {
 		return nil, refuse("channel_not_found")
 	}
 	return do(in)
+}
+
+func same(given, want string) bool {
+	return subtle.ConstantTimeCompare([]byte(given), []byte(want)) == 1
 }
 
 func (s *Server) postMessage(in url.Values) (object, error) {

@@ -43,7 +43,14 @@ func (s *Server) click(ctx context.Context, o order) (click, error) {
 		return click{}, err
 	}
 	c := click{At: s.now().UTC(), User: o.User, ActionID: o.ActionID, Reason: o.Reason}
-	if c.Status, c.Body, err = s.send(ctx, payload); err != nil {
+	if l := s.newest(); l != nil {
+		if err = l.deliver(ctx, payload); err == nil {
+			c.Status, c.Body = http.StatusOK, "acknowledged over the socket"
+		}
+	} else {
+		c.Status, c.Body, err = s.send(ctx, payload)
+	}
+	if err != nil {
 		c.Error = err.Error()
 	}
 	return c, s.update(func(st *state) error {

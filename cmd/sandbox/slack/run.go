@@ -15,7 +15,7 @@ import (
 
 // Run serves Slack for a sandbox until ctx ends.
 func Run(ctx context.Context, s *stack.Stack, log *slog.Logger) error {
-	o := Options{URL: s.Slack.URL, Token: s.Slack.Token, SigningSecret: s.Slack.SigningSecret, Channel: s.Slack.Channel, Users: s.Slack.Users}
+	o := Options{URL: s.Slack.URL, Token: s.Slack.Token, AppToken: s.Slack.AppToken, SigningSecret: s.Slack.SigningSecret, Channel: s.Slack.Channel, Users: s.Slack.Users}
 	u, err := url.Parse(o.URL)
 	if err != nil {
 		return fmt.Errorf("read the URL of Slack: %w", err)

@@ -18,6 +18,7 @@ type Options struct {
 	Dir           string            // state.json lies here
 	URL           string            // how this server is reached, without a trailing slash
 	Token         string            // of the one app's bot: who may call the API
+	AppToken      string            // of the app itself: who may open a connection of Socket Mode; empty: nobody
 	SigningSecret string            // signs interactions
 	Channel       string            // ID of the one channel
 	Users         map[string]string // user ID → name: who is in the channel and clicks
@@ -36,7 +37,7 @@ const (
 	maxRequest = 1 << 20
 )
 
-// Server is the workspace. One lock guards the state.
+// Server is the workspace. One lock guards the state, another the app's connections.
 type Server struct {
 	opt    Options
 	host   string // of opt.URL
@@ -46,6 +47,8 @@ type Server struct {
 
 	mu    sync.Mutex
 	state *state
+
+	sockets sockets
 }
 
 // New reads the state below o.Dir, or starts with none.
@@ -80,11 +83,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.Serve
 func (s *Server) routes() {
 	s.mux = http.NewServeMux()
 	s.mux.HandleFunc("POST /api/{method}", s.api)
+	s.mux.HandleFunc("GET /link/", s.link)
 	browser := http.NewServeMux()
 	browser.HandleFunc("GET /{$}", s.page)
 	browser.HandleFunc("GET /web/style.css", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, web, "web/style.css") })
 	browser.HandleFunc("POST /press", s.press)
 	browser.HandleFunc("POST /click", s.postClick)
+	browser.HandleFunc("POST /disconnect", s.disconnect)
+	browser.HandleFunc("GET /socket", s.socketState)
+	browser.HandleFunc("GET /whispers", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.view().Whispers) })
 	s.mux.Handle("/", http.NewCrossOriginProtection().Handler(s.ownHost(browser)))
 }
 

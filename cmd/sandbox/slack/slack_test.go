@@ -58,7 +58,7 @@ func newWorld(t *testing.T) *world {
 		w.answer(rw)
 	}))
 	t.Cleanup(app.Close)
-	w.opt = Options{Dir: t.TempDir(), Token: token, SigningSecret: secret, Channel: channel, Users: map[string]string{sam: "sam", "U0DANA": "dana"},
+	w.opt = Options{Dir: t.TempDir(), Token: token, AppToken: "xapp-sandbox", SigningSecret: secret, Channel: channel, Users: map[string]string{sam: "sam", "U0DANA": "dana"},
 		Webhook: app.URL + "/webhooks/slack"}
 	w.start()
 	return w
@@ -252,7 +252,7 @@ func TestRun(t *testing.T) {
 	at := "http://" + free.Listener.Addr().String()
 	free.Close()
 	s := &stack.Stack{Dir: t.TempDir(), Product: stack.Product{URL: "http://127.0.0.1:1"},
-		Slack: stack.Slack{URL: at, Token: token, SigningSecret: secret, Channel: channel, Users: map[string]string{sam: "sam"}}}
+		Slack: stack.Slack{URL: at, Token: token, AppToken: "xapp-sandbox", SigningSecret: secret, Channel: channel, Users: map[string]string{sam: "sam"}}}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {

@@ -101,7 +101,7 @@ func describe(dir string, base int) *Stack {
 		s.Forge.Users[login] = secret()
 	}
 	slack := "http://" + take()
-	s.Slack = Slack{URL: slack, API: slack + "/api/", Channel: "C0APPROVALS", Token: "xoxb-" + secret(), SigningSecret: secret(),
+	s.Slack = Slack{URL: slack, API: slack + "/api/", Channel: "C0APPROVALS", Token: "xoxb-" + secret(), AppToken: "xapp-" + secret(), SigningSecret: secret(),
 		Users: map[string]string{"U0SAM": "sam", "U0DANA": "dana"}}
 	s.Product.Env = map[string]string{
 		"CORTEXOPS_ALERTMANAGER_TOKEN":   secret(),
@@ -109,6 +109,7 @@ func describe(dir string, base int) *Stack {
 		"CORTEXOPS_FORGE_TOKEN":          s.Forge.Users["cortexops-bot"],
 		"CORTEXOPS_FORGE_WEBHOOK_SECRET": s.Forge.WebhookSecret,
 		"CORTEXOPS_SLACK_TOKEN":          s.Slack.Token,
+		"CORTEXOPS_SLACK_APP_TOKEN":      s.Slack.AppToken,
 		"CORTEXOPS_SLACK_SIGNING_SECRET": s.Slack.SigningSecret,
 	}
 	return s

@@ -88,6 +88,7 @@ type Slack struct {
 	API           string            `json:"api"` // URL/api/
 	Channel       string            `json:"channel"`
 	Token         string            `json:"token"`
+	AppToken      string            `json:"appToken"` // for Socket Mode
 	SigningSecret string            `json:"signingSecret"`
 	Users         map[string]string `json:"users"` // user ID → login on the forge
 }
