@@ -13,7 +13,7 @@ import (
 
 func TestTrouble(t *testing.T) {
 	t.Parallel()
-	usual, short := time.Minute, 50*time.Millisecond
+	usual, short := time.Minute, 500*time.Millisecond
 	for name, c := range map[string]struct {
 		handler  http.HandlerFunc
 		deadline time.Duration

@@ -65,15 +65,15 @@ func (c *checker) want(evidence, what string, got, want int) {
 }
 
 // dedupe is how long JetStream knows that it has a signal, less what lies between its acceptance and its storing. What
-// is told again later is stored again; correlation knows it.
+// is told again later, or in other company, is stored again; correlation knows it.
 const dedupe = 2*time.Minute - 5*time.Second
 
 // signals accounts for each one that was accepted.
 func (c *checker) signals() {
 	stored := map[string]time.Time{}
 	for _, s := range c.Signals {
-		before, again := stored[s.ID]
-		stored[s.ID] = s.AcceptedAt
+		before, again := stored[s.ID+" in "+s.Message]
+		stored[s.ID+" in "+s.Message] = s.AcceptedAt
 		if again && s.AcceptedAt.Sub(before) < dedupe {
 			c.say("JetStream SIGNALS: signal %s (%s) is stored more than once", s.ID, s.Name)
 		}

@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,11 +71,11 @@ func natsFull(t *testing.T, h *house) {
 	streams := js.ListStreams(t.Context())
 	for info := range streams.Info() {
 		if strings.HasPrefix(info.Config.Name, "full-SIGNALS-") {
-			list, err := messages[StoredSignal](t.Context(), js, info)
+			list, err := messages[[]StoredSignal](t.Context(), js, info)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, s := range list { // Alertmanager tells of its own alerts too
+			for _, s := range slices.Concat(list...) { // Alertmanager tells of its own alerts too
 				if s.Name == "Full" {
 					stored++
 				}

@@ -68,9 +68,11 @@ func (w *World) jetStream(ctx context.Context, e *Evidence) error {
 		switch name := info.Config.Name; {
 		case strings.Contains(name, "-SIGNALS-"): // one of its partitions
 			e.Dropped += max(info.State.FirstSeq, 1) - 1
-			var part []StoredSignal
-			part, err = messages[StoredSignal](ctx, js, info)
-			e.Signals = append(e.Signals, part...)
+			var part [][]StoredSignal
+			part, err = messages[[]StoredSignal](ctx, js, info)
+			for _, parcel := range part {
+				e.Signals = append(e.Signals, together(parcel)...)
+			}
 		case strings.HasSuffix(name, "-INCIDENTS"):
 			var revisions []StoredIncident
 			revisions, err = messages[StoredIncident](ctx, js, info)
@@ -81,6 +83,18 @@ func (w *World) jetStream(ctx context.Context, e *Evidence) error {
 		}
 	}
 	return streams.Err()
+}
+
+// together notes which signals a message holds beside each.
+func together(parcel []StoredSignal) []StoredSignal {
+	var ids []string
+	for _, s := range parcel {
+		ids = append(ids, s.ID)
+	}
+	for i := range parcel {
+		parcel[i].Message = strings.Join(ids, " ")
+	}
+	return parcel
 }
 
 func messages[T any](ctx context.Context, js jetstream.JetStream, info *jetstream.StreamInfo) (out []T, err error) {

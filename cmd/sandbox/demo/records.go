@@ -29,6 +29,7 @@ type StoredSignal struct {
 	Fingerprint string    `json:"fingerprint"`
 	StartsAt    time.Time `json:"startsAt"`
 	AcceptedAt  time.Time `json:"acceptedAt"`
+	Message     string    `json:"-"` // the IDs of all that its message holds
 }
 
 // StoredIncident is a revision of an incident in JetStream.
