@@ -95,8 +95,13 @@ func TestRetry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			temporal := &clerk{running: c.running, ended: c.ended}
-			s := &Starter{Temporal: temporal, TaskQueue: "queue"}
+			s := &Starter{Temporal: temporal, TaskQueue: "queue", MayWrite: func(_ context.Context, user string) (bool, error) { return user == "sam", nil }}
 			word := incident.Action{Kind: incident.Retry, Actor: "sam", Branch: "cortexops/0123456789ab-1"}
+			strangers := word
+			strangers.Actor = "eve"
+			if err := s.Action(t.Context(), strangers); err != nil || len(temporal.told) > 0 {
+				t.Errorf("by the word of a stranger: told %v, %v", temporal.told, err)
+			}
 			if err := errors.Join(s.Action(t.Context(), word), s.Action(t.Context(), word)); err != nil || !slices.Equal(temporal.told, c.told) {
 				t.Errorf("told %v, %v", temporal.told, err)
 			}
