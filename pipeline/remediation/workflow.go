@@ -72,6 +72,7 @@ type flow struct {
 	silent    bool // what to make of silence
 
 	revisions  int
+	brief      bool              // a plan anew is made while people are waited for
 	parameters map[string]string // that people chose
 	heard      int64             // the comment up to which what people asked is answered
 }
