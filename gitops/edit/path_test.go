@@ -3,6 +3,7 @@ package edit
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -146,9 +147,23 @@ func TestScaleQuantity(t *testing.T) {
 		current string
 		by      float64
 		max     string
-	}{{"x", 2, ""}, {"1Gi", 0, ""}, {"1Gi", -1, ""}, {"0", 2, ""}, {"1Gi", 2, "much"}, {"", 2, ""}, {"1Gi", 1e300, ""}, {"1Gi", 2, "1Mi"}} {
+	}{{"x", 2, ""}, {"1Gi", 0, ""}, {"1Gi", -1, ""}, {"0", 2, ""}, {"1Gi", 2, "much"}, {"", 2, ""}, {"1Gi", 1e300, ""}, {"1Gi", 2, "1Mi"}, {"1e2000000000", 2, ""}} {
 		if got, err := ScaleQuantity(tt.current, tt.by, map[bool]string{true: "1Gi"}[tt.max == "1Mi"], tt.max); err == nil {
 			t.Errorf("%+v: got %s", tt, got)
+		}
+	}
+}
+
+func TestQuantityWithin(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"768Mi": "", "1e9": "", "1E": "above 2Gi", "0": "not above 0", "-1": "not above 0", "1Mi": "below 64Mi", "x": "no quantity",
+		// What takes all the memory to compare.
+		"1e2000000000": "exponent", "1E+2000000000": "exponent", "1e-2000000000": "exponent", "1234567890123456789012e2000000000": "exponent",
+		"1e99999999999999999999": "exponent",
+	} {
+		if err := Within(value, "64Mi", "2Gi"); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", value, err)
 		}
 	}
 }

@@ -2,15 +2,30 @@ package edit
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 
 	"gopkg.in/inf.v0"
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
+// mostExponent is more than any quantity has: to compare 1e2000000000 with a bound takes all the memory that there is.
+const mostExponent = 30
+
+var exponent = regexp.MustCompile(`[eE][+-]?([0-9]+)$`)
+
+func quantity(text string) (resource.Quantity, error) {
+	if m := exponent.FindStringSubmatch(text); m != nil {
+		if n, err := strconv.Atoi(m[1]); err != nil || n > mostExponent {
+			return resource.Quantity{}, fmt.Errorf("its exponent is above %d", mostExponent)
+		}
+	}
+	return resource.ParseQuantity(text)
+}
+
 // Within refuses what is no Kubernetes quantity above 0, or not within min and max, each of which may be empty.
 func Within(value, min, max string) error {
-	q, err := resource.ParseQuantity(value)
+	q, err := quantity(value)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%q is no quantity: %w", value, err)
@@ -40,7 +55,7 @@ func Within(value, min, max string) error {
 // number stays one, since it may count replicas. A bound never turns the change round: 3Gi doubled with a maximum of
 // 2Gi stays 3Gi.
 func ScaleQuantity(current string, by float64, min, max string) (string, error) {
-	q, err := resource.ParseQuantity(current)
+	q, err := quantity(current)
 	if err != nil {
 		return "", fmt.Errorf("%q is no quantity: %w", current, err)
 	}

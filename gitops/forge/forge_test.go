@@ -161,7 +161,8 @@ func TestCommentsSince(t *testing.T) {
 	k.comments = append(k.comments, []object{
 		{"created_at": "2026-05-01T11:59:00Z", "user": object{"login": "sam"}, "body": "old, and edited since"},
 		{"id": 11, "created_at": "2026-05-01T12:00:00Z", "user": object{"login": "sam"}, "body": "now"},
-		{"id": 12, "created_at": "2026-05-01T12:01:00Z", "user": object{"login": "eve"}, "body": "a stranger"},
+		{"id": 12, "created_at": "2026-05-01T12:01:00Z", "updated_at": "2026-05-01T12:01:00Z", "user": object{"login": "eve"}, "body": "a stranger"},
+		{"id": 13, "created_at": "2026-05-01T12:02:00Z", "updated_at": "2026-05-01T12:09:00Z", "user": object{"login": "sam"}, "body": "edited, by whomever"},
 	}...)
 	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	got, err := f.Comments(ctx, 1, at.Add(300*time.Millisecond)) // the forge's times have no fractions

@@ -52,7 +52,7 @@ type Said struct {
 	MayWrite   bool      // whether User may push to the repository
 }
 
-// Comments lists what was written since then, oldest first.
+// Comments lists what was written since then, oldest first, and still is as it was written.
 func (f *Forge) Comments(ctx context.Context, number int, since time.Time) ([]Said, error) {
 	var out []Said
 	writers := map[string]bool{}
@@ -65,6 +65,9 @@ func (f *Forge) Comments(ctx context.Context, number int, since time.Time) ([]Sa
 		}
 		for _, c := range list {
 			if c.GetCreatedAt().Before(since) { // GitHub goes by the last edit: an old comment that is edited now is no answer
+				continue
+			}
+			if c.GetUpdatedAt().Sub(c.GetCreatedAt().Time) > time.Second { // whoever may push can edit what others wrote, and the forge does not say who did
 				continue
 			}
 			user := c.GetUser().GetLogin()

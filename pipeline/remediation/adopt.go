@@ -57,6 +57,9 @@ func (a *Adopter) Adopt(ctx context.Context, in Start) (out Adopted, err error) 
 	}
 	out.Change = incident.Change{Repository: a.Repository.Name, Branch: pull.HeadRef, Base: a.Repository.Base, HeadSHA: pull.HeadSHA,
 		Number: pull.Number, URL: pull.URL, OpenedAt: pull.CreatedAt}
+	if pull.BaseRef != a.Repository.Base {
+		return out, temporal.NewNonRetryableApplicationError(fmt.Sprintf("pull request %d was merged into %s, and %s is what is deployed", pull.Number, pull.BaseRef, a.Repository.Base), "Invalid", nil)
+	}
 	if !pull.Merged || pull.MergeSHA != in.Adopts.Merge {
 		return out, temporal.NewNonRetryableApplicationError(fmt.Sprintf("pull request %d is not merged as %s", pull.Number, short(in.Adopts.Merge)), "Invalid", nil)
 	}
@@ -72,8 +75,7 @@ func (a *Adopter) Adopt(ctx context.Context, in Start) (out Adopted, err error) 
 	return out, note(ctx, a.Book, in.Key, incident.Planning, "adopt", incident.Event, in.Adopts.By, in.Adopts)
 }
 
-// proposed is the digest of the proposal whose commit this is, by what the ledger says of the attempt: the push of a revision has
-// the number of its plan.
+// proposed is the digest of the proposal whose commit this is, by what the ledger says of the attempt.
 func (a *Adopter) proposed(ctx context.Context, key incident.Key, sha string) (string, error) {
 	rows, err := a.Entries(ctx, key.Incident)
 	if err != nil {
@@ -84,10 +86,14 @@ func (a *Adopter) proposed(ctx context.Context, key incident.Key, sha string) (s
 	for _, e := range rows {
 		n, is := strings.CutPrefix(e.Step, "push-branch")
 		var pushed struct {
-			SHA string `json:"sha"`
+			SHA      string `json:"sha"`
+			Proposal string `json:"proposal"`
 		}
 		if is && e.Kind == incident.Done && json.Unmarshal(e.Detail, &pushed) == nil && pushed.SHA == sha {
-			plan = "plan" + n
+			if pushed.Proposal != "" {
+				return pushed.Proposal, nil
+			}
+			plan = "plan" + n // of before a push said so
 		}
 	}
 	for _, e := range rows {

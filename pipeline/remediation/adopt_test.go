@@ -21,6 +21,8 @@ func TestAdoptKnowsWhatWasProposed(t *testing.T) {
 		"a revision":          {forge.Pull{Number: 7, Merged: true, MergeSHA: "m", HeadSHA: "second"}, "two"},
 		"somebody's push":     {forge.Pull{Number: 7, Merged: true, MergeSHA: "m", HeadSHA: "theirs"}, "theirs is no commit that remediation/0123456789ab/1 proposed"},
 		"of another attempt":  {forge.Pull{Number: 7, Merged: true, MergeSHA: "m", HeadSHA: "another"}, "another is no commit"},
+		"a plan of two tries": {forge.Pull{Number: 7, Merged: true, MergeSHA: "m", HeadSHA: "third"}, "two"},
+		"into another branch": {forge.Pull{Number: 7, Merged: true, MergeSHA: "m", HeadSHA: "first", BaseRef: "next"}, "pull request 7 was merged into next"},
 		"not merged":          {forge.Pull{Number: 7, HeadSHA: "first"}, "pull request 7 is not merged as m"},
 		"merged as something": {forge.Pull{Number: 7, Merged: true, MergeSHA: "x", HeadSHA: "first"}, "pull request 7 is not merged as m"},
 	} {
@@ -41,6 +43,12 @@ func TestAdoptKnowsWhatWasProposed(t *testing.T) {
 				row(1, "plan"+step, incident.Event, map[string]string{"proposal": digest})
 				row(1, "push-branch"+step, incident.Done, map[string]string{"sha": []string{"first", "second"}[i]})
 			}
+			row(1, "plan-2", incident.Event, map[string]string{"advised": "no playbook fits"})
+			two, err := put(ctx, book, incident.Proposal{Overlay: "two", Edits: []incident.Edit{{}}, Playbook: incident.Playbook{Name: "two"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			row(1, "push-branch-2", incident.Done, map[string]string{"sha": "third", "proposal": two})
 			row(2, "push-branch", incident.Done, map[string]string{"sha": "another"})
 			a := &Adopter{Book: book, Forge: &oneForge{Pull: c.pull}, Claims: &shared{}, Entries: func(context.Context, string) ([]incident.Entry, error) { return book.rows, nil }}
 			var suite testsuite.WorkflowTestSuite

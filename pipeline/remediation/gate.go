@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -80,7 +81,7 @@ func (g *Gatekeeper) Decide(ctx context.Context, in GateInput) (incident.Decisio
 	}
 	step, row := in.Step, decided{d, proposal.Incident.Root.Key(), proposal.Playbook.Name}
 	if !d.Allow {
-		step = "policy_violation"
+		step = violation(in.Step)
 		slog.WarnContext(ctx, "policy denies", "workflow", in.Key.Workflow(), "phase", in.Phase, "gate", d.Gate, "target", row.Target, "playbook", row.Playbook,
 			"rules", d.Rules, "reasons", d.Reasons, "revision", d.Revision, "inputDigest", d.InputDigest)
 		if _, err := g.Book.PutBlob(ctx, said.Input); err != nil { // under InputDigest, so that the decision can be repeated
@@ -88,6 +89,14 @@ func (g *Gatekeeper) Decide(ctx context.Context, in GateInput) (incident.Decisio
 		}
 	}
 	return d, note(ctx, g.Book, in.Key, in.Phase, step, incident.Event, actor, row)
+}
+
+// violation names the row of a denial: where one did not end the attempt, or it acts once more after its end, there may be another.
+func violation(step string) string {
+	if slices.Contains([]string{"policy-plan", "policy-approve", "policy-merge", "policy-apply"}, step) {
+		return "policy_violation"
+	}
+	return "policy_violation-" + strings.TrimPrefix(step, "policy-")
 }
 
 // history is what became of the other remediations of the target.

@@ -66,6 +66,10 @@ func TestDenialIsTold(t *testing.T) { // not parallel: it reads the log
 	if row.Step != "policy_violation" {
 		t.Error(row.Step)
 	}
+	again := GateInput{Key: key, Gate: incident.GatePlan, Step: "policy-plan-2", Phase: incident.PolicyCheck, Proposal: digest, At: at} // of a revision
+	if _, err := g.Decide(t.Context(), again); err != nil || book.rows[len(book.rows)-1].Step != "policy_violation-plan-2" {
+		t.Errorf("%+v, %v", book.rows[len(book.rows)-1], err)
+	}
 	want := policies.Past{Incident: other.Incident, Attempt: 1, Playbook: "scale", Outcome: "ROLLED_BACK", At: at}
 	if len(asked.History) != 1 || asked.History[0] != want || asked.Edits[0].Object != asked.Target || asked.Revert {
 		t.Errorf("asked %+v", asked)

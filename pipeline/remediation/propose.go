@@ -123,7 +123,7 @@ func (p *Proposer) Propose(ctx context.Context, in ProposeInput) (incident.Chang
 		return incident.Change{}, classify(err)
 	}
 	err = write(ctx, p.Book, in.Key, incident.Proposed, "push-branch", func() (any, error) {
-		return map[string]string{"branch": in.Key.Branch(), "sha": sha}, p.Repo.Push(ctx, in.Key.Branch(), "", sha)
+		return map[string]string{"branch": in.Key.Branch(), "sha": sha, "proposal": in.Proposal}, p.Repo.Push(ctx, in.Key.Branch(), "", sha)
 	})
 	if err != nil {
 		return incident.Change{}, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -217,18 +218,27 @@ func (r *Restorer) AwaitRestore(ctx context.Context, in AwaitInput) (Restore, er
 	defer tick.Stop()
 	for {
 		p, err := r.Forge.Get(ctx, in.Offer.Change.Number)
+		last := time.Now().After(in.Until)
+		over := err == nil && last && p.State != "closed"
+		if over {
+			if err = r.Forge.Close(ctx, in.Offer.Change.Number); err == nil {
+				p, err = r.Forge.Get(ctx, in.Offer.Change.Number) // somebody may have merged it meanwhile
+			}
+		}
 		switch {
-		case err != nil:
+		case err != nil && last:
 			return Restore{}, classify(err)
+		case err != nil: // a month is long, in which tokens are renewed
+			slog.WarnContext(ctx, "the forge does not say what becomes of a restore, asking again", "workflow", in.Key.Expiry(), "number", in.Offer.Change.Number, "error", err)
 		case p.Merged && p.HeadSHA != in.Offer.Change.HeadSHA:
 			return Restore{}, temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s merged another commit than we had offered: %s", p.MergedBy, short(p.HeadSHA)), typeMoved, nil)
 		case p.Merged:
 			said := Restore{Merge: p.MergeSHA, By: p.MergedBy}
 			return said, note(ctx, r.Book, in.Key, incident.Succeeded, "restore-merged", incident.Event, p.MergedBy, said)
+		case over:
+			return Restore{Why: "nobody said anything until " + in.Until.UTC().Format(time.DateOnly)}, nil
 		case p.State == "closed":
 			return Restore{Why: "closed by " + cmp.Or(p.ClosedBy, "somebody")}, nil
-		case time.Now().After(in.Until):
-			return Restore{Why: "nobody said anything until " + in.Until.UTC().Format(time.DateOnly)}, classify(r.Forge.Close(ctx, in.Offer.Change.Number))
 		}
 		activity.RecordHeartbeat(ctx)
 		select {

@@ -112,6 +112,7 @@ type asks struct {
 	oneForge
 	pulls  []forge.Pull
 	opened forge.NewPull
+	away   error // the first time
 }
 
 func (a *asks) OpenPull(_ context.Context, n forge.NewPull) (forge.Pull, error) {
@@ -120,6 +121,10 @@ func (a *asks) OpenPull(_ context.Context, n forge.NewPull) (forge.Pull, error) 
 }
 
 func (a *asks) Get(context.Context, int) (forge.Pull, error) {
+	if err := a.away; err != nil {
+		a.away = nil
+		return forge.Pull{}, err
+	}
 	p := a.pulls[0]
 	if len(a.pulls) > 1 {
 		a.pulls = a.pulls[1:]
@@ -216,12 +221,16 @@ func TestAwaitRestore(t *testing.T) {
 		want  Restore
 		fails bool
 	}{
-		"closed":         {forge.Pull{State: "closed", ClosedBy: "sam"}, later, Restore{Why: "closed by sam"}, false},
-		"merged":         {forge.Pull{State: "closed", Merged: true, HeadSHA: "h", MergeSHA: "m", MergedBy: "sam"}, later, Restore{Merge: "m", By: "sam"}, false},
-		"something else": {forge.Pull{State: "closed", Merged: true, HeadSHA: "x", MergeSHA: "m", MergedBy: "sam"}, later, Restore{}, true},
-		"nobody":         {open, time.Unix(0, 0), Restore{Why: "nobody said anything until 1970-01-01"}, false},
+		"closed":                    {forge.Pull{State: "closed", ClosedBy: "sam"}, later, Restore{Why: "closed by sam"}, false},
+		"merged":                    {forge.Pull{State: "closed", Merged: true, HeadSHA: "h", MergeSHA: "m", MergedBy: "sam"}, later, Restore{Merge: "m", By: "sam"}, false},
+		"something else":            {forge.Pull{State: "closed", Merged: true, HeadSHA: "x", MergeSHA: "m", MergedBy: "sam"}, later, Restore{}, true},
+		"nobody":                    {open, time.Unix(0, 0), Restore{Why: "nobody said anything until 1970-01-01"}, false},
+		"merged at the last moment": {forge.Pull{State: "closed", Merged: true, HeadSHA: "h", MergeSHA: "m", MergedBy: "sam"}, time.Unix(0, 0), Restore{Merge: "m", By: "sam"}, false},
 	} {
-		book, f := &pages{}, &asks{pulls: []forge.Pull{open, open, c.then}}
+		book, f := &pages{}, &asks{pulls: []forge.Pull{open, open, c.then}, away: &forge.Unauthorized{Status: 401}}
+		if c.until != later {
+			f.pulls, f.away = []forge.Pull{open, c.then}, nil
+		}
 		a := restorer(book, since{}, f)
 		var suite testsuite.WorkflowTestSuite
 		env := suite.NewTestActivityEnvironment()
@@ -235,7 +244,7 @@ func TestAwaitRestore(t *testing.T) {
 		if c.fails != (errors.As(err, &app) && app.Type() == typeMoved) || got != c.want {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
-		if slices.Contains(f.wrote, "close") != (name == "nobody") {
+		if slices.Contains(f.wrote, "close") != (name == "nobody" || name == "merged at the last moment") {
 			t.Errorf("%s: %q", name, f.wrote)
 		}
 	}

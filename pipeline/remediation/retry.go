@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+	sdk "go.temporal.io/sdk/temporal"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -43,6 +44,9 @@ func Retry(ctx context.Context, temporal client.Client, taskQueue string, key in
 		return key, err
 	}
 	start.Key.Attempt = key.Attempt + 1
+	if end.Phase == incident.RolledBack { // what it had adopted is not there any more
+		start.Adopts = nil
+	}
 	_, err = temporal.SignalWithStartWorkflow(ctx, start.Key.Workflow(), RetrySignal, who, client.StartWorkflowOptions{
 		TaskQueue: taskQueue, TypedSearchAttributes: start.attributes(), WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		StaticSummary: fmt.Sprintf("attempt %d on %s, by the word of %s", start.Key.Attempt, start.Target, who),
@@ -93,13 +97,16 @@ func (s *Starter) afterwards(ctx context.Context, key incident.Key, a incident.A
 	var end incident.Outcome
 	err := s.Temporal.GetWorkflow(ctx, key.Workflow(), "").Get(ctx, &end)
 	var gone *serviceerror.NotFound
+	var byHand *sdk.WorkflowExecutionError
 	switch {
 	case errors.As(err, &gone):
 		log.InfoContext(ctx, "a merge of a remediation that Temporal has forgotten")
 		return nil
-	case err != nil:
+	case errors.As(err, &byHand):
 		log.WarnContext(ctx, "a merge of a remediation that did not end by itself", "error", err) // it was terminated: people do what is left
 		return nil
+	case err != nil: // nobody knows: the bus brings it again
+		return fmt.Errorf("ask how %s ended: %w", key.Workflow(), err)
 	case !slices.Contains([]incident.Phase{incident.Expired, incident.Rejected, incident.Superseded, incident.Denied, incident.Failed, incident.Escalated}, end.Phase):
 		return nil // its own merge
 	}

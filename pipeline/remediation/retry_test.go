@@ -9,6 +9,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -20,7 +21,10 @@ type clerk struct {
 	ended   map[string]incident.Phase // "": terminated by hand
 	told    []string
 	begun   Start
+	adopts  *Adopts // what those that there are had begun with
 }
+
+const away incident.Phase = "Temporal does not say"
 
 func (c *clerk) SignalWorkflow(_ context.Context, id, _, signal string, _ any) error {
 	if signal == RetrySignal && slices.Contains(c.running, id) {
@@ -46,7 +50,9 @@ func (e ending) Get(_ context.Context, into any) error {
 	case !ok:
 		return serviceerror.NewNotFound("workflow not found")
 	case phase == "":
-		return errors.New("terminated")
+		return &temporal.WorkflowExecutionError{}
+	case phase == away:
+		return serviceerror.NewUnavailable("no frontend")
 	}
 	into.(*incident.Outcome).Phase = phase
 	return nil
@@ -54,7 +60,7 @@ func (e ending) Get(_ context.Context, into any) error {
 
 func (c *clerk) GetWorkflowHistory(_ context.Context, id, _ string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
 	_, ok := c.ended[id]
-	return &first{ok: ok || slices.Contains(c.running, id), start: Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "digest", Target: "t"}}
+	return &first{ok: ok || slices.Contains(c.running, id), start: Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "digest", Target: "t", Adopts: c.adopts}}
 }
 
 func (c *clerk) SignalWithStartWorkflow(_ context.Context, id, _ string, _ any, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
@@ -89,8 +95,13 @@ func TestRetry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			temporal := &clerk{running: c.running, ended: c.ended}
-			s := &Starter{Temporal: temporal, TaskQueue: "queue"}
+			s := &Starter{Temporal: temporal, TaskQueue: "queue", MayWrite: func(_ context.Context, user string) (bool, error) { return user == "sam", nil }}
 			word := incident.Action{Kind: incident.Retry, Actor: "sam", Branch: "cortexops/0123456789ab-1"}
+			strangers := word
+			strangers.Actor = "eve"
+			if err := s.Action(t.Context(), strangers); err != nil || len(temporal.told) > 0 {
+				t.Errorf("by the word of a stranger: told %v, %v", temporal.told, err)
+			}
 			if err := errors.Join(s.Action(t.Context(), word), s.Action(t.Context(), word)); err != nil || !slices.Equal(temporal.told, c.told) {
 				t.Errorf("told %v, %v", temporal.told, err)
 			}
@@ -156,5 +167,26 @@ func TestAfterwards(t *testing.T) {
 				t.Errorf("began %+v", temporal.begun)
 			}
 		})
+	}
+}
+
+// TestAMergeIsNotForgotten where Temporal cannot say for now how the remediation had ended.
+func TestAMergeIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	c := &clerk{ended: map[string]incident.Phase{"remediation/0123456789ab/1": away}}
+	a := incident.Action{Kind: incident.Merge, Actor: "sam", Number: 7, HeadSHA: "h", MergeSHA: "m", Branch: "cortexops/0123456789ab-1"}
+	if err := (&Starter{Temporal: c, TaskQueue: "queue"}).Action(t.Context(), a); err == nil || len(c.told) > 0 {
+		t.Errorf("it is taken for done, %v", c.told)
+	}
+}
+
+// TestRetryOfAnAdoptedMerge that was taken back plans anew.
+func TestRetryOfAnAdoptedMerge(t *testing.T) {
+	t.Parallel()
+	for phase, want := range map[incident.Phase]bool{incident.RolledBack: false, incident.Escalated: true} {
+		c := &clerk{ended: map[string]incident.Phase{"remediation/0123456789ab/1": phase}, adopts: &Adopts{Merge: "m"}}
+		if _, err := Retry(t.Context(), c, "queue", incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam"); err != nil || (c.begun.Adopts != nil) != want {
+			t.Errorf("%s: began %+v, %v", phase, c.begun, err)
+		}
 	}
 }

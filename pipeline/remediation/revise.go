@@ -3,9 +3,12 @@ package remediation
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
+
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -53,8 +56,12 @@ func (p *Proposer) Revise(ctx context.Context, in ReviseInput) (incident.Change,
 	}
 	step := "-" + strconv.Itoa(in.N)
 	err = write(ctx, p.Book, in.Key, incident.Proposed, "push-branch"+step, func() (any, error) {
-		return map[string]string{"branch": in.Change.Branch, "sha": sha, "why": in.Why}, p.Repo.Push(ctx, in.Change.Branch, in.Change.HeadSHA, sha)
+		return map[string]string{"branch": in.Change.Branch, "sha": sha, "proposal": in.Proposal, "why": in.Why}, p.Repo.Push(ctx, in.Change.Branch, in.Change.HeadSHA, sha)
 	})
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) && slices.Contains([]string{typeMoved, "NotOurs"}, app.Type()) { // somebody pushed since we looked
+		return in.Change, nil
+	}
 	if err != nil {
 		return incident.Change{}, err
 	}

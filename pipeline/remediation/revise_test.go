@@ -16,7 +16,8 @@ import (
 // pushes remembers what was pushed over what.
 type pushes struct {
 	gitless
-	list []string
+	list   []string
+	refuse error
 }
 
 func (p *pushes) Commit(_ context.Context, s repo.CommitSpec) (string, error) {
@@ -24,6 +25,9 @@ func (p *pushes) Commit(_ context.Context, s repo.CommitSpec) (string, error) {
 }
 
 func (p *pushes) Push(_ context.Context, branch, old, new string) error {
+	if p.refuse != nil {
+		return p.refuse
+	}
 	p.list = append(p.list, branch+": "+old+" → "+new)
 	return nil
 }
@@ -82,5 +86,34 @@ func TestReviseOnlyWhatIsOpenAndOurs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestReviseLosesARace against a push that came after it looked: the pull request is that person's, and stays.
+func TestReviseLosesARace(t *testing.T) {
+	t.Parallel()
+	for _, quicker := range []error{&repo.Moved{}, &repo.NotOurs{}} {
+		book, at := &pages{}, &oneForge{Pull: forge.Pull{State: "open", HeadSHA: "first"}}
+		proposal, err := put(t.Context(), book, incident.Proposal{BaseSHA: "base"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dry, err := put(t.Context(), book, incident.DryRun{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &Proposer{Book: book, Repo: &pushes{refuse: quicker}, Forge: at, Writer: words{}}
+		var suite testsuite.WorkflowTestSuite
+		env := suite.NewTestActivityEnvironment()
+		env.RegisterActivity(p.Revise)
+		was := incident.Change{Number: 7, Branch: "b", HeadSHA: "first", OpenedAt: opened}
+		v, err := env.ExecuteActivity(p.Revise, ReviseInput{Proposal: proposal, DryRun: dry, Change: was, N: 1, When: opened})
+		var got incident.Change
+		if err == nil {
+			err = v.Get(&got)
+		}
+		if err != nil || got != was || len(at.wrote) > 0 {
+			t.Errorf("%T: %+v, %v, wrote %v", quicker, got, err, at.wrote)
+		}
 	}
 }

@@ -62,6 +62,7 @@ type Starter struct {
 	Book      Book
 	Ended     func(ctx context.Context, key incident.Key) (bool, error)
 	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
+	MayWrite  func(ctx context.Context, user string) (bool, error)  // whether user may push
 	Refused   *Refused                                              // nil: whoever clicks too late is not told
 	// Merged tells whether the attempt went on after its merge, whoever merged.
 	Merged func(ctx context.Context, key incident.Key) (bool, error)
@@ -183,6 +184,11 @@ func (s *Starter) Action(ctx context.Context, a incident.Action) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if a.Kind == incident.Retry {
+		// Members of an organisation comment, too, who may only read.
+		if may, err := s.MayWrite(ctx, a.Actor); err != nil || !may {
+			slog.InfoContext(ctx, "a retry by somebody who may not push", "workflow", key.Workflow(), "actor", a.Actor)
+			return err
+		}
 		_, err := Retry(ctx, s.Temporal, s.TaskQueue, key, a.Actor)
 		var over *Over
 		if errors.As(err, &over) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cortexops/cortexops/gitops/forge"
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -42,10 +41,7 @@ func commands(c incident.Change, said []forge.Said) (verdicts []incident.Action,
 		act := incident.Action{Actor: s.User, Number: c.Number, HeadSHA: c.HeadSHA, AcceptedAt: s.At}
 		ask := Word{ID: s.ID, Word: line[0], By: s.User}
 		switch ask.Word {
-		case "reject":
-			if s.At.Before(c.Since().Truncate(time.Second)) {
-				continue
-			}
+		case "reject": // said of an earlier commit, it came while that was revised: nothing is merged against somebody's word
 			act.Kind, act.Reason = incident.Reject, cutTo(strings.Join(line[1:], " "), incident.MaxReason)
 			verdicts = append(verdicts, act)
 		case "approve":

@@ -40,6 +40,7 @@ func TestCommandsInComments(t *testing.T) {
 		"much too long":               {first, "/cortexops approve memory=" + strings.Repeat("1", 100), 1, "", "approve", "with nothing, with a commit", nil},
 		"reject":                      {first, "/cortexops reject", 1, incident.Reject, "", "", nil},
 		"reject, with a reason":       {first, "/cortexops reject wait for Monday", 1, incident.Reject, "", "", nil},
+		"reject while it is revised":  {revised, "/cortexops reject", 0, incident.Reject, "", "", nil},
 		"explain":                     {first, "/cortexops explain", 1, "", "explain", "", nil},
 		"another command":             {first, "/cortexops keep", 1, "", "", "", nil},
 		"no command":                  {first, "I would /cortexops approve", 1, "", "", "", nil},

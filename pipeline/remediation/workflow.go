@@ -57,6 +57,7 @@ type flow struct {
 	change    incident.Change
 	announced Announced
 	clicks    []incident.Action // in the chat
+	theirs    incident.Action   // the merge of the pull request, where we were told of one
 	among     []string          // who alone can approve
 	news      news
 	shut      bool     // the pull request is closed by a word in the chat
@@ -72,6 +73,7 @@ type flow struct {
 	silent    bool // what to make of silence
 
 	revisions  int
+	brief      bool              // a plan anew is made while people are waited for
 	parameters map[string]string // that people chose
 	heard      int64             // the comment up to which what people asked is answered
 }
@@ -97,6 +99,9 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	ending := Ending{Target: start.Target, Message: f.announced.Message, Shut: f.shut, Key: start.Key, Outcome: end, Change: f.change, Proposal: f.planned.Proposal, Merge: f.merge, Playbook: f.planned.Playbook,
 		Joined: f.planned.Holder != nil, Suspects: f.planned.Suspects, Late: f.unheard(ctx)}
 	if err := run(ctx, quick, "Close", ending, nil); err != nil {
+		return end, err
+	}
+	if err := f.missed(ctx); err != nil {
 		return end, err
 	}
 	return end, f.again(ctx, settled)
@@ -268,6 +273,9 @@ func (f *flow) wait(ctx workflow.Context, actions workflow.ReceiveChannel, deadl
 // hear takes what has come in.
 func (f *flow) hear(actions workflow.ReceiveChannel) {
 	for a := (incident.Action{}); actions.ReceiveAsync(&a); a = (incident.Action{}) {
+		if a.Kind == incident.Merge && a.MergeSHA != "" && a.Number == f.change.Number {
+			f.theirs = a
+		}
 		again := slices.ContainsFunc(f.clicks, func(c incident.Action) bool { return c.Delivery == a.Delivery })
 		if a.Via == incident.ViaSlack && !again { // the forge tells of all others when it is asked
 			f.clicks = append(f.clicks, a)

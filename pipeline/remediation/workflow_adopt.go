@@ -3,6 +3,8 @@ package remediation
 import (
 	"fmt"
 
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -34,4 +36,25 @@ func (f *flow) adopt(ctx workflow.Context) (*incident.Outcome, error) {
 	}
 	f.enter(ctx, incident.DryRunning, f.planned.Summary)
 	return nil, f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: f.planned.Proposal}, &f.dryRun)
+}
+
+// missed starts the attempt that goes on from a merge of which we were told on the way to another end: while a brake or a hold kept
+// us from looking, or while the pull request was being closed.
+func (f *flow) missed(ctx workflow.Context) error {
+	f.hear(workflow.GetSignalChannel(ctx, ActionSignal))
+	if f.merge != "" || f.theirs.MergeSHA == "" || workflow.GetVersion(ctx, "missed-merge", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return nil
+	}
+	next := f.start
+	next.Adopts = &Adopts{Attempt: f.start.Key.Attempt, Number: f.theirs.Number, Merge: f.theirs.MergeSHA, By: f.theirs.Actor}
+	for range mostRetries {
+		next.Key.Attempt++
+		child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: next.Key.Workflow(), ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
+			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE})
+		err := workflow.ExecuteChildWorkflow(child, WorkflowName, next).GetChildWorkflowExecution().Get(ctx, nil)
+		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+			return err
+		}
+	}
+	return nil
 }

@@ -124,3 +124,51 @@ func TestWhatIsShownFromTheStart(t *testing.T) {
 		t.Errorf("%v upserts", upserts)
 	}
 }
+
+// TestAMergeOnTheWayToAnotherEnd is told to a remediation that does not look at the forge any more.
+func TestAMergeOnTheWayToAnotherEnd(t *testing.T) {
+	t.Parallel()
+	merged := incident.Action{Kind: incident.Merge, Number: 7, MergeSHA: "theirs", Actor: "sam"}
+	for name, c := range map[string]struct {
+		state string
+		wait  string
+		told  incident.Action
+		want  incident.Phase
+		next  bool
+	}{
+		"while a brake holds it":  {"approved", "paused", merged, incident.Expired, true},
+		"while it is closed":      {"rejected", "", merged, incident.Rejected, true},
+		"of another pull request": {"rejected", "", incident.Action{Kind: incident.Merge, Number: 8, MergeSHA: "m"}, incident.Rejected, false},
+		"only closed":             {"rejected", "", incident.Action{Kind: incident.Close, Number: 7}, incident.Rejected, false},
+		"its own":                 {"approved", "", merged, incident.Succeeded, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := happy()
+			w.judge = func(int, JudgeInput) Judgement { return Judgement{State: c.state, By: []string{"dana"}} }
+			w.wait = func() string { return c.wait }
+			w.adopted = func(int) Adopted { return Adopted{Planned: w.planned, Change: incident.Change{Number: 7}} }
+			var next []Start
+			w.later = func(env *testsuite.TestWorkflowEnvironment) {
+				tell := func() { w.closing = nil; env.SignalWorkflow(ActionSignal, c.told) }
+				if w.closing = tell; c.wait != "" {
+					w.closing = nil
+					env.RegisterDelayedCallback(tell, 10*time.Minute)
+				}
+				env.SetOnChildWorkflowStartedListener(func(_ *workflow.Info, _ workflow.Context, args converter.EncodedValues) {
+					var s Start
+					if err := args.Get(&s); err != nil {
+						t.Error(err)
+					}
+					next = append(next, s)
+				})
+			}
+			if got := w.play(t); got.Phase != c.want || (len(next) == 1) != c.next {
+				t.Fatalf("%+v, then %+v", got, next)
+			}
+			if want := (Adopts{Attempt: 1, Number: 7, Merge: "theirs", By: "sam"}); c.next && (next[0].Key.Attempt != 2 || next[0].Adopts == nil || *next[0].Adopts != want) {
+				t.Errorf("then %+v", next[0])
+			}
+		})
+	}
+}

@@ -26,6 +26,10 @@ const (
 // again: `cortexops retry INCIDENT`, or the comment `/cortexops retry`.
 func (f *flow) do(ctx workflow.Context, options workflow.ActivityOptions, activity string, in, out any) error {
 	since := workflow.Now(ctx)
+	if f.passing() {
+		options.ScheduleToCloseTimeout = options.StartToCloseTimeout
+		return f.run(ctx, options, activity, in, out)
+	}
 	for {
 		err := f.run(ctx, options, activity, in, out)
 		var app *temporal.ApplicationError

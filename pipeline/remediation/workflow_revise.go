@@ -116,18 +116,31 @@ func (f *flow) rethink(ctx workflow.Context) error {
 	if !f.revises(ctx) {
 		return nil
 	}
+	f.brief = true
+	defer func() { f.brief = false }()
 	next, err := f.replan(ctx, f.parameters)
+	if err != nil && ctx.Err() == nil { // the open one is as good as before
+		workflow.GetLogger(ctx).Warn("there is no other plan after new evidence", "error", err)
+		err = nil
+		next.Same = true
+	}
 	if err != nil || next.Same || next.reason() != "" {
 		f.revisions-- // nobody was shown anything
 		return err
 	}
 	why, err := refusal(f.revise(ctx, next, "what is known of the incident has changed"))
+	if err != nil && ctx.Err() == nil && f.passing() {
+		why, err = err.Error(), nil
+	}
 	if why != "" {
 		workflow.GetLogger(ctx).Warn("another plan after new evidence was refused, the open one stays", "why", why)
 	}
 	f.pending(ctx)
 	return err
 }
+
+// passing tells whether what is done now is for the sake of an open pull request only, so that whoever answers that need not wait for it.
+func (f *flow) passing() bool { return f.brief && f.phase != incident.Proposed }
 
 // refusal is why another plan does not get as far as people; other errors stay errors.
 func refusal(end *incident.Outcome, err error) (string, error) {

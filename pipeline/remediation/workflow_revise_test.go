@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -72,17 +73,21 @@ func TestNewEvidenceCanLeadToAnotherChange(t *testing.T) {
 		revised int
 		fails   error
 	}{
-		"it does":           {Planned{Proposal: "other", Within: 15 * time.Minute}, 1, nil},
-		"it does not":       {Planned{Same: true}, 0, nil},
-		"nothing fits now":  {Planned{Advised: "no playbook fits"}, 0, nil},
-		"policy refuses it": {Planned{Proposal: "refused"}, 0, nil},
-		"it is invalid":     {Planned{Proposal: "other"}, 1, temporal.NewNonRetryableApplicationError("no", "Invalid", nil)},
+		"its dry-run may not be":       {Planned{Proposal: "other"}, 0, temporal.NewNonRetryableApplicationError("no", typeUnauthorized, nil)},
+		"its dry-run comes to nothing": {Planned{Proposal: "other"}, 0, errors.New("no route to host")},
+		"it does":                      {Planned{Proposal: "other", Within: 15 * time.Minute}, 1, nil},
+		"it does not":                  {Planned{Same: true}, 0, nil},
+		"nothing fits now":             {Planned{Advised: "no playbook fits"}, 0, nil},
+		"policy refuses it":            {Planned{Proposal: "refused"}, 0, nil},
+		"it is invalid":                {Planned{Proposal: "other"}, 1, temporal.NewNonRetryableApplicationError("no", "Invalid", nil)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := happy()
 			w.replan = func(PlanInput) Planned { return c.replan }
-			w.fails = map[string]error{"Revise": c.fails}
+			if w.fails = map[string]error{"Revise": c.fails}; strings.HasPrefix(name, "its dry-run") {
+				w.dry = c.fails
+			}
 			w.later = func(env *testsuite.TestWorkflowEnvironment) { hears(env, 10*time.Minute, Evidence{Incident: "newer"}) }
 			var last JudgeInput
 			w.judge = func(n int, in JudgeInput) Judgement {
@@ -92,6 +97,9 @@ func TestNewEvidenceCanLeadToAnotherChange(t *testing.T) {
 			got := w.play(t)
 			if got.Phase != incident.Expired || len(w.revised) != c.revised || len(w.plans) != 1 || w.plans[0].Start.Incident != "newer" || w.plans[0].Earlier != "p" {
 				t.Fatalf("%+v, revised %+v, planned %+v", got, w.revised, w.plans)
+			}
+			if w.count("Hold") > 0 {
+				t.Error("people who answer have to wait")
 			}
 			late, head := opened.Add(15*time.Minute), ""
 			if c.revised == 1 && c.fails == nil {

@@ -34,6 +34,7 @@ type world struct {
 	answer    func(n int, in AskInput) Said            // to the question of silence
 	later     func(*testsuite.TestWorkflowEnvironment) // what happens while it runs
 	rehearse  error
+	dry       error               // of a dry-run after the first
 	plan      func(n int) Planned // instead of planned
 	wait      func() string       // of the brakes, at the gate of apply
 	ready     func(n int) bool
@@ -114,7 +115,12 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		"Withdraw": func(WithdrawInput) error { return nil },
 		"Amend":    func(AmendInput) error { return nil },
 		"Brake":    func(BrakeInput) error { return nil },
-		"DryRun":   func(DryRunInput) (string, error) { return "d", nil },
+		"DryRun": func(DryRunInput) (string, error) {
+			if w.dry == nil || w.count("DryRun") == 1 {
+				return "d", nil
+			}
+			return "", w.dry
+		},
 		"Propose": func(ProposeInput) (incident.Change, error) {
 			return incident.Change{Number: 7, OpenedAt: opened, Branch: "cortexops/0123456789ab-1"}, nil
 		},
