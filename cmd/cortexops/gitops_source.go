@@ -14,6 +14,7 @@ import (
 // is asked for, else by its kustomizations and manifests.
 type source struct {
 	files  locate.Files
+	prefix string // of its paths, in the git repository that it is a folder of
 	charts *helm.Renderer
 	way    *chain.Chain // nil: nothing delivers it
 	missed error        // what may deliver it, and cannot be rendered
