@@ -21,7 +21,7 @@ func (w *world) seek(q Query) (*search, error) {
 	var unread []*unit
 	asked := 0
 	for _, u := range w.units {
-		if !q.asks(u) || name != "" && (u.kind != kind || u.name != name || ns != "" && u.namespace != ns) {
+		if u.kind == applied || !q.asks(u) || name != "" && (u.kind != kind || u.name != name || ns != "" && u.namespace != ns) {
 			continue
 		}
 		asked++
@@ -75,7 +75,7 @@ func (c *Chain) Missed(q Query) error {
 func (c *Chain) Delivering(p string, object edit.Selector) string {
 	how := ""
 	for _, u := range c.world.units {
-		if u.folder == "" || !under(p, u.folder) && !u.readsIn(p) {
+		if u.kind == applied || u.folder == "" || !under(p, u.folder) && !u.readsIn(p) {
 			continue
 		}
 		for _, o := range u.objects {
