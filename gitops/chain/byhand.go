@@ -9,7 +9,7 @@ import (
 	"github.com/cortexops/cortexops/gitops/locate"
 )
 
-// byHand are the folders that somebody applies with kubectl, where no Kustomization of Flux and nothing of Argo CD says who
+// byHand renders the trees of the folders that somebody applies with kubectl, where no Kustomization of Flux and nothing of Argo CD says who
 // does: those of the kustomizations that make a HelmRelease, and those of plain ones that take values from elsewhere.
 // What they have beside the releases is not the chain's to answer for.
 func (w *world) byHand(ctx context.Context, own []*unit) ([]*unit, error) {
@@ -44,6 +44,11 @@ func (w *world) byHand(ctx context.Context, own []*unit) ([]*unit, error) {
 			if f.err == nil && f.declares(u) {
 				out = append(out, f)
 			}
+		}
+	}
+	for _, f := range out {
+		if err := w.tree(ctx, f); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

@@ -91,14 +91,8 @@ func (w *world) grow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, u := range folders {
-		if err := w.tree(ctx, u); err != nil {
-			return err
-		}
-	}
-	all := slices.Concat(own, folders)
 	for _, u := range own {
-		if slices.ContainsFunc(all, func(by *unit) bool { return by != u && by.declares(u) }) {
+		if slices.ContainsFunc(slices.Concat(own, folders), func(by *unit) bool { return by != u && by.declares(u) }) {
 			continue
 		}
 		if u.kind == helmRelease && w.belowKustomization(u.file) {
