@@ -77,6 +77,10 @@ func (q *question) read(ctx context.Context) (*source, locate.Query, error) {
 		}
 	}
 	from, err := openSource(ctx, files, query)
+	if err != nil {
+		return nil, query, err
+	}
+	from.prefix, err = gitPrefix(q.repo)
 	return from, query, err
 }
 
@@ -168,7 +172,7 @@ func refusal(err error) (reason string, ok bool) {
 		return string(located.Reason), true
 	case errors.As(err, &edited) && edited.Encrypted:
 		return string(locate.Encrypted), true
-	case errors.As(err, &edited), errors.Is(err, errNoQuantity):
+	case errors.As(err, &edited), errors.Is(err, errNoQuantity), errors.Is(err, errNoImage):
 		return string(locate.Uneditable), true
 	case errors.As(err, &syntax):
 		return string(locate.Invalid), true
@@ -180,7 +184,10 @@ func refusal(err error) (reason string, ok bool) {
 	return "", false
 }
 
-var errNoQuantity = errors.New("the value cannot be scaled")
+var (
+	errNoQuantity = errors.New("the value cannot be scaled")
+	errNoImage    = errors.New("the image cannot be given that")
+)
 
 // warn writes to where people look and no program reads.
 func warn(format string, args ...any) { fmt.Fprintf(stderr, "cortexops: "+format+"\n", args...) }

@@ -44,7 +44,7 @@ func gitopsEditCommand() *cobra.Command {
 			defer from.close()
 			made, err := propose(cmd.Context(), from, query, w, render)
 			if errors.Is(err, errSame) {
-				warn("%s is %s already: nothing to edit", query.Field, made.Value)
+				warn("%s is %s already%s: nothing to edit", query.Field, made.Value, w.beyond(made.Value))
 				err = nil
 			}
 			return q.answer(cmd.OutOrStdout(), made, err)
@@ -82,20 +82,31 @@ func (w wish) check() error {
 
 // value is the new one of the field that has the current one.
 func (w wish) value(current string) (string, error) {
-	var to string
-	var err error
-	switch {
-	case w.given("set"):
+	if w.given("set") {
 		return w.set, nil
-	case w.given("scale-quantity"):
+	}
+	to, err := edit.Image(current, w.tag, w.digest)
+	cannot := errNoImage
+	if w.given("scale-quantity") {
 		to, err = edit.ScaleQuantity(current, w.scale, w.min, w.max)
-	default:
-		to, err = edit.Image(current, w.tag, w.digest)
+		cannot = errNoQuantity
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", errNoQuantity, err)
+		return "", fmt.Errorf("%w: %w", cannot, err)
 	}
 	return to, nil
+}
+
+// beyond says that a quantity is over a bound before it is scaled: it is not turned round, then.
+func (w wish) beyond(current string) string {
+	switch {
+	case !w.given("scale-quantity"):
+	case w.scale > 1 && w.max != "" && edit.Within(current, "", w.max) != nil:
+		return ", which is above --max " + w.max
+	case w.scale < 1 && w.min != "" && edit.Within(current, w.min, "") != nil:
+		return ", which is below --min " + w.min
+	}
+	return ""
 }
 
 var errSame = errors.New("it has the value already")
@@ -107,7 +118,8 @@ type edited struct {
 	Overlay  string     `json:"overlay"`
 	Diff     string     `json:"diff"` // for git apply
 	Rendered []rendered `json:"rendered,omitempty"`
-	Others   []string   `json:"others,omitempty"` // kustomizations that include the overlay, and render differently too
+	Others   []string   `json:"others,omitempty"` // kustomizations that render differently too
+	related  []string   // and why, one to each
 }
 
 // rendered is one field that the edit changes in what is rendered.
@@ -125,8 +137,8 @@ func (e edited) text(w io.Writer) {
 	for _, r := range e.Rendered {
 		fmt.Fprintf(w, "# %s renders %s with %s: %s -> %s\n", e.Overlay, line(r.Object), line(r.Field), line(r.From), line(r.To))
 	}
-	for _, o := range e.Others {
-		fmt.Fprintf(w, "# %s is rendered differently too: it includes %s\n", line(o), line(e.Overlay))
+	for i, o := range e.Others {
+		fmt.Fprintf(w, "# %s is rendered differently too%s\n", line(o), line(e.related[i]))
 	}
 	if e.Rendered != nil {
 		fmt.Fprintln(w, "# everything else is rendered byte-identical")
@@ -160,13 +172,28 @@ func propose(ctx context.Context, from *source, q locate.Query, w wish, render b
 		return edited{}, err
 	}
 	out.Place, out.Overlay = placeOf(found, current), found.Overlay
-	if out.Diff, err = diff(from.files, changed); err != nil {
+	if out.Diff, err = diff(from.files, changed, from.prefix); err != nil {
 		return edited{}, err
 	}
 	if render {
 		out.Rendered, out.Others, err = prove(ctx, from, changed, q, found.Overlay, to)
+		out.relate(from.files)
 	}
 	return out, err
+}
+
+// relate says how those that render differently too come by it.
+func (e *edited) relate(files locate.Files) {
+	for _, o := range e.Others {
+		why := ""
+		switch {
+		case locate.Includes(files, o, e.Overlay):
+			why = ": it includes " + e.Overlay
+		case locate.Includes(files, e.Overlay, o):
+			why = ": " + e.Overlay + " includes it"
+		}
+		e.related = append(e.related, why)
+	}
 }
 
 // prove renders everything before and after, and lists what differs in the overlay, and what includes that. That it is
@@ -192,8 +219,8 @@ func prove(ctx context.Context, source *source, changed map[string][]byte, q loc
 	return out, others, nil
 }
 
-// diff is the change of the files as git writes it.
-func diff(files locate.Files, changed map[string][]byte) (string, error) {
+// diff is the change of the files as git writes it, with the prefix before their paths.
+func diff(files locate.Files, changed map[string][]byte, prefix string) (string, error) {
 	var b strings.Builder
 	for _, file := range slices.Sorted(maps.Keys(changed)) {
 		before, err := files.ReadFile(file)
@@ -204,7 +231,7 @@ func diff(files locate.Files, changed map[string][]byte) (string, error) {
 		if !fresh && bytes.Equal(before, changed[file]) {
 			continue
 		}
-		old, now := "a/"+file, "b/"+file
+		old, now := "a/"+prefix+file, "b/"+prefix+file
 		fmt.Fprintf(&b, "diff --git %s %s\n", gitName(old), gitName(now))
 		if fresh {
 			b.WriteString("new file mode 100644\n")

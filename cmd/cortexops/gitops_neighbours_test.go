@@ -41,3 +41,35 @@ func TestEditOfTheBaseNamesTheOverlays(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// A base that the edited overlay includes is rendered differently with it.
+func TestEditNamesTheBaseThatTheOverlayIncludes(t *testing.T) {
+	t.Parallel()
+	dir, _ := gitTree(t, map[string]string{"base/kustomization.yaml": "resources: [api.yaml]\n", "base/api.yaml": nameless, "prod/kustomization.yaml": "namespace: shop\nresources: [../base]\n"})
+	out, errs, code := ran(t, "gitops", "edit", "--repo", dir, "--resource", "apps/v1/Deployment/shop/api", "--field", "spec.replicas", "--set", "3", "--render")
+	if code != 0 || !strings.Contains(out, "# base is rendered differently too: prod includes it\n") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
+
+// What cannot be done is said in the words of what was asked.
+func TestEditSaysWhatCannotBeDone(t *testing.T) {
+	t.Parallel()
+	dir, _ := gitTree(t, map[string]string{"d.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api}\nspec:\n  template:\n    spec:\n      containers:\n        - name: api\n" +
+		"          image: api:1@sha256:0123456789012345678901234567890123456789012345678901234567890123\n          resources: {limits: {memory: 256Mi}}\n"})
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"a tag of a digest": {[]string{"image", "--image-tag", "2"}, exitRefused, "refused (uneditable): the image cannot be given that: api:1@sha256:"},
+		"above the cap":     {[]string{"resources.limits.memory", "--scale-quantity", "1.5", "--max", "100Mi"}, 0, "is 256Mi already, which is above --max 100Mi: nothing to edit"},
+		"below the floor":   {[]string{"resources.limits.memory", "--scale-quantity", "0.5", "--min", "1Gi"}, 0, "is 256Mi already, which is below --min 1Gi: nothing to edit"},
+		"no quantity":       {[]string{"image", "--scale-quantity", "2"}, exitRefused, "the value cannot be scaled"},
+	} {
+		args := append([]string{"gitops", "edit", "--repo", dir, "--resource", "apps/v1/Deployment/shop/api", "--field", "spec.template.spec.containers[name=api]." + c.args[0]}, c.args[1:]...)
+		if out, errs, code := ran(t, args...); code != c.code || !strings.Contains(errs, c.says) {
+			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/cortexops/cortexops/gitops/chain"
+	"github.com/cortexops/cortexops/gitops/edit"
 	"github.com/cortexops/cortexops/gitops/helm"
 	"github.com/cortexops/cortexops/gitops/locate"
 )
@@ -13,9 +14,12 @@ import (
 // is asked for, else by its kustomizations and manifests.
 type source struct {
 	files  locate.Files
+	prefix string // of its paths, in the git repository that it is a folder of
 	charts *helm.Renderer
 	way    *chain.Chain // nil: nothing delivers it
 	missed error        // what may deliver it, and cannot be rendered
+
+	delivering func(unit string, object edit.Selector) (how string)
 }
 
 func openSource(ctx context.Context, files locate.Files, q locate.Query) (*source, error) {
@@ -29,7 +33,7 @@ func openSource(ctx context.Context, files locate.Files, q locate.Query) (*sourc
 		charts.Close()
 		return nil, err
 	}
-	s := &source{files: files, charts: charts}
+	s := &source{files: files, charts: charts, delivering: way.Delivering}
 	if way.Delivers(chain.Query{Query: q}) {
 		s.way = way
 	} else {
@@ -52,6 +56,7 @@ func (s *source) close() { s.charts.Close() }
 
 func (s *source) current(q locate.Query) (string, bool, error) {
 	if s.way == nil {
+		q.Delivered = s.delivering
 		value, there, err := locate.Current(s.files, q)
 		return value, there, s.plain(err)
 	}
@@ -60,6 +65,7 @@ func (s *source) current(q locate.Query) (string, bool, error) {
 
 func (s *source) locate(ctx context.Context, q locate.Query) (locate.Found, error) {
 	if s.way == nil {
+		q.Delivered = s.delivering
 		found, err := locate.Locate(s.files, q)
 		return found, s.plain(err)
 	}
@@ -68,6 +74,7 @@ func (s *source) locate(ctx context.Context, q locate.Query) (locate.Found, erro
 
 func (s *source) place(ctx context.Context, q locate.Query, value string) (locate.Found, error) {
 	if s.way == nil {
+		q.Delivered = s.delivering
 		found, err := locate.Place(s.files, q, value)
 		return found, s.plain(err)
 	}

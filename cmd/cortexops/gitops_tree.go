@@ -50,3 +50,27 @@ func (t tree) units(dir, p string) ([]string, error) {
 	}
 	return []string{p}, nil
 }
+
+// gitPrefix is a folder's path in the git repository that it is in, with a slash at its end: git apply knows files by such
+// paths, wherever it runs. It is "" for the repository's root, and where there is no repository.
+func gitPrefix(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err == nil {
+		abs, err = filepath.EvalSymlinks(abs)
+	}
+	if err != nil {
+		return "", fmt.Errorf("--repo: %w", err)
+	}
+	for root := abs; ; root = filepath.Dir(root) {
+		if _, err := os.Lstat(filepath.Join(root, ".git")); err == nil {
+			rel, err := filepath.Rel(root, abs)
+			if rel == "." || err != nil {
+				return "", err
+			}
+			return filepath.ToSlash(rel) + "/", nil
+		}
+		if root == filepath.Dir(root) {
+			return "", nil
+		}
+	}
+}

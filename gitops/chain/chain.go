@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cortexops/cortexops/gitops/edit"
 	"github.com/cortexops/cortexops/gitops/locate"
 )
 
@@ -76,6 +77,9 @@ func (c *Chain) Place(ctx context.Context, q Query, value string) (locate.Found,
 	}
 	if err := s.look(); err != nil {
 		return locate.Found{}, err
+	}
+	if why := edit.Misfit(q.Object, s.field, value); why != "" {
+		return locate.Found{}, refuse(locate.Uneditable, "%s", why)
 	}
 	if !s.there {
 		return s.absent(ctx, value)

@@ -196,7 +196,7 @@ func (s *search) patch(ctx context.Context, h hit, f own) (locate.Found, error) 
 	if by != nil && f.object != s.q.Object {
 		by = by.up
 	}
-	if by == nil || by.kind != kustomization || by.folder == "" {
+	if by == nil || by.kind != kustomization && by.kind != applied || by.folder == "" {
 		return locate.Found{}, errNoPlace
 	}
 	var like any = ""

@@ -143,7 +143,9 @@ func (s *search) story() {
 		if u.up == nil {
 			from = " in " + u.file
 		}
-		if u.kind == applicationSet {
+		if u.kind == applied {
+			s.say("%s is applied as it is", u)
+		} else if u.kind == applicationSet {
 			s.say("%s%s makes %d Applications", u, from, len(u.objects))
 		} else {
 			s.say("%s%s renders %s", u, from, first(u.folder, "."))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cortexops/cortexops/gitops/edit"
 	"github.com/cortexops/cortexops/gitops/locate"
 )
 
@@ -20,7 +21,7 @@ func (w *world) seek(q Query) (*search, error) {
 	var unread []*unit
 	asked := 0
 	for _, u := range w.units {
-		if !q.asks(u) || name != "" && (u.kind != kind || u.name != name || ns != "" && u.namespace != ns) {
+		if u.kind == applied || !q.asks(u) || name != "" && (u.kind != kind || u.name != name || ns != "" && u.namespace != ns) {
 			continue
 		}
 		asked++
@@ -67,6 +68,32 @@ func (c *Chain) Missed(q Query) error {
 		}
 	}
 	return nil
+}
+
+// Delivering says how a unit delivers what is in a folder or file of the repository, and what it makes of the object; ""
+// where none is made of it.
+func (c *Chain) Delivering(p string, object edit.Selector) string {
+	how := ""
+	for _, u := range c.world.units {
+		if u.kind == applied || u.folder == "" || !under(p, u.folder) && !u.readsIn(p) {
+			continue
+		}
+		for _, o := range u.objects {
+			if o.Group == object.Group && o.Kind == object.Kind && strings.Contains(o.Name, object.Name) {
+				o.Namespace = first(o.Namespace, u.defaults)
+				return fmt.Sprintf("%s delivers it as %s", u.where(), o)
+			}
+		}
+		how = fmt.Sprintf("%s delivers %s, and in it nothing of that name", u.where(), u.folder)
+	}
+	return how
+}
+
+// readsIn reports whether the unit is rendered from the file, or from the kustomization of the folder.
+func (u *unit) readsIn(p string) bool {
+	return u.reads != nil && slices.ContainsFunc(u.reads.paths, func(r string) bool {
+		return r == p || path.Dir(r) == p && slices.Contains(kustomizationNames, path.Base(r))
+	})
 }
 
 // asks reports whether the query is about what the unit renders.

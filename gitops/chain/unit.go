@@ -15,6 +15,7 @@ const (
 	application   = "Application"
 
 	applicationSet = "ApplicationSet"
+	applied        = "folder" // that somebody applies with kubectl
 )
 
 var kindOf = map[string]string{

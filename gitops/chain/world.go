@@ -3,6 +3,7 @@ package chain
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ type world struct {
 	units  []*unit
 	stated map[string]declared // sources that are declared, by kind, namespace and name
 	strict bool                // charts hold values to their schemas
+	above  map[string][]string // the kustomizations that a file of a HelmRelease is read by
 }
 
 // cache keeps renderings. An entry is good for as long as nothing that it read changed. What a later world adds goes with
@@ -45,7 +47,7 @@ func newWorld(ctx context.Context, files locate.Files, o Options) (*world, error
 	if err != nil {
 		return nil, err
 	}
-	w := &world{o: o, files: s, index: x, cache: &cache{entries: map[string][]entry{}}}
+	w := &world{o: o, files: s, index: x, cache: &cache{entries: map[string][]entry{}}, above: map[string][]string{}}
 	return w, w.grow(ctx)
 }
 
@@ -55,7 +57,7 @@ func (w *world) with(ctx context.Context, changed map[string][]byte) (*world, er
 	for p, data := range changed {
 		files = files.with(p, data)
 	}
-	next := &world{o: w.o, files: files, index: w.index.with(changed), cache: &cache{map[string][]entry{}, w.cache}, strict: w.strict}
+	next := &world{o: w.o, files: files, index: w.index.with(changed), cache: &cache{map[string][]entry{}, w.cache}, strict: w.strict, above: maps.Clone(w.above)}
 	return next, next.grow(ctx)
 }
 
@@ -85,8 +87,12 @@ func (w *world) grow(ctx context.Context) error {
 			return err
 		}
 	}
+	folders, err := w.byHand(ctx, own)
+	if err != nil {
+		return err
+	}
 	for _, u := range own {
-		if slices.ContainsFunc(own, func(by *unit) bool { return by != u && by.declares(u) }) {
+		if slices.ContainsFunc(slices.Concat(own, folders), func(by *unit) bool { return by != u && by.declares(u) }) {
 			continue
 		}
 		if u.kind == helmRelease && w.belowKustomization(u.file) {
@@ -256,6 +262,8 @@ func (w *world) render(ctx context.Context, u *unit, t *tree) error {
 		u.objects, u.err = w.flux(u)
 	case helmRelease:
 		u.objects, u.err = w.release(ctx, u)
+	case applied:
+		u.objects, u.err = w.applied(u)
 	case application:
 		u.objects, u.err = w.argo(ctx, u)
 	case applicationSet:
@@ -272,7 +280,7 @@ func (w *world) render(ctx context.Context, u *unit, t *tree) error {
 // key is everything that u's rendering depends on but the files.
 func (u *unit) key() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\n%s\n%s\n", u.file, u.base, u.object.JSON, strings.Join(u.hidden, ","))
+	fmt.Fprintf(&b, "%s %s\n%s\n%s\n%s\n", u.file, u, u.base, u.object.JSON, strings.Join(u.hidden, ","))
 	if u.up != nil {
 		b.WriteString(u.up.source)
 	}

@@ -1,6 +1,51 @@
 package edit
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
+
+// What Kubernetes keeps as an integer, a boolean, a mapping or a list does not become anything else; what may be a number
+// or a text may.
+func TestMisfit(t *testing.T) {
+	t.Parallel()
+	hpa := Selector{Group: "autoscaling", Kind: "HorizontalPodAutoscaler", Name: "a"}
+	rollout := Selector{Group: "argoproj.io", Kind: "Rollout", Name: "a"}
+	service := Selector{Kind: "Service", Name: "a"}
+	for _, c := range []struct {
+		sel               Selector
+		path, value, want string
+	}{
+		{checkout, "spec.replicas", "3", ""},
+		{checkout, "spec.replicas", "banana", "is an integer"},
+		{checkout, "spec.replicas", "3.5", "is an integer"},
+		{checkout, "spec.replicas", "1e1", "is an integer"},
+		{checkout, "spec.replicas", "99999999999", "is an integer"},
+		{checkout, "spec.replicas", "true", "is an integer"},
+		{rollout, "spec.replicas", "banana", "is an integer"},
+		{hpa, "spec.minReplicas", "few", "is an integer"},
+		{hpa, "spec.maxReplicas", "10", ""},
+		{checkout, "spec.paused", "maybe", "is true or false"},
+		{checkout, "spec.paused", "true", ""},
+		{checkout, "spec.strategy.rollingUpdate.maxSurge", "25%", ""},
+		{checkout, "spec.template.spec.containers[name=a].ports[0].containerPort", "http", "is an integer"},
+		{checkout, "spec.template.spec.containers[name=a].readinessProbe.httpGet.port", "http", ""},
+		{service, "spec.ports[0].targetPort", "http", ""},
+		{service, "spec.ports[0].port", "http", "is an integer"},
+		{checkout, "spec.template.spec.containers[name=a].resources.limits", "x", "is a mapping"},
+		{checkout, "spec.template.spec.containers[name=a].resources.limits.memory", "1Gi", ""},
+		{checkout, "spec.template.spec.containers[name=a].args", "x", "is a list"},
+		{checkout, "spec.template.spec.containers[name=a].args[0]", "x", ""},
+		{checkout, "metadata.annotations.a", "x", ""},
+		{checkout, "metadata.annotations", "x", "is a mapping"},
+		{Selector{Kind: "Secret", Name: "a"}, "data.a", "eA==", ""},
+		{Selector{Group: "example.com", Kind: "Shop", Name: "a"}, "spec.replicas", "banana", ""},
+	} {
+		if got := Misfit(c.sel, mustPath(t, c.path), c.value); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s %s %s: %q", c.sel.Kind, c.path, c.value, got)
+		}
+	}
+}
 
 func TestIsText(t *testing.T) {
 	t.Parallel()

@@ -78,6 +78,26 @@ func kustomizations(known *once, all []string) (tiers [][]unit, taken map[string
 	return tiers, taken
 }
 
+// Tops are the kustomizations, by folder, that read the file and that no other one includes.
+func Tops(files Files, file string) ([]string, error) {
+	known, ok := files.(*once)
+	if !ok {
+		known = Once(files).(*once)
+	}
+	all, err := known.List(".")
+	if err != nil {
+		return nil, fmt.Errorf("list the repository: %w", err)
+	}
+	tiers, _ := kustomizations(known, all)
+	var out []string
+	for _, u := range tiers[0] {
+		if u.reads(file) {
+			out = append(out, u.name())
+		}
+	}
+	return out, nil
+}
+
 // neighbours are the kustomizations of the repository that a query does not name: others deploy them. Those that include
 // own deploy the same, and are in the second tier.
 func neighbours(files Files, named []string, own string) ([][]unit, error) {

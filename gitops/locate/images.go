@@ -71,6 +71,30 @@ func (w *walk) entry(l *layer, p edit.Path, e types.Image) {
 	w.out = append(w.out, c)
 }
 
+// newTags adds a tag or a digest to the entries of a kustomization that only rename the image.
+func (w *adder) newTags(l *layer) {
+	is := splitImage(w.ask.value)
+	if !isImage(w.ask.path) {
+		return
+	}
+	for i, e := range slices.Backward(l.k.Images) {
+		was := image{name: e.NewName}
+		if was.name == "" {
+			was.name = e.Name
+		}
+		if was.name != is.name || e.NewTag != "" || e.Digest != "" || e.TagSuffix != "" {
+			continue
+		}
+		p := edit.Path{key("images"), at(i)}
+		for _, sets := range []string{"newTag", "digest"} {
+			w.out = append(w.out, addition{file: l.file, in: []edit.At{in(append(slices.Clone(p), key(sets))...)},
+				write: func(files Files, value string) (map[string][]byte, error) {
+					return writeEntry(files, l.file, p, was, splitImage(value))
+				}})
+		}
+	}
+}
+
 // entryIn is the image as another kustomization's entry of that name has it.
 func entryIn(data []byte, e types.Image) (string, bool) {
 	var k types.Kustomization

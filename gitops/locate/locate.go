@@ -23,6 +23,9 @@ type Query struct {
 	Base bool
 	// Whole holds the kustomizations that Overlays does not name to what the named ones are held to: others deploy them.
 	Whole bool
+	// Delivered says how Flux or Argo CD delivers what the folder or file has, "" where they do not: an object in it
+	// without a namespace is in theirs, then, and in no other. It is nil where nothing is known of them.
+	Delivered func(unit string, object edit.Selector) (how string)
 }
 
 // Found is a place that sets the field, or is to set it.

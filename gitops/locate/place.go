@@ -23,6 +23,9 @@ func Place(files Files, q Query, value string) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
+	if err := s.fits(value); err != nil {
+		return Found{}, err
+	}
 	if !there {
 		return s.add(value)
 	}
@@ -44,7 +47,23 @@ func Place(files Files, q Query, value string) (Found, error) {
 	if own, ok := s.override(value); ok {
 		return own, nil
 	}
+	var other *Refusal
+	if refusal.Reason == Shared && errors.As(s.blocked, &other) && other.Reason == Shared && other.Why != refusal.Why {
+		err = &Refusal{Reason: Shared, Why: fmt.Sprintf("%s; and in a patch of %s alone, %s", refusal.Why, s.unit.name(), s.blocked), Err: s.blocked}
+	}
 	return Found{}, err
+}
+
+// fits refuses a value that is none of the field.
+func (s *search) fits(value string) error {
+	switch s.was.(type) {
+	case map[string]any, []any:
+		return &Refusal{Reason: Uneditable, Why: fmt.Sprintf("%s of %s is not a single value", s.q.Field, s.q.Object)}
+	}
+	if why := edit.Misfit(s.q.Object, s.q.Field, value); why != "" {
+		return &Refusal{Reason: Uneditable, Why: why}
+	}
+	return nil
 }
 
 // proves holds the edit at the place to what was asked.

@@ -73,6 +73,12 @@ func Changed(before, after Files, own string) ([]string, error) {
 	return unique(out), nil
 }
 
+// Includes reports whether the kustomization of the one folder is made of that of the other too.
+func Includes(files Files, unit, other string) bool {
+	s, ok := open(files, unit).(*kustomized)
+	return ok && unit != other && s.layers[other] != nil
+}
+
 func (s *plain) sources() []source { return s.list }
 
 func (s *kustomized) sources() []source { return s.list }

@@ -69,12 +69,16 @@ func seek(files Files, q Query) (*search, error) {
 		return nil, err
 	}
 	var broken error
+	l := &looseness{q: q, units: units}
 	for _, loose := range []bool{false, true} {
 		if loose && len(q.Overlays) > 0 {
 			break
 		}
-		for _, tier := range units {
-			hit, err := seekIn(files, tier, q, loose, &broken)
+		for i, tier := range units {
+			if l.tier = i; !loose {
+				l.tier = strict
+			}
+			hit, err := seekIn(files, tier, l, &broken)
 			if err != nil {
 				return nil, err
 			}
@@ -88,14 +92,15 @@ func seek(files Files, q Query) (*search, error) {
 	case broken != nil && len(q.Overlays) == 0:
 		return nil, fmt.Errorf("%s is rendered by nothing that can be read: %w", q.Object, broken)
 	case len(q.Overlays) == 0:
-		return nil, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s is rendered by no kustomization and in no manifest", q.Object)}
+		return nil, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s is rendered by no kustomization and in no manifest%s", q.Object, l.said)}
 	}
 	return nil, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s is rendered by none of %s", q.Object, list(q.Overlays))}
 }
 
-// seekIn finds the one of the units that renders the object; loose takes an object without a namespace for one of any.
-func seekIn(files Files, units []unit, q Query, loose bool, broken *error) (*search, error) {
+// seekIn finds the one of the units that renders the object.
+func seekIn(files Files, units []unit, l *looseness, broken *error) (*search, error) {
 	var hit *search
+	q := l.q
 	for _, u := range units {
 		if !u.mayRender(q.Object) {
 			continue
@@ -111,7 +116,7 @@ func seekIn(files Files, units []unit, q Query, loose bool, broken *error) (*sea
 			continue
 		}
 		for i, o := range objects {
-			if !o.is(q.Object) && (!loose || o.Namespace != "" || !o.is(unnamespaced(q.Object))) {
+			if !o.is(q.Object) && !l.takes(u, o) {
 				continue
 			}
 			if hit != nil {
@@ -151,7 +156,6 @@ func (q Query) units(files Files) ([][]unit, error) {
 	return [][]unit{out}, nil
 }
 
-// exists tells whether there is a file of that name.
 // digestOf says of a unit whether its rendering is remembered: what it is, and the bytes of all that it reads.
 func digestOf(unit string, list []source) [32]byte {
 	h := sha256.New()
@@ -163,6 +167,7 @@ func digestOf(unit string, list []source) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
+// exists tells whether there is a file of that name.
 func exists(files Files, name string) bool {
 	_, err := files.ReadFile(name)
 	return !errors.Is(err, fs.ErrNotExist)
