@@ -37,7 +37,7 @@ func NewSocket(o Options) (*Socket, error) {
 	}
 	switch {
 	case o.Publisher == nil || o.Repository == "":
-		return nil, errors.New("Slack's socket needs a publisher and the repository (owner/name) of the pull requests")
+		return nil, errors.New("the socket of Slack needs a publisher and the repository (owner/name) of the pull requests")
 	case !strings.HasPrefix(o.SlackAppToken, "xapp-"): // not quoted: it is a secret
 		return nil, errors.New("CORTEXOPS_SLACK_APP_TOKEN is not the app-level token of a Slack app (xapp-…, scope connections:write)")
 	case len(o.SlackUsers) == 0:
@@ -95,7 +95,7 @@ func (s *Socket) Run(ctx context.Context) {
 }
 
 func (s *Socket) lost(ctx context.Context, err error) {
-	err = fmt.Errorf("Slack's socket cannot be opened: %w", err)
+	err = fmt.Errorf("the socket of Slack cannot be opened: %w", err)
 	if no := (slackgo.SlackErrorResponse{}); errors.As(err, &no) {
 		err = fmt.Errorf("%w: is CORTEXOPS_SLACK_APP_TOKEN the app-level token with the scope connections:write, and Socket Mode on?", err)
 	}
@@ -113,7 +113,7 @@ func (s *Socket) listen(ctx context.Context, all *sync.WaitGroup) {
 		}
 		switch e.Type {
 		case socketmode.EventTypeConnecting:
-			s.set(errors.New("Slack's socket is being opened"))
+			s.set(errors.New("the socket of Slack is being opened"))
 		case socketmode.EventTypeHello:
 			s.set(nil)
 			s.in.Log.InfoContext(ctx, "Slack's socket is open")
