@@ -143,11 +143,12 @@ func (s *search) story() {
 		if u.up == nil {
 			from = " in " + u.file
 		}
-		if u.kind == applied {
+		switch u.kind {
+		case applied:
 			s.say("%s is applied as it is", u)
-		} else if u.kind == applicationSet {
+		case applicationSet:
 			s.say("%s%s makes %d Applications", u, from, len(u.objects))
-		} else {
+		default:
 			s.say("%s%s renders %s", u, from, first(u.folder, "."))
 		}
 		s.chain = append(s.chain, u.notes...)

@@ -44,7 +44,7 @@ func NewSocket(o Options) (*Socket, error) {
 		return nil, errors.New("nobody could approve on Slack: name people under slack.users")
 	}
 	h := &http.Client{Timeout: readTime, CheckRedirect: func(req *http.Request, _ []*http.Request) error { // the token goes with every request
-		return fmt.Errorf("Slack redirects to %s, where our token must not go: set the API's real address", req.URL.Host)
+		return fmt.Errorf("redirected by Slack to %s, where our token must not go: set the API's real address", req.URL.Host)
 	}}
 	api := slackgo.New("", slackgo.OptionAppLevelToken(o.SlackAppToken), slackgo.OptionAPIURL(o.SlackAPI), slackgo.OptionHTTPClient(h))
 	o.whole()

@@ -63,7 +63,7 @@ func New(o Options) (*Slack, error) {
 		c = *o.HTTP
 	}
 	c.CheckRedirect = func(req *http.Request, _ []*http.Request) error { // the token goes with every request
-		return fmt.Errorf("Slack redirects to %s, where our token must not go: set the API's real address", req.URL.Host)
+		return fmt.Errorf("redirected by Slack to %s, where our token must not go: set the API's real address", req.URL.Host)
 	}
 	return &Slack{client: slack.New(o.Token, slack.OptionAPIURL(o.API), slack.OptionHTTPClient(&c)),
 		http: &c, api: o.API, token: o.Token, channel: o.Channel}, nil
