@@ -16,16 +16,24 @@ func isKustomization(base string) bool {
 	return slices.Contains(konfig.RecognizedKustomizationFileNames(), base)
 }
 
-// discover finds the units of a repository, in three tiers: the kustomizations that no other one includes, those that
-// are included, and the manifests that no kustomization reads. Of these only such as may have the object are looked at.
-func discover(files Files, sel edit.Selector) ([][]unit, error) {
+// listed are the files of a repository, each of which is read once.
+func listed(files Files) (known *once, all []string, err error) {
 	known, ok := files.(*once)
 	if !ok {
 		known = Once(files).(*once)
 	}
-	all, err := known.List(".")
+	if all, err = known.List("."); err != nil {
+		return nil, nil, fmt.Errorf("list the repository: %w", err)
+	}
+	return known, all, nil
+}
+
+// discover finds the units of a repository, in three tiers: the kustomizations that no other one includes, those that
+// are included, and the manifests that no kustomization reads. Of these only such as may have the object are looked at.
+func discover(files Files, sel edit.Selector) ([][]unit, error) {
+	known, all, err := listed(files)
 	if err != nil {
-		return nil, fmt.Errorf("list the repository: %w", err)
+		return nil, err
 	}
 	tiers, taken := kustomizations(known, all)
 	chart := owned(slices.DeleteFunc(slices.Clone(all), func(f string) bool { return path.Base(f) != "Chart.yaml" }), ".")
@@ -80,13 +88,9 @@ func kustomizations(known *once, all []string) (tiers [][]unit, taken map[string
 
 // Tops are the kustomizations, by folder, that read the file and that no other one includes.
 func Tops(files Files, file string) ([]string, error) {
-	known, ok := files.(*once)
-	if !ok {
-		known = Once(files).(*once)
-	}
-	all, err := known.List(".")
+	known, all, err := listed(files)
 	if err != nil {
-		return nil, fmt.Errorf("list the repository: %w", err)
+		return nil, err
 	}
 	tiers, _ := kustomizations(known, all)
 	var out []string
@@ -101,13 +105,9 @@ func Tops(files Files, file string) ([]string, error) {
 // neighbours are the kustomizations of the repository that a query does not name: others deploy them. Those that include
 // own deploy the same, and are in the second tier.
 func neighbours(files Files, named []string, own string) ([][]unit, error) {
-	known, ok := files.(*once)
-	if !ok {
-		known = Once(files).(*once)
-	}
-	all, err := known.List(".")
+	known, all, err := listed(files)
 	if err != nil {
-		return nil, fmt.Errorf("list the repository: %w", err)
+		return nil, err
 	}
 	found, _ := kustomizations(known, all)
 	tiers := make([][]unit, 2)

@@ -105,22 +105,9 @@ type ProposeInput struct {
 // Propose commits the edit on a branch and opens the pull request.
 func (p *Proposer) Propose(ctx context.Context, in ProposeInput) (incident.Change, error) {
 	defer beat(ctx)()
-	proposal, err := get[incident.Proposal](ctx, p.Book, in.Proposal)
+	proposal, dry, sha, err := p.commit(ctx, in.Proposal, in.DryRun, in.Began)
 	if err != nil {
 		return incident.Change{}, err
-	}
-	dry, err := get[incident.DryRun](ctx, p.Book, in.DryRun)
-	if err != nil {
-		return incident.Change{}, err
-	}
-	files := map[string][]byte{}
-	for _, f := range proposal.Files {
-		files[f.Path] = f.After
-	}
-	sha, err := p.Repo.Commit(ctx, repo.CommitSpec{Parent: proposal.BaseSHA, Files: files, Message: p.Writer.Commit(proposal),
-		Author: p.Repository.Author, When: in.Began})
-	if err != nil {
-		return incident.Change{}, classify(err)
 	}
 	err = write(ctx, p.Book, in.Key, incident.Proposed, "push-branch", func() (any, error) {
 		return map[string]string{"branch": in.Key.Branch(), "sha": sha, "proposal": in.Proposal}, p.Repo.Push(ctx, in.Key.Branch(), "", sha)
@@ -141,6 +128,23 @@ func (p *Proposer) Propose(ctx context.Context, in ProposeInput) (incident.Chang
 			fmt.Sprintf("pull request %d of this branch is %s at another commit, %s", pull.Number, pull.State, pull.HeadSHA), typeMoved, nil)
 	}
 	return change, nil
+}
+
+// commit makes the commit of a proposal, and reads what there is to say about it.
+func (p *Proposer) commit(ctx context.Context, proposed, rehearsed string, when time.Time) (proposal incident.Proposal, dry incident.DryRun, sha string, err error) {
+	if proposal, err = get[incident.Proposal](ctx, p.Book, proposed); err != nil {
+		return proposal, dry, "", err
+	}
+	if dry, err = get[incident.DryRun](ctx, p.Book, rehearsed); err != nil {
+		return proposal, dry, "", err
+	}
+	files := map[string][]byte{}
+	for _, f := range proposal.Files {
+		files[f.Path] = f.After
+	}
+	sha, err = p.Repo.Commit(ctx, repo.CommitSpec{Parent: proposal.BaseSHA, Files: files, Message: p.Writer.Commit(proposal),
+		Author: p.Repository.Author, When: when})
+	return proposal, dry, sha, classify(err)
 }
 
 // AnnounceInput is what Announce is asked.

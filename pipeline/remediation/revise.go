@@ -10,7 +10,6 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
-	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
@@ -30,22 +29,9 @@ type ReviseInput struct {
 // has pushed to, is left as it is: the change comes back unchanged.
 func (p *Proposer) Revise(ctx context.Context, in ReviseInput) (incident.Change, error) {
 	defer beat(ctx)()
-	proposal, err := get[incident.Proposal](ctx, p.Book, in.Proposal)
+	proposal, dry, sha, err := p.commit(ctx, in.Proposal, in.DryRun, in.When)
 	if err != nil {
 		return incident.Change{}, err
-	}
-	dry, err := get[incident.DryRun](ctx, p.Book, in.DryRun)
-	if err != nil {
-		return incident.Change{}, err
-	}
-	files := map[string][]byte{}
-	for _, f := range proposal.Files {
-		files[f.Path] = f.After
-	}
-	sha, err := p.Repo.Commit(ctx, repo.CommitSpec{Parent: proposal.BaseSHA, Files: files, Message: p.Writer.Commit(proposal),
-		Author: p.Repository.Author, When: in.When})
-	if err != nil {
-		return incident.Change{}, classify(err)
 	}
 	pull, err := p.Forge.Get(ctx, in.Change.Number)
 	if err != nil {

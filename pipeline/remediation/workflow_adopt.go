@@ -49,12 +49,16 @@ func (f *flow) missed(ctx workflow.Context) error {
 	next.Adopts = &Adopts{Attempt: f.start.Key.Attempt, Number: f.theirs.Number, Merge: f.theirs.MergeSHA, By: f.theirs.Actor}
 	for range mostRetries {
 		next.Key.Attempt++
-		child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: next.Key.Workflow(), ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
-			WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE})
-		err := workflow.ExecuteChildWorkflow(child, WorkflowName, next).GetChildWorkflowExecution().Get(ctx, nil)
-		if !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		if err := follow(ctx, next); !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 			return err
 		}
 	}
 	return nil
+}
+
+// follow starts an attempt that outlives this one. An attempt that has begun already is a temporal.ChildWorkflowExecutionAlreadyStartedError.
+func follow(ctx workflow.Context, next Start) error {
+	child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: next.Key.Workflow(), TypedSearchAttributes: next.attributes(),
+		ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON, WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE})
+	return workflow.ExecuteChildWorkflow(child, WorkflowName, next).GetChildWorkflowExecution().Get(ctx, nil)
 }

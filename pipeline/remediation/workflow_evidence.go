@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -147,9 +146,7 @@ func (f *flow) again(ctx workflow.Context, settled time.Time) error {
 		return nil
 	}
 	next := Start{Key: incident.Key{Incident: f.start.Key.Incident, Attempt: f.start.Key.Attempt + 1}, Incident: newest.Incident, Target: f.start.Target, Outbreak: &newest.Outbreak}
-	child := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: next.Key.Workflow(), TypedSearchAttributes: next.attributes(), ParentClosePolicy: enumspb.PARENT_CLOSE_POLICY_ABANDON,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE})
-	err := workflow.ExecuteChildWorkflow(child, WorkflowName, next).GetChildWorkflowExecution().Get(ctx, nil)
+	err := follow(ctx, next)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return nil
 	}
