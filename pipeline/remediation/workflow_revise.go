@@ -176,7 +176,7 @@ func (f *flow) choose(ctx workflow.Context, w Word) (why string, err error) {
 		chosen = map[string]string{}
 	}
 	said := w.By + " asks for"
-	for _, name := range slices.Sorted(maps.Keys(w.Parameters)) {
+	for _, name := range workflow.DeterministicKeys(w.Parameters) {
 		chosen[name] = w.Parameters[name]
 		said += fmt.Sprintf(" %s %s", name, chosen[name])
 	}
