@@ -1,0 +1,64 @@
+package chain
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/cortexops/cortexops/gitops/locate"
+)
+
+// neighbours finds a kustomization that next renders otherwise, and that no unit renders: who deploys it is not said here,
+// and somebody may.
+func (w *world) neighbours(next *world) error {
+	files := locate.Files(w.files)
+	if len(w.files.changed) == 0 {
+		files = w.files.base // it may know its kustomizations
+	}
+	seen := map[string]bool{}
+	for _, p := range sortedKeys(next.changes(w)) {
+		tops, err := locate.Tops(files, p)
+		if err != nil {
+			return err
+		}
+		for _, dir := range tops {
+			if seen[dir] || w.renders(dir) {
+				continue
+			}
+			seen[dir] = true
+			was, err := locate.Render(files, dir)
+			if err != nil {
+				continue // it deploys nothing as it is
+			}
+			is, err := locate.Render(next.files, dir)
+			if err != nil {
+				return fmt.Errorf("that %s renders: %w", dir, err)
+			}
+			if err := compareObjects("the kustomization "+dir, was, is, -1, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// changes are the files that differ from those of another world.
+func (w *world) changes(was *world) m {
+	out := m{}
+	for p, data := range w.files.changed {
+		if before, ok := was.files.changed[p]; !ok || !bytes.Equal(before, data) {
+			out[p] = data
+		}
+	}
+	return out
+}
+
+// renders reports whether a unit is rendered from the kustomization of a folder.
+func (w *world) renders(dir string) bool {
+	return slices.ContainsFunc(w.units, func(u *unit) bool {
+		return u.err == nil && slices.ContainsFunc(kustomizationNames, func(name string) bool {
+			return u.reads.seen[path.Join(dir, name)] && isFile(w.files, path.Join(dir, name))
+		})
+	})
+}
