@@ -236,9 +236,15 @@ func TestEveryEnding(t *testing.T) {
 		}, incident.Escalated, "orders-db-0", []string{"ProposeRevert", "MergeRevert", "Verify"}},
 		"did not help before": {func(w *world) { w.planned = Planned{Tried: "not tried again"} }, incident.Escalated, "not tried again", []string{"Propose", "DryRun"}},
 		"no fit":              {func(w *world) { w.planned = Planned{Advised: "no playbook fits"} }, incident.Advised, "no playbook fits", []string{"Propose", "DryRun"}},
-		"plan gate":           {func(w *world) { w.gates[incident.GatePlan] = deny }, incident.Denied, "kube-system", []string{"DryRun", "Propose"}},
-		"pull gate":           {func(w *world) { w.gates[incident.GateApprove] = deny }, incident.Denied, "kube-system", []string{"Propose"}},
-		"merge gate":          {func(w *world) { w.gates[incident.GateApply] = deny }, incident.Denied, "kube-system", []string{"Merge", "Apply"}},
+		"somebody else's pull request was there first": {func(w *world) {
+			w.planned = Planned{Advised: "it goes first", Rival: incident.Rival{Number: 12}}
+		}, incident.Advised, "it goes first", []string{"Propose", "DryRun"}},
+		"somebody else's pull request came before the merge": {func(w *world) {
+			w.mergeErr = temporal.NewNonRetryableApplicationError("it goes first", typeRival, nil, incident.Rival{Number: 12})
+		}, incident.Superseded, "it goes first", []string{"Apply"}},
+		"plan gate":  {func(w *world) { w.gates[incident.GatePlan] = deny }, incident.Denied, "kube-system", []string{"DryRun", "Propose"}},
+		"pull gate":  {func(w *world) { w.gates[incident.GateApprove] = deny }, incident.Denied, "kube-system", []string{"Propose"}},
+		"merge gate": {func(w *world) { w.gates[incident.GateApply] = deny }, incident.Denied, "kube-system", []string{"Merge", "Apply"}},
 		"a person merged what policy refuses": {func(w *world) {
 			w.gates[incident.GateApply] = deny
 			w.judge = func(int, JudgeInput) Judgement { return Judgement{State: "merged", By: []string{"sam"}, Merge: "x"} }
@@ -299,6 +305,9 @@ func TestEveryEnding(t *testing.T) {
 				if slices.Contains(w.calls, never) {
 					t.Errorf("%s must not run: %v", never, w.calls)
 				}
+			}
+			if rival := strings.HasPrefix(name, "somebody else's"); rival != (got.Rival.Number == 12) || rival && w.ending.Shut != slices.Contains(w.calls, "Propose") {
+				t.Errorf("%+v, closed: %v", got, w.ending.Shut)
 			}
 			for _, once := range []string{"Merge", "MergeRevert", "Propose", "Close"} {
 				if w.count(once) > 1 {
