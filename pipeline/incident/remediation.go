@@ -328,6 +328,14 @@ type Outcome struct {
 	Phase  Phase  `json:"phase"` // one of the endings
 	Reason string `json:"reason"`
 	Rival  Rival  `json:"rival,omitzero"` // that we stood back from
+	Merged Merged `json:"merged,omitzero"`
+}
+
+// Merged is what a remediation that did not come to a good end leaves in git: the next attempt goes on from there. Zero: nothing that
+// another apply or another look could make good.
+type Merged struct {
+	Number int    `json:"number"` // of the pull request
+	SHA    string `json:"sha"`
 }
 
 // Rival is an open pull request of somebody else that changes a line that a proposal changes.

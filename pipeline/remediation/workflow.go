@@ -74,6 +74,7 @@ type flow struct {
 	applied   map[string]string // revisions of what we applied
 	appliedAt time.Time
 	silent    bool // what to make of silence
+	spent     bool // the merge: it is taken back, or did not help and nothing of it is left to do
 
 	revisions  int
 	brief      bool              // a plan anew is made while people are waited for
@@ -93,6 +94,9 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	end, err := f.journey(ctx)
 	if err != nil {
 		end = f.failed(err)
+	}
+	if end.Phase == incident.Escalated && f.merge != "" && !f.spent {
+		end.Merged = incident.Merged{Number: f.change.Number, SHA: f.merge}
 	}
 	settled := workflow.Now(ctx)
 	f.enter(ctx, end.Phase, strings.TrimSpace(end.Reason+" "+end.Rival.URL))

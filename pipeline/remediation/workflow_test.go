@@ -34,6 +34,7 @@ type world struct {
 	answer    func(n int, in AskInput) Said            // to the question of silence
 	later     func(*testsuite.TestWorkflowEnvironment) // what happens while it runs
 	rehearse  error
+	unapplied error               // of a revert
 	dry       error               // of a dry-run after the first
 	plan      func(n int) Planned // instead of planned
 	wait      func() string       // of the brakes, at the gate of apply
@@ -154,7 +155,12 @@ func (w *world) play(t *testing.T) incident.Outcome {
 			return w.announced, nil
 		},
 		"Rehearse": func(ApplyInput) error { return w.rehearse },
-		"Apply":    func(ApplyInput) (Applied, error) { return Applied{Revisions: w.applied}, w.first("Apply") },
+		"Apply": func(in ApplyInput) (Applied, error) {
+			if in.Revert {
+				return Applied{}, w.unapplied
+			}
+			return Applied{Revisions: w.applied}, w.first("Apply")
+		},
 		"Wait": func(in ApplyInput) (Rollout, error) {
 			if in.Revert {
 				return Rollout{}, nil
