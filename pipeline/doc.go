@@ -24,7 +24,8 @@
 //	                  SUPERSEDED and hands its incident to the first. plan matches a playbook, finds the one place that sets the field, or a patch for this overlay where
 //	                  others have it from there too (gitops/locate proves it by rendering), and changes that (gitops/edit
 //	                  keeps every other byte). gitops/repo tells which commits are suspect, what the field was before, and
-//	                  what takes a commit back. No fit: ADVISED, with the suspects.
+//	                  what takes a commit back. No fit, or an open pull request of somebody else that changes the same line: ADVISED,
+//	                  with the suspects or the link.
 //	POLICY_CHECK      policies decides on the edit alone: gate plan. A denial ends here: DENIED, no branch.
 //	DRY_RUNNING       gitops/delivery asks the API server what it would store, under the worker's own identity;
 //	                  then gate approve, which also says how many people must agree.
@@ -39,7 +40,8 @@
 //	                  opens the pull request again, begins the next attempt, and a merge after the end one that starts with its
 //	                  apply: workflow_adopt.go.
 //	MERGING           gate apply, and the brakes (cortexops pause, too many at a time); the base branch must still render
-//	                  what was approved, else that is revised; then the merge with sha = the approved head.
+//	                  what was approved, else that is revised; and nobody else may have opened a pull request for the same line. Then the
+//	                  merge with sha = the approved head.
 //	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then
 //	                  dry-run and server-side apply of those objects, and the wait for their rollout. Where Flux or Argo CD
 //	                  delivers, it is asked for the merge commit instead, and followed until it has applied that: policy can only record, then.

@@ -20,6 +20,7 @@ type fake struct {
 	comments    []object
 	statuses    []object
 	reviews     []object
+	files       []object
 	writes      []string          // METHOD path
 	permissions map[string]string // by login
 	refuse      map[string]answer
@@ -126,6 +127,8 @@ func (k *fake) serve(r *http.Request, path string, in object) (int, any) {
 		return 200, object{"sha": "merge" + part[1], "merged": true, "message": fmt.Sprint(in["commit_title"], "|", in["commit_message"], "|", in["sha"])}
 	case part[0] == "pulls" && part[2] == "reviews":
 		return 200, k.reviews
+	case part[0] == "pulls" && part[2] == "files":
+		return 200, k.files
 	case part[0] == "collaborators" && k.permissions[part[1]] != "":
 		return 200, object{"permission": k.permissions[part[1]], "user": object{"login": part[1]}}
 	case part[0] == "collaborators":

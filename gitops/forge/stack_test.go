@@ -64,6 +64,13 @@ func TestOnAForge(t *testing.T) {
 	if pull.HeadSHA != one || pull.BaseRef != base || pull.State != "open" || pull.Author != "cortexops-bot" || pull.URL == "" || pull.CreatedAt.IsZero() {
 		t.Errorf("%+v", pull)
 	}
+	if open, err := f.Into(ctx, base, 10); err != nil || len(open) != 1 || open[0].Number != pull.Number || open[0].Author != "cortexops-bot" {
+		t.Errorf("%+v, %v", open, err)
+	}
+	files, err := f.Patches(ctx, pull.Number, 10)
+	if err != nil || len(files) != 1 || files[0] != (Patched{Path: "test-" + id, Patch: "@@ -0,0 +1 @@\n+one\n\\ No newline at end of file", Changes: 1}) {
+		t.Errorf("%+v, %v", files, err)
+	}
 	for range 2 {
 		check(t, f.Label(ctx, pull.Number, "cortexops", "risk/low"))
 		check(t, f.Status(ctx, one, "cortexops/policy", "success", "allowed", pull.URL))

@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,12 +15,12 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// Adopts is a change of an earlier attempt that a person merged after that had ended.
+// Adopts is a change of an earlier attempt that a person merged after that had ended, or that it had merged and could not apply.
 type Adopts struct {
 	Attempt int    `json:"attempt"`
 	Number  int    `json:"number"`
-	Merge   string `json:"merge"` // SHA
-	By      string `json:"by"`
+	Merge   string `json:"merge"`        // SHA
+	By      string `json:"by,omitempty"` // who merged it; empty: the attempt itself went on from it
 }
 
 // Adopter is the activity of an attempt that begins with a merge.
@@ -38,6 +39,7 @@ type Adopter struct {
 type Adopted struct {
 	Planned Planned         `json:"planned"`
 	Change  incident.Change `json:"change"`
+	By      []string        `json:"by,omitempty"` // who had approved what the attempt itself went on from
 }
 
 // Adopt finds the proposal that was merged. One that is not of the commit that we proposed is nobody's to apply.
@@ -63,7 +65,13 @@ func (a *Adopter) Adopt(ctx context.Context, in Start) (out Adopted, err error) 
 	if !pull.Merged || pull.MergeSHA != in.Adopts.Merge {
 		return out, temporal.NewNonRetryableApplicationError(fmt.Sprintf("pull request %d is not merged as %s", pull.Number, short(in.Adopts.Merge)), "Invalid", nil)
 	}
-	digest, err := a.proposed(ctx, incident.Key{Incident: in.Key.Incident, Attempt: in.Adopts.Attempt}, pull.HeadSHA)
+	rows, err := a.Entries(ctx, in.Key.Incident)
+	if err != nil {
+		return out, err
+	}
+	rows = slices.DeleteFunc(rows, func(e incident.Entry) bool { return e.Attempt != in.Adopts.Attempt })
+	out.By = approvers(rows)
+	digest, err := proposed(rows, incident.Key{Incident: in.Key.Incident, Attempt: in.Adopts.Attempt}, pull.HeadSHA)
 	if err != nil {
 		return out, err
 	}
@@ -72,16 +80,25 @@ func (a *Adopter) Adopt(ctx context.Context, in Start) (out Adopted, err error) 
 		return out, err
 	}
 	out.Planned = planned(proposal, digest, a.Tool)
-	return out, note(ctx, a.Book, in.Key, incident.Planning, "adopt", incident.Event, in.Adopts.By, in.Adopts)
+	return out, note(ctx, a.Book, in.Key, incident.Planning, "adopt", incident.Event, cmp.Or(in.Adopts.By, actor), in.Adopts)
+}
+
+// approvers are who the attempt's merge rests on: who had approved, or a person who merged.
+func approvers(rows []incident.Entry) []string {
+	for _, e := range rows {
+		ours, theirs := e.Step == "merge" && e.Kind == incident.Done, strings.HasPrefix(e.Step, "approval-merged")
+		var said struct {
+			By []string `json:"by"`
+		}
+		if (ours || theirs) && json.Unmarshal(e.Detail, &said) == nil {
+			return said.By
+		}
+	}
+	return nil
 }
 
 // proposed is the digest of the proposal whose commit this is, by what the ledger says of the attempt.
-func (a *Adopter) proposed(ctx context.Context, key incident.Key, sha string) (string, error) {
-	rows, err := a.Entries(ctx, key.Incident)
-	if err != nil {
-		return "", err
-	}
-	rows = slices.DeleteFunc(rows, func(e incident.Entry) bool { return e.Attempt != key.Attempt })
+func proposed(rows []incident.Entry, key incident.Key, sha string) (string, error) {
 	plan := ""
 	for _, e := range rows {
 		n, is := strings.CutPrefix(e.Step, "push-branch")

@@ -2,6 +2,7 @@ package remediation
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,8 @@ func TestAdoptKnowsWhatWasProposed(t *testing.T) {
 				t.Fatal(err)
 			}
 			row(1, "push-branch-2", incident.Done, map[string]string{"sha": "third", "proposal": two})
+			row(1, "merge", incident.Intent, struct{}{})
+			row(1, "merge", incident.Done, map[string]any{"sha": "m", "by": []string{"sam", "dana"}})
 			row(2, "push-branch", incident.Done, map[string]string{"sha": "another"})
 			a := &Adopter{Book: book, Forge: &oneForge{Pull: c.pull}, Claims: &shared{}, Entries: func(context.Context, string) ([]incident.Entry, error) { return book.rows, nil }}
 			var suite testsuite.WorkflowTestSuite
@@ -59,7 +62,7 @@ func TestAdoptKnowsWhatWasProposed(t *testing.T) {
 			if err == nil {
 				err = v.Get(&got)
 			}
-			if err != nil && !strings.Contains(err.Error(), c.want) || err == nil && (got.Planned.Playbook != c.want || got.Change.Number != 7) {
+			if err != nil && !strings.Contains(err.Error(), c.want) || err == nil && (got.Planned.Playbook != c.want || got.Change.Number != 7 || !slices.Equal(got.By, []string{"sam", "dana"})) {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})

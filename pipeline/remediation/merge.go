@@ -22,7 +22,8 @@ type Merger struct {
 	Writer Writer
 	Rule   Judging
 	// Still refuses a base branch that moved under what was approved.
-	Still func(ctx context.Context, p incident.Proposal) error
+	Still  func(ctx context.Context, p incident.Proposal) error
+	Rivals *Rivals
 }
 
 // approvedBy says who approved.
@@ -64,6 +65,9 @@ func (m *Merger) Merge(ctx context.Context, in MergeInput) (sha string, err erro
 	}
 	if seen.State == "approved" { // else it is merged: also by us, before a crash
 		if err := m.Still(ctx, proposal); err != nil {
+			return "", err
+		}
+		if err := m.Rivals.refuse(ctx, in.Key, proposal); err != nil {
 			return "", err
 		}
 	}

@@ -79,6 +79,7 @@ type Planner struct {
 	Advise func(ctx context.Context, inc incident.Incident) incident.Advisory
 	Claims Claims
 	Tool   string // that delivers what is merged: flux or argocd; empty: we apply it
+	Rivals *Rivals
 	// History of a target since then.
 	History func(ctx context.Context, target string, since time.Time) ([]incident.Past, error)
 }
@@ -106,6 +107,7 @@ func (in PlanInput) step() string {
 type Planned struct {
 	Advised  string             `json:"advised,omitempty"`  // why there is no proposal
 	Suspects []incident.Suspect `json:"suspects,omitempty"` // where there is no proposal
+	Rival    incident.Rival     `json:"rival,omitzero"`     // that we stand back from, where it is Advised
 	Holder   *incident.Key      `json:"holder,omitempty"`   // another remediation, which is at work on the target
 	Tried    string             `json:"tried,omitempty"`    // why it is not tried again
 	Proposal string             `json:"proposal"`           // digest
@@ -186,6 +188,9 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (Planned, error) {
 		if same, err := p.same(ctx, in.Earlier, proposal); err != nil || same {
 			return Planned{Same: same}, err
 		}
+	}
+	if out, err := p.standBack(ctx, in, proposal); err != nil || out.Advised != "" {
+		return out, err
 	}
 	digest, err := put(ctx, p.Book, proposal)
 	if err != nil {

@@ -22,7 +22,7 @@ type Over struct{ Why string }
 func (e *Over) Error() string { return e.Why }
 
 // Retry is the word of a person: the remediation that waits for a permission goes on, and one that has ended, other than
-// well, is followed by the next attempt, which plans anew. at is the one that was told. Said again, it starts no third.
+// well, is followed by the next attempt, which plans anew, or goes on from what is merged and not applied. at is the one that was told. Said again, it starts no third.
 func Retry(ctx context.Context, temporal client.Client, taskQueue string, key incident.Key, who string) (at incident.Key, err error) {
 	err = temporal.SignalWorkflow(ctx, key.Workflow(), "", RetrySignal, who)
 	var gone *serviceerror.NotFound
@@ -44,8 +44,11 @@ func Retry(ctx context.Context, temporal client.Client, taskQueue string, key in
 		return key, err
 	}
 	start.Key.Attempt = key.Attempt + 1
-	if end.Phase == incident.RolledBack { // what it had adopted is not there any more
+	switch {
+	case end.Phase == incident.RolledBack: // what it had adopted is not there any more
 		start.Adopts = nil
+	case start.Adopts == nil && end.Merged.SHA != "": // git has it: a plan would find nothing to do
+		start.Adopts = &Adopts{Attempt: key.Attempt, Number: end.Merged.Number, Merge: end.Merged.SHA}
 	}
 	_, err = temporal.SignalWithStartWorkflow(ctx, start.Key.Workflow(), RetrySignal, who, client.StartWorkflowOptions{
 		TaskQueue: taskQueue, TypedSearchAttributes: start.attributes(), WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,

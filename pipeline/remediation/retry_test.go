@@ -21,6 +21,7 @@ type clerk struct {
 	ended   map[string]incident.Phase // "": terminated by hand
 	told    []string
 	begun   Start
+	merged  incident.Merged
 	adopts  *Adopts // what those that there are had begun with
 }
 
@@ -54,7 +55,7 @@ func (e ending) Get(_ context.Context, into any) error {
 	case phase == away:
 		return serviceerror.NewUnavailable("no frontend")
 	}
-	into.(*incident.Outcome).Phase = phase
+	*into.(*incident.Outcome) = incident.Outcome{Phase: phase, Merged: e.c.merged}
 	return nil
 }
 
@@ -177,6 +178,16 @@ func TestAMergeIsNotForgotten(t *testing.T) {
 	a := incident.Action{Kind: incident.Merge, Actor: "sam", Number: 7, HeadSHA: "h", MergeSHA: "m", Branch: "cortexops/0123456789ab-1"}
 	if err := (&Starter{Temporal: c, TaskQueue: "queue"}).Action(t.Context(), a); err == nil || len(c.told) > 0 {
 		t.Errorf("it is taken for done, %v", c.told)
+	}
+}
+
+// TestRetryGoesOnFromAMerge that is in git already, where a plan would find nothing to do.
+func TestRetryGoesOnFromAMerge(t *testing.T) {
+	t.Parallel()
+	c := &clerk{ended: map[string]incident.Phase{"remediation/0123456789ab/1": incident.Escalated}, merged: incident.Merged{Number: 7, SHA: "m"}}
+	_, err := Retry(t.Context(), c, "queue", incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam")
+	if want := (Adopts{Attempt: 1, Number: 7, Merge: "m"}); err != nil || c.begun.Adopts == nil || *c.begun.Adopts != want {
+		t.Errorf("began %+v, %v", c.begun, err)
 	}
 }
 

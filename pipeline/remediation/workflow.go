@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -25,6 +26,8 @@ const (
 	typeWithdrawn = "Withdrawn"
 	// typeMoved is the error type of a base branch that moved under what was approved.
 	typeMoved = "Moved"
+	// typeRival is the error type of a merge that somebody else's open pull request stands against.
+	typeRival = "Rival"
 	// lookAgain is how long a lost webhook can keep an approval unseen.
 	lookAgain = 5 * time.Minute
 	// onItsWay is longer than the bus takes to bring again what could not be handed over.
@@ -71,6 +74,7 @@ type flow struct {
 	applied   map[string]string // revisions of what we applied
 	appliedAt time.Time
 	silent    bool // what to make of silence
+	spent     bool // the merge: it is taken back, or did not help and nothing of it is left to do
 
 	revisions  int
 	brief      bool              // a plan anew is made while people are waited for
@@ -91,8 +95,11 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	if err != nil {
 		end = f.failed(err)
 	}
+	if end.Phase == incident.Escalated && f.merge != "" && !f.spent {
+		end.Merged = incident.Merged{Number: f.change.Number, SHA: f.merge}
+	}
 	settled := workflow.Now(ctx)
-	f.enter(ctx, end.Phase, end.Reason)
+	f.enter(ctx, end.Phase, strings.TrimSpace(end.Reason+" "+end.Rival.URL))
 	// The ending is written even where the run was cancelled.
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
@@ -134,7 +141,7 @@ func (f *flow) plan(ctx workflow.Context) (*incident.Outcome, error) {
 		return &incident.Outcome{Phase: incident.Escalated, Reason: f.planned.Tried}, nil
 	}
 	if f.planned.Advised != "" {
-		return &incident.Outcome{Phase: incident.Advised, Reason: f.planned.Advised}, nil
+		return &incident.Outcome{Phase: incident.Advised, Reason: f.planned.Advised, Rival: f.planned.Rival}, nil
 	}
 	if err := workflow.UpsertTypedSearchAttributes(ctx, playbookAttribute.ValueSet(f.planned.Playbook)); err != nil {
 		return nil, err
@@ -336,6 +343,11 @@ func (f *flow) failed(err error) incident.Outcome {
 		if app.Type() == typeMoved && f.phase == incident.Merging {
 			f.shut = true
 			return incident.Outcome{Phase: incident.Superseded, Reason: app.Message() + "; say " + f.start.Key.Retry() + ", and it is planned anew"}
+		}
+		var rival incident.Rival
+		if app.Type() == typeRival && app.HasDetails() && app.Details(&rival) == nil {
+			f.shut = true
+			return incident.Outcome{Phase: incident.Superseded, Reason: app.Message(), Rival: rival}
 		}
 		if app.Type() == typeWithdrawn {
 			var seen Judgement

@@ -10,17 +10,26 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// adopt goes on from a merge that came after an earlier attempt had ended: it is a fact, and what is left is the gate of the apply.
+// adopt goes on from a merge that came after an earlier attempt had ended, or that it could not apply: it is a fact, and what is left
+// is the gate of the apply.
 func (f *flow) adopt(ctx workflow.Context) (*incident.Outcome, error) {
 	in := f.start.Adopts
-	f.enter(ctx, incident.Planning, fmt.Sprintf("pull request %d of attempt %d was merged by %s after that had ended", in.Number, in.Attempt, in.By))
-	f.merge, f.by = in.Merge, []string{in.By} // git has changed, whatever becomes of this
+	f.merge = in.Merge // git has changed, whatever becomes of this
+	if in.By != "" {
+		f.by = []string{in.By}
+		f.enter(ctx, incident.Planning, fmt.Sprintf("pull request %d of attempt %d was merged by %s after that had ended", in.Number, in.Attempt, in.By))
+	} else {
+		f.enter(ctx, incident.Planning, fmt.Sprintf("pull request %d of attempt %d is merged, and that could not go on", in.Number, in.Attempt))
+	}
 	for tries := 0; ; tries++ {
 		var found Adopted
 		if err := f.do(ctx, slow, "Adopt", f.start, &found); err != nil {
 			return nil, err
 		}
 		f.planned, f.change = found.Planned, found.Change
+		if in.By == "" {
+			f.by = found.By
+		}
 		if f.planned.Holder == nil || tries == joinTries {
 			break
 		}

@@ -34,6 +34,7 @@ type world struct {
 	answer    func(n int, in AskInput) Said            // to the question of silence
 	later     func(*testsuite.TestWorkflowEnvironment) // what happens while it runs
 	rehearse  error
+	unapplied error               // of a revert
 	dry       error               // of a dry-run after the first
 	plan      func(n int) Planned // instead of planned
 	wait      func() string       // of the brakes, at the gate of apply
@@ -154,7 +155,12 @@ func (w *world) play(t *testing.T) incident.Outcome {
 			return w.announced, nil
 		},
 		"Rehearse": func(ApplyInput) error { return w.rehearse },
-		"Apply":    func(ApplyInput) (Applied, error) { return Applied{Revisions: w.applied}, w.first("Apply") },
+		"Apply": func(in ApplyInput) (Applied, error) {
+			if in.Revert {
+				return Applied{}, w.unapplied
+			}
+			return Applied{Revisions: w.applied}, w.first("Apply")
+		},
 		"Wait": func(in ApplyInput) (Rollout, error) {
 			if in.Revert {
 				return Rollout{}, nil
@@ -236,9 +242,15 @@ func TestEveryEnding(t *testing.T) {
 		}, incident.Escalated, "orders-db-0", []string{"ProposeRevert", "MergeRevert", "Verify"}},
 		"did not help before": {func(w *world) { w.planned = Planned{Tried: "not tried again"} }, incident.Escalated, "not tried again", []string{"Propose", "DryRun"}},
 		"no fit":              {func(w *world) { w.planned = Planned{Advised: "no playbook fits"} }, incident.Advised, "no playbook fits", []string{"Propose", "DryRun"}},
-		"plan gate":           {func(w *world) { w.gates[incident.GatePlan] = deny }, incident.Denied, "kube-system", []string{"DryRun", "Propose"}},
-		"pull gate":           {func(w *world) { w.gates[incident.GateApprove] = deny }, incident.Denied, "kube-system", []string{"Propose"}},
-		"merge gate":          {func(w *world) { w.gates[incident.GateApply] = deny }, incident.Denied, "kube-system", []string{"Merge", "Apply"}},
+		"somebody else's pull request was there first": {func(w *world) {
+			w.planned = Planned{Advised: "it goes first", Rival: incident.Rival{Number: 12}}
+		}, incident.Advised, "it goes first", []string{"Propose", "DryRun"}},
+		"somebody else's pull request came before the merge": {func(w *world) {
+			w.mergeErr = temporal.NewNonRetryableApplicationError("it goes first", typeRival, nil, incident.Rival{Number: 12})
+		}, incident.Superseded, "it goes first", []string{"Apply"}},
+		"plan gate":  {func(w *world) { w.gates[incident.GatePlan] = deny }, incident.Denied, "kube-system", []string{"DryRun", "Propose"}},
+		"pull gate":  {func(w *world) { w.gates[incident.GateApprove] = deny }, incident.Denied, "kube-system", []string{"Propose"}},
+		"merge gate": {func(w *world) { w.gates[incident.GateApply] = deny }, incident.Denied, "kube-system", []string{"Merge", "Apply"}},
 		"a person merged what policy refuses": {func(w *world) {
 			w.gates[incident.GateApply] = deny
 			w.judge = func(int, JudgeInput) Judgement { return Judgement{State: "merged", By: []string{"sam"}, Merge: "x"} }
@@ -299,6 +311,9 @@ func TestEveryEnding(t *testing.T) {
 				if slices.Contains(w.calls, never) {
 					t.Errorf("%s must not run: %v", never, w.calls)
 				}
+			}
+			if rival := strings.HasPrefix(name, "somebody else's"); rival != (got.Rival.Number == 12) || rival && w.ending.Shut != slices.Contains(w.calls, "Propose") {
+				t.Errorf("%+v, closed: %v", got, w.ending.Shut)
 			}
 			for _, once := range []string{"Merge", "MergeRevert", "Propose", "Close"} {
 				if w.count(once) > 1 {

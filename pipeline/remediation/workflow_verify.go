@@ -47,6 +47,7 @@ func (f *flow) judge(ctx workflow.Context, verdict incident.Verdict) (incident.O
 		if f.planned.Rollback == "revert" {
 			return f.rollBack(ctx, verdict)
 		}
+		f.spent = true
 		return incident.Outcome{Phase: incident.Escalated, Reason: explainVerdict(verdict) + "; a revert would not undo it: a person is needed"}, nil
 	case incident.NoData:
 		return f.silence(ctx, verdict)
@@ -74,6 +75,7 @@ func (f *flow) rollBack(ctx workflow.Context, verdict incident.Verdict) (inciden
 	if err := f.do(ctx, slow, "MergeRevert", RevertMergeInput{RevertInput: in, Revert: reverted}, &sha); err != nil {
 		return incident.Outcome{}, err
 	}
+	f.spent = true
 	stuck, err := f.apply(ctx, sha, true)
 	if err != nil {
 		return incident.Outcome{}, err

@@ -117,14 +117,18 @@ func ended(c incident.Change, o incident.Outcome) (said, body string) {
 	if o.Reason != "" {
 		body += "\n" + slackText(o.Reason, slackSection/2)
 	}
-	if link, ok := webURL(c.URL); ok {
-		// The signs by which the markup of a link would end.
-		link = strings.NewReplacer("&", "&amp;", "<", "%3C", ">", "%3E", "|", "%7C", " ", "%20").Replace(link)
-		if len(link) < slackSection/3 {
-			body += fmt.Sprintf("\n<%s|Pull request #%d>", link, c.Number)
-		}
+	return words[1], body + slackPull(o.Rival.URL, o.Rival.Number) + slackPull(c.URL, c.Number)
+}
+
+// slackPull is a line with the link to a pull request, or nothing.
+func slackPull(address string, number int) string {
+	link, ok := webURL(address)
+	// The signs by which the markup of a link would end.
+	link = strings.NewReplacer("&", "&amp;", "<", "%3C", ">", "%3E", "|", "%7C", " ", "%20").Replace(link)
+	if !ok || len(link) >= slackSection/5 {
+		return ""
 	}
-	return words[1], body
+	return fmt.Sprintf("\n<%s|Pull request #%d>", link, number)
 }
 
 // slackTop is what stays in every state of the message: the edit in one sentence, and its lines.

@@ -190,6 +190,22 @@ func TestSlackCalls(t *testing.T) {
 	golden(t, "slack_calls.txt", text+"\n"+indented(t, blocks)+end+"\n"+indented(t, ended))
 }
 
+// TestARivalIsLinked wherever an ending is told.
+func TestARivalIsLinked(t *testing.T) {
+	t.Parallel()
+	p, o := proposal(), incident.Outcome{Phase: incident.Superseded, Reason: "it goes first", Rival: incident.Rival{Number: 12, URL: "https://github.com/acme/shop/pull/12"}}
+	_, blocks := Writer{}.SlackEnd(p, slackChange(p), o)
+	_, none := Writer{}.SlackEnded(p.Key, "t", incident.Change{}, o, nil)
+	for _, said := range []string{string(blocks), string(none)} {
+		if !strings.Contains(said, "<https://github.com/acme/shop/pull/12|Pull request #12>") {
+			t.Error(said)
+		}
+	}
+	if said := (Writer{}).Ending(p, o); !strings.Contains(said, "it goes first (#12)\n") {
+		t.Error(said)
+	}
+}
+
 // TestSlackUntrustedText puts hostile and long words wherever telemetry, a person or the forge can.
 func TestSlackUntrustedText(t *testing.T) {
 	t.Parallel()
@@ -208,7 +224,7 @@ func TestSlackUntrustedText(t *testing.T) {
 			c.URL = link
 			text, blocks := Writer{}.Slack(p, c, 0, slackDeadline)
 			decoded(t, text, blocks)
-			end, ended := Writer{}.SlackEnd(p, c, incident.Outcome{Phase: incident.Rejected, Reason: s})
+			end, ended := Writer{}.SlackEnd(p, c, incident.Outcome{Phase: incident.Rejected, Reason: s, Rival: incident.Rival{Number: c.Number, URL: c.URL}})
 			decoded(t, end, ended)
 			call, called := Writer{}.SlackEnded(p.Key, s, c, incident.Outcome{Phase: incident.Advised, Reason: s}, p.Suspects)
 			decoded(t, call, called)

@@ -81,7 +81,11 @@ func (Writer) Ending(p incident.Proposal, o incident.Outcome) string {
 		incident.Denied:     "Policy refuses this. Nothing was applied.",
 		incident.Failed:     "CortexOps could not go on.",
 	}[o.Phase]
-	return fmt.Sprintf("### `%s`\n\n%s\n\n%s\n\n%s", o.Phase, said, text(o.Reason), footer(p))
+	rival := ""
+	if o.Rival.Number != 0 {
+		rival = fmt.Sprintf(" (#%d)", o.Rival.Number) // a reference, which the forge links both ways
+	}
+	return fmt.Sprintf("### `%s`\n\n%s\n\n%s%s\n\n%s", o.Phase, said, text(o.Reason), rival, footer(p))
 }
 
 // subject is one line in the style of conventional commits: fix(checkout): memory 256Mi → 512Mi.

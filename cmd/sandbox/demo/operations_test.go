@@ -44,6 +44,7 @@ func TestOperations(t *testing.T) {
 		{"a model that hangs is not waited for, and one that answers is named", modelInTrouble},
 		{"a pause holds what is approved", paused},
 		{"what people choose, and a base that moved, is asked again", asksAgain},
+		{"an open pull request of somebody else goes first", rival},
 		{"a second incident on a target joins the first", twoOnOneTarget},
 		{"a change of low risk is merged without asking where policy says so", unattended},
 		{"a denial ends it, before a pull request and after", denied},

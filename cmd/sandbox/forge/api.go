@@ -34,6 +34,7 @@ func (f *Forge) apiRoutes() {
 		"GET /pulls/{number}":            f.getPull,
 		"PATCH /pulls/{number}":          f.patchPull,
 		"PUT /pulls/{number}/merge":      f.putMerge,
+		"GET /pulls/{number}/files":      f.listFiles,
 		"GET /pulls/{number}/reviews":    f.listReviews,
 		"POST /pulls/{number}/reviews":   f.postReview,
 		"GET /issues/{number}":           f.getIssue,

@@ -67,7 +67,13 @@ func (f *diffFile) header(line string) {
 	case word == "rename" && strings.HasPrefix(rest, "to "):
 		f.Path = strings.TrimPrefix(rest, "to ")
 	case word == "Binary":
-		f.Path, f.Note = strings.TrimSuffix(rest, " differ"), "binary"
+		old, now, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(rest, "files "), " differ"), " and ")
+		if f.Path = strings.TrimPrefix(now, "b/"); now == "/dev/null" {
+			f.Path = strings.TrimPrefix(old, "a/")
+		}
+		if f.Note == "" {
+			f.Note = "binary"
+		}
 	}
 }
 

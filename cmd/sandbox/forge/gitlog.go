@@ -87,7 +87,7 @@ func (r *repository) touched(ctx context.Context, sha string) (added, removed, m
 
 // diff is what head brings since it left base.
 func (r *repository) diff(ctx context.Context, base, head string) (string, error) {
-	return r.run(ctx, nil, "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames", base+"..."+head, "--")
+	return r.run(ctx, nil, "diff", "--no-color", "--full-index", "--no-ext-diff", "--no-textconv", "--find-renames", base+"..."+head, "--")
 }
 
 type diffStat struct{ Commits, Additions, Deletions, Files int }

@@ -1,8 +1,10 @@
 package forge
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -48,6 +50,10 @@ func TestLifeOfAPullRequest(t *testing.T) {
 	if len(l) != 1 || l[0].(map[string]any)["body"] != "second" {
 		t.Errorf("comments %v", l)
 	}
+	files := w.call("sam", "GET", "/pulls/1/files", nil).is(200).List
+	if len(files) != 1 || files[0].(map[string]any)["filename"] != "base/checkout.yaml" || files[0].(map[string]any)["patch"] != "@@ -1 +1 @@\n-memory: 128Mi\n+memory: 256Mi" {
+		t.Errorf("files %v", files)
+	}
 	w.call("cortexops-bot", "PATCH", "/pulls/1", object{"title": "fix(checkout): raise memory limit", "body": "better"}).is(200)
 
 	r := w.call("sam", "POST", "/pulls/1/reviews", object{"event": "APPROVE", "commit_id": head}).is(200)
@@ -62,6 +68,31 @@ func TestLifeOfAPullRequest(t *testing.T) {
 	}
 
 	w.mergeFirst(main, head)
+}
+
+// Files that come, go, change their names and are no text, each held against GitHub's description.
+func TestFilesOfAPullRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.commit("gone.yaml", "a: 1\n", "one that will be removed")
+	w.commit("old.yaml", strings.Repeat("b: 2\n", 20), "one that will be renamed")
+	w.git("push", "--quiet", "origin", "main")
+	w.git("checkout", "--quiet", "-b", "topic")
+	w.git("rm", "--quiet", "gone.yaml")
+	w.git("mv", "old.yaml", "new.yaml")
+	w.commit("more.yaml", "c: 3\n", "another")
+	w.commit("picture", "\x00\x01", "no text")
+	w.git("push", "--quiet", "origin", "topic")
+	w.git("checkout", "--quiet", "main")
+	w.open("topic")
+	got := ""
+	for _, one := range w.call("cortexops-bot", "GET", "/pulls/1/files?per_page=100", nil).is(200).List {
+		o := one.(map[string]any)
+		got += fmt.Sprint(o["status"], " ", o["filename"], " ", o["previous_filename"], " ", o["changes"], " ", o["patch"], "; ")
+	}
+	if want := "removed gone.yaml <nil> 1 @@ -1 +0,0 @@\n-a: 1; added more.yaml <nil> 1 @@ -0,0 +1 @@\n+c: 3; renamed new.yaml old.yaml 0 <nil>; added picture <nil> 0 <nil>; "; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
 }
 
 // mergeFirst merges pull request 1 and looks at what that left behind.

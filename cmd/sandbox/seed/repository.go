@@ -2,6 +2,7 @@ package seed
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -59,7 +60,7 @@ func push(ctx context.Context, c *git.Client) error {
 	if err := copyTree(c.Dir, root); err != nil {
 		return err
 	}
-	return commit(ctx, c, firstMessage)
+	return commit(ctx, c, "main", firstMessage)
 }
 
 // LowerMemory begins story 1: a person lowers checkout's limit below what it needs. It returns the commit's SHA.
@@ -89,6 +90,14 @@ func ExplainMemory(ctx context.Context, s *stack.Stack) (string, error) {
 	return edit(ctx, s, change{
 		file: "overlays/production/checkout-memory.yaml", from: "larger there than in staging.", to: "larger there than in staging:\n# eight gateways ask it there, and one here.",
 		message: "checkout: say why its caches are larger in production\n",
+	})
+}
+
+// RaiseMemory is what a person proposes on a branch while the limit is too low. It returns the commit's SHA.
+func RaiseMemory(ctx context.Context, s *stack.Stack, branch string) (string, error) {
+	return edit(ctx, s, change{branch: branch,
+		file: "overlays/production/checkout-memory.yaml", from: "memory: 256Mi", to: "memory: 1Gi",
+		message: "checkout: as much memory as it can ever need\n",
 	})
 }
 
@@ -128,8 +137,8 @@ func RollBackCheckout(ctx context.Context, s *stack.Stack) (string, error) {
 	})
 }
 
-// change replaces one text by another in one file, where it must be exactly once.
-type change struct{ file, from, to, message string }
+// change replaces one text by another in one file, where it must be exactly once. No branch: main.
+type change struct{ branch, file, from, to, message string }
 
 func edit(ctx context.Context, s *stack.Stack, ch change) (sha string, err error) {
 	err = inClone(ctx, s, func(c *git.Client) error {
@@ -144,7 +153,7 @@ func edit(ctx context.Context, s *stack.Stack, ch change) (sha string, err error
 		if err := os.WriteFile(path, bytes.Replace(b, []byte(ch.from), []byte(ch.to), 1), 0o644); err != nil {
 			return err
 		}
-		if err := commit(ctx, c, ch.message); err != nil {
+		if err := commit(ctx, c, cmp.Or(ch.branch, "main"), ch.message); err != nil {
 			return err
 		}
 		sha, err = c.Line(ctx, "rev-parse", "HEAD")
@@ -156,11 +165,11 @@ func edit(ctx context.Context, s *stack.Stack, ch change) (sha string, err error
 	return sha, nil
 }
 
-func commit(ctx context.Context, c *git.Client, message string) error {
+func commit(ctx context.Context, c *git.Client, branch, message string) error {
 	for _, args := range [][]string{
 		{"add", "--all"},
 		{"commit", "--quiet", "--message", message},
-		{"push", "--quiet", "origin", "HEAD:refs/heads/main"},
+		{"push", "--quiet", "origin", "HEAD:refs/heads/" + branch},
 	} {
 		if _, err := c.Run(ctx, args...); err != nil {
 			return err
