@@ -2,6 +2,7 @@ package chain
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"path"
 	"slices"
@@ -61,4 +62,29 @@ func (w *world) renders(dir string) bool {
 			return u.reads.seen[path.Join(dir, name)] && isFile(w.files, path.Join(dir, name))
 		})
 	})
+}
+
+// Leaves refuses changes of files that make a unit render otherwise. It is for edits of what no unit renders.
+func (c *Chain) Leaves(ctx context.Context, changed map[string][]byte) error {
+	next, err := c.world.with(ctx, changed)
+	if err != nil {
+		return err
+	}
+	for _, a := range c.world.units {
+		b := next.twin(a)
+		switch {
+		case b == nil:
+			err = fmt.Errorf("whether %s is there", a.where())
+		case a.err != nil && b.err != nil:
+			continue
+		case a.err != nil || b.err != nil:
+			err = fmt.Errorf("that %s renders: %s", a.where(), first(message(b.err), message(a.err)))
+		default:
+			err = compareObjects(a.where(), a.objects, b.objects, -1, nil)
+		}
+		if err != nil {
+			return refuse(locate.Shared, "the edit changes what is delivered from elsewhere: %v", err)
+		}
+	}
+	return nil
 }

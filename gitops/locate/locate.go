@@ -26,6 +26,8 @@ type Query struct {
 	// Delivered says how Flux or Argo CD delivers what the folder or file has, "" where they do not: an object in it
 	// without a namespace is in theirs, then, and in no other. It is nil where nothing is known of them.
 	Delivered func(unit string, object edit.Selector) (how string)
+	// Elsewhere refuses changes that make what Flux or Argo CD delivers differ. It is nil where nothing is known of them.
+	Elsewhere func(changed map[string][]byte) error
 }
 
 // Found is a place that sets the field, or is to set it.

@@ -86,7 +86,10 @@ func (s *search) proves(f Found, value string) error {
 			return err
 		}
 	}
-	return s.q.prove(s.files, With(s.files, changed), s.units, s.unit.name(), value)
+	if err := s.q.prove(s.files, With(s.files, changed), s.units, s.unit.name(), value); err != nil || s.q.Elsewhere == nil || s.q.Base {
+		return err
+	}
+	return s.q.Elsewhere(changed)
 }
 
 // add finds where the field is added.
