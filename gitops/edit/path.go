@@ -199,3 +199,13 @@ func (p Path) variable() int {
 	}
 	return -1
 }
+
+// Doubt says of a path which of its keys is no text to YAML 1.1; "" where each is.
+func (p Path) Doubt() string {
+	for _, s := range p {
+		if s.Key != "" && yaml11Word(s.Key) {
+			return fmt.Sprintf("; without quotes, the key %s is a boolean to YAML 1.1, as Kubernetes reads it", s.Key)
+		}
+	}
+	return ""
+}
