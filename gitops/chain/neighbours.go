@@ -3,6 +3,7 @@ package chain
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -29,8 +30,12 @@ func (w *world) neighbours(next *world) error {
 			}
 			seen[dir] = true
 			was, err := locate.Render(files, dir)
-			if err != nil {
+			var r *locate.Refusal
+			if errors.As(err, &r) && r.Reason == locate.Invalid {
 				continue // it deploys nothing as it is
+			}
+			if err != nil {
+				return fmt.Errorf("what the kustomization %s renders, which cannot be seen: %w", dir, err)
 			}
 			is, err := locate.Render(next.files, dir)
 			if err != nil {
