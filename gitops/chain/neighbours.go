@@ -2,6 +2,8 @@ package chain
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -28,8 +30,12 @@ func (w *world) neighbours(next *world) error {
 			}
 			seen[dir] = true
 			was, err := locate.Render(files, dir)
-			if err != nil {
+			var r *locate.Refusal
+			if errors.As(err, &r) && r.Reason == locate.Invalid {
 				continue // it deploys nothing as it is
+			}
+			if err != nil {
+				return fmt.Errorf("what the kustomization %s renders, which cannot be seen: %w", dir, err)
 			}
 			is, err := locate.Render(next.files, dir)
 			if err != nil {
@@ -61,4 +67,29 @@ func (w *world) renders(dir string) bool {
 			return u.reads.seen[path.Join(dir, name)] && isFile(w.files, path.Join(dir, name))
 		})
 	})
+}
+
+// Leaves refuses changes of files that make a unit render otherwise. It is for edits of what no unit renders.
+func (c *Chain) Leaves(ctx context.Context, changed map[string][]byte) error {
+	next, err := c.world.with(ctx, changed)
+	if err != nil {
+		return err
+	}
+	for _, a := range c.world.units {
+		b := next.twin(a)
+		switch {
+		case b == nil:
+			err = fmt.Errorf("whether %s is there", a.where())
+		case a.err != nil && b.err != nil:
+			continue
+		case a.err != nil || b.err != nil:
+			err = fmt.Errorf("that %s renders: %s", a.where(), first(message(b.err), message(a.err)))
+		default:
+			err = compareObjects(a.where(), a.objects, b.objects, -1, nil)
+		}
+		if err != nil {
+			return refuse(locate.Shared, "the edit changes what is delivered from elsewhere: %v", err)
+		}
+	}
+	return nil
 }

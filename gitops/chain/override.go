@@ -267,5 +267,9 @@ func add(h hit, file string, data []byte, sel edit.Selector, p edit.Path, v stri
 	if h.plain() {
 		return edit.AddPlain(file, data, sel, p, v)
 	}
-	return edit.Add(file, data, sel, p, v)
+	out, err := edit.Add(file, data, sel, p, v)
+	if errors.Is(err, edit.ErrNotFound) {
+		return edit.AddEnv(file, data, sel, p, v)
+	}
+	return out, err
 }

@@ -138,7 +138,7 @@ func compareObjects(where string, was, is []locate.Object, target int, p edit.Pa
 			return err
 		}
 		for _, d := range diffs {
-			if i == target && d.Path == p.String() {
+			if i == target && (d.Path == p.String() || d.From == "" && p.Enters(d.Path)) {
 				continue
 			}
 			return fmt.Errorf("%s of %s, which %s renders", d.Path, was[i], where)
