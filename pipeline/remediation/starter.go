@@ -46,7 +46,7 @@ func Register(w worker.Registry, a Activities) {
 		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Proposer.Revise, a.Approver.Judge, a.Approver.Expire, a.Approver.Withdraw, a.Merger.Merge,
 		a.Applier.Rehearse, a.Applier.Apply, a.Applier.Wait, a.Applier.Ready, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
 		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer, a.Asker.Brake, a.Asker.Amend, a.Asker.Reply, a.Adopter.Adopt,
-		a.Restorer.OfferRestore, a.Restorer.MarkRestore, a.Restorer.AwaitRestore, a.Restorer.EndRestore,
+		a.Restorer.OfferRestore, a.Restorer.MarkRestore, a.Restorer.AwaitRestore, a.Restorer.ClaimRestore, a.Restorer.EndRestore,
 	} {
 		w.RegisterActivity(f)
 	}

@@ -157,18 +157,34 @@ func (f *flow) again(ctx workflow.Context, settled time.Time) error {
 func (f *flow) join(ctx workflow.Context) (*incident.Outcome, error) {
 	for range joinTries {
 		holder := *f.planned.Holder
+		if holder.IsRestoring() { // it is about no incident that is open, and soon over
+			if again, err := f.replanned(ctx, fmt.Sprintf("waits for %s, which applies what was merged", holder.Workflow())); err != nil || !again {
+				return nil, err
+			}
+			continue
+		}
 		err := workflow.SignalExternalWorkflow(ctx, holder.Workflow(), "", EvidenceSignal, Evidence{ID: f.start.Key.Incident, Incident: f.start.Incident}).Get(ctx, nil)
 		if err == nil {
 			return &incident.Outcome{Phase: incident.Superseded, Reason: fmt.Sprintf("%s is at work on %s already, and was told of this incident", holder.Workflow(), f.start.Target)}, nil
 		}
-		f.enter(ctx, incident.Planning, fmt.Sprintf("waits for %s, which holds the target and is over", holder.Workflow()))
-		if err := workflow.Sleep(ctx, joinEvery); err != nil {
-			return nil, err
-		}
-		f.planned = Planned{}
-		if err := f.do(ctx, slow, "Plan", PlanInput{Start: f.start, Began: f.began}, &f.planned); err != nil || f.planned.Holder == nil {
+		if again, err := f.replanned(ctx, fmt.Sprintf("waits for %s, which holds the target and is over", holder.Workflow())); err != nil || !again {
 			return nil, err
 		}
 	}
-	return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("%s holds %s and is over: its claim was not released", f.planned.Holder.Workflow(), f.start.Target)}, nil
+	why := "is over: its claim was not released"
+	if f.planned.Holder.IsRestoring() {
+		why = "goes on"
+	}
+	return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("%s holds %s and %s", f.planned.Holder.Workflow(), f.start.Target, why)}, nil
+}
+
+// replanned plans after a while; again: the target is held by somebody still.
+func (f *flow) replanned(ctx workflow.Context, why string) (again bool, err error) {
+	f.enter(ctx, incident.Planning, why)
+	if err := workflow.Sleep(ctx, joinEvery); err != nil {
+		return false, err
+	}
+	f.planned = Planned{}
+	err = f.do(ctx, slow, "Plan", PlanInput{Start: f.start, Began: f.began}, &f.planned)
+	return f.planned.Holder != nil, err
 }
