@@ -177,6 +177,9 @@ func (s *Starter) Action(ctx context.Context, a incident.Action) error {
 		}
 		a.Branch = branch
 	}
+	if key, ok := incident.KeyOfRestore(a.Branch); ok {
+		return s.restore(ctx, key, a)
+	}
 	key, revert, ok := incident.KeyOfBranch(a.Branch)
 	if !ok || revert {
 		return nil

@@ -28,6 +28,7 @@ type Lapse struct {
 	Playbook string          `json:"playbook"`
 	Proposal string          `json:"proposal"` // digest of what was applied
 	Change   incident.Change `json:"change"`
+	Again    bool            `json:"again,omitempty"` // its pull request is there, and was opened again or merged after the end
 }
 
 // Lapsed is what became of it.
