@@ -67,7 +67,7 @@ type Starter struct {
 	// Merged tells whether the attempt went on after its merge, whoever merged.
 	Merged func(ctx context.Context, key incident.Key) (bool, error)
 	// Healed is told of an incident that is over, perhaps more than once. Nil: nobody is.
-	Healed func(ctx context.Context, incident string) error
+	Healed func(ctx context.Context, inc incident.Incident) error
 
 	// Followed says on a pull request that another attempt takes its place, and closes it. One that is merged stays as it is.
 	Followed func(ctx context.Context, number int, next incident.Key) (merged bool, err error)
@@ -81,7 +81,7 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	if inc.State == incident.Healed {
 		var told error
 		if s.Healed != nil {
-			told = s.Healed(ctx, inc.ID)
+			told = s.Healed(ctx, inc)
 		}
 		return errors.Join(s.hand(ctx, inc), told)
 	}

@@ -194,3 +194,16 @@ func TestARestoreIsWaitedFor(t *testing.T) {
 		}
 	}
 }
+
+// TestTheOwnIncidentIsHeard however many have joined it.
+func TestTheOwnIncidentIsHeard(t *testing.T) {
+	t.Parallel()
+	n := news{}
+	for i := range mostEvidence + 5 {
+		n.take(Evidence{ID: string(rune('a' + i))}, false)
+	}
+	own := Evidence{ID: "own", Outbreak: 1}
+	if n.take(own, true); len(n.list) != mostEvidence || n.list[mostEvidence-1] != own {
+		t.Errorf("%+v", n.list)
+	}
+}
