@@ -102,8 +102,8 @@ func (c *cluster) workerSeenBy(seen func(http.RoundTripper) http.RoundTripper, r
 		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "worker"},
 		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: "worker", Namespace: c.namespace}}}, metav1.CreateOptions{})
 	check(c.t, err)
-	config := rest.AnonymousClientConfig(c.config)
-	config.BearerToken, config.WrapTransport, config.QPS, config.Burst = token.Status.Token, seen, 200, 400
+	config := c.as(token.Status.Token)
+	config.WrapTransport = seen
 	d, err := NewDirect(config, "gitops")
 	check(c.t, err)
 	if len(rules) > 0 { // the authorizer hears of them a little later
@@ -113,6 +113,13 @@ func (c *cluster) workerSeenBy(seen func(http.RoundTripper) http.RoundTripper, r
 		})
 	}
 	return d
+}
+
+// as is the configuration of whoever has the token.
+func (c *cluster) as(token string) *rest.Config {
+	config := rest.AnonymousClientConfig(c.config)
+	config.BearerToken, config.QPS, config.Burst = token, 200, 400
+	return config
 }
 
 // allow adds a rule, given as YAML, to the worker's role.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -40,8 +41,19 @@ type Key struct {
 	Attempt  int    `json:"attempt"` // from 1
 }
 
+// Restoring names the end of the fix, as who has a target to itself: its workflow is another.
+func (k Key) Restoring() Key { return Key{Incident: k.Incident, Attempt: -k.Attempt} }
+
+// IsRestoring tells such a key from that of a remediation.
+func (k Key) IsRestoring() bool { return k.Attempt < 0 }
+
 // Workflow is the Temporal workflow ID.
-func (k Key) Workflow() string { return fmt.Sprintf("remediation/%s/%d", k.Incident, k.Attempt) }
+func (k Key) Workflow() string {
+	if k.IsRestoring() {
+		return k.Restoring().Expiry()
+	}
+	return fmt.Sprintf("remediation/%s/%d", k.Incident, k.Attempt)
+}
 
 // Retry is the command by which a person has it tried again.
 func (k Key) Retry() string {
@@ -73,6 +85,13 @@ func KeyOfBranch(name string) (key Key, revert, ok bool) {
 	}
 	n, err := strconv.Atoi(m[2])
 	return Key{Incident: m[1], Attempt: n}, m[3] != "", err == nil
+}
+
+// KeyOfRestore is the inverse of RestoreBranch.
+func KeyOfRestore(name string) (key Key, ok bool) {
+	name, ok = strings.CutSuffix(name, "-restore")
+	key, revert, ours := KeyOfBranch(name)
+	return key, ok && ours && !revert
 }
 
 // Proposal is an incident and a playbook turned into edits of files. Dry-run and decisions are kept beside it, so

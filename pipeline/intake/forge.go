@@ -90,7 +90,8 @@ func decodeForge(event string, body []byte, repository string) (*incident.Action
 	}
 	pr := *e.PullRequest
 	ours := strings.EqualFold(e.Repository.FullName, repository) && pr.Head.Repo != nil && strings.EqualFold(pr.Head.Repo.FullName, repository)
-	if _, _, named := incident.KeyOfBranch(pr.Head.Ref); !ours || !named {
+	_, _, named := incident.KeyOfBranch(pr.Head.Ref)
+	if _, restores := incident.KeyOfRestore(pr.Head.Ref); !ours || !named && !restores {
 		return nil, nil
 	}
 	a := &incident.Action{

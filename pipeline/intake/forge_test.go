@@ -44,6 +44,7 @@ func TestForgeActions(t *testing.T) {
 		"closed":            {"pull_request", strings.Replace(merged, `"merged": true`, `"merged": false`, 1), incident.Close, "github-merge-queue[bot]", "ec26c3e57ca3a959ca5aad62de7213c562f8c821"},
 		"pushed":            {"pull_request", strings.Replace(merged, `"closed"`, `"synchronize"`, 1), incident.Push, "github-merge-queue[bot]", "ec26c3e57ca3a959ca5aad62de7213c562f8c821"},
 		"opened":            {"pull_request", strings.Replace(merged, `"closed"`, `"opened"`, 1), "", "", ""},
+		"a restore, merged": {"pull_request", strings.Replace(merged, "-1-revert", "-1-restore", 1), incident.Merge, "sam", "ec26c3e57ca3a959ca5aad62de7213c562f8c821"},
 		"another branch":    {"pull_request", strings.Replace(merged, "cortexops/0123456789ab-1-revert", "cortexops/mine", 1), "", "", ""},
 		"another repo":      {"pull_request", strings.ReplaceAll(merged, "acme/shop", "acme/other"), "", "", ""},
 		"a fork":            {"pull_request", strings.Replace(merged, `"full_name": "acme/shop"`, `"full_name": "mallory/shop"`, 1), "", "", ""},

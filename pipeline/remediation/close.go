@@ -59,6 +59,7 @@ type Ending struct {
 	Shut     bool               `json:"shut,omitempty"`
 	Joined   bool               `json:"joined,omitempty"`   // another remediation holds the target
 	Suspects []incident.Suspect `json:"suspects,omitempty"` // where there is no pull request that tells of them
+	Outbreak int                `json:"outbreak,omitempty"` // of the incident, that it was about at last
 	Late     []incident.Action  `json:"late,omitempty"`     // clicks that nobody has judged
 }
 

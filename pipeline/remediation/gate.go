@@ -47,7 +47,8 @@ type GateInput struct {
 	DryRun    string         `json:"dryRun,omitempty"`
 	Approvals []string       `json:"approvals,omitempty"`
 	At        time.Time      `json:"at"`
-	Fact      bool           `json:"fact,omitempty"` // it is merged, and a tool delivers it: nothing is held back by the answer
+	Holder    incident.Key   `json:"holder,omitzero"` // of the target; zero: Key
+	Fact      bool           `json:"fact,omitempty"`  // it is merged, and a tool delivers it: nothing is held back by the answer
 }
 
 // Decide asks one gate and writes the answer into the ledger; a denial is a policy_violation there.
@@ -74,7 +75,11 @@ func (g *Gatekeeper) Decide(ctx context.Context, in GateInput) (incident.Decisio
 	d := incident.Decision{Gate: in.Gate, Allow: said.Allow, Approvals: said.Approvals, Approvers: said.Approvers, Rules: said.Rules,
 		Reasons: said.Reasons, Revision: said.Revision, InputDigest: said.InputDigest}
 	if d.Allow && in.Gate == incident.GateApply && in.Phase != incident.RollingBack { // what did harm is taken back in any case
-		if d.Wait, err = g.Brakes.Act(ctx, proposal.Incident.Root, in.Key, time.Now()); err != nil || d.Wait != "" && !in.Fact {
+		holder := in.Key
+		if in.Holder != (incident.Key{}) {
+			holder = in.Holder
+		}
+		if d.Wait, err = g.Brakes.Act(ctx, proposal.Incident.Root, holder, time.Now()); err != nil || d.Wait != "" && !in.Fact {
 			return d, err
 		}
 		d.Wait = ""

@@ -142,6 +142,9 @@ func (k *Keeper) sweep(ctx context.Context) error {
 	all := []error{err}
 	for _, p := range pulls {
 		key, revert, ours := incident.KeyOfBranch(p.HeadRef)
+		if restore, is := incident.KeyOfRestore(p.HeadRef); is {
+			key, revert, ours = restore.Restoring(), true, true
+		}
 		if !ours || !strings.EqualFold(p.Author, k.Bot) {
 			continue
 		}
@@ -233,7 +236,12 @@ func (k *Keeper) terminated(ctx context.Context, key incident.Key) (string, erro
 }
 
 func (k *Keeper) close(ctx context.Context, key incident.Key, p forge.Pull, why string) error {
-	err := note(ctx, k.Book, key, incident.Failed, incident.StepEnding, incident.Event, actor, incident.Outcome{Phase: incident.Failed, Reason: why})
+	var err error
+	if key.IsRestoring() {
+		err = note(ctx, k.Book, key.Restoring(), incident.Succeeded, stepLapsed, incident.Event, actor, Lapsed{Word: "failed", Why: why})
+	} else {
+		err = note(ctx, k.Book, key, incident.Failed, incident.StepEnding, incident.Event, actor, incident.Outcome{Phase: incident.Failed, Reason: why})
+	}
 	if err != nil {
 		return err
 	}

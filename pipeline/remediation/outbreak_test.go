@@ -30,7 +30,7 @@ func (b begun) GetWorkflowHistory(_ context.Context, id, _ string, _ bool, _ enu
 
 // first is a history of one event.
 type first struct {
-	start Start
+	start any
 	ok    bool
 }
 

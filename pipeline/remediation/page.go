@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -12,6 +13,7 @@ import (
 const (
 	stepPage     = "page"
 	stepPageOver = "page-over"
+	stepHealed   = "healed" // of the attempt that is one more than the outbreak's number
 )
 
 // Pager calls people, and lets them go again. Both may be said twice.
@@ -56,7 +58,29 @@ func (p *Paging) call(ctx context.Context, in Ending) error {
 		at = p.Workflow(in.Key)
 	}
 	page := p.Words(in.Key, in.Target, proposal, in.Change, in.Outcome, at)
-	return p.tell(ctx, in.Key, in.Outcome.Phase, stepPage, func() error { return p.Pager.Trigger(ctx, page) })
+	if err := p.tell(ctx, in.Key, in.Outcome.Phase, stepPage, func() error { return p.Pager.Trigger(ctx, page) }); err != nil {
+		return err
+	}
+	rows, err := p.Entries(ctx, in.Key.Incident)
+	if err != nil {
+		return err
+	}
+	// Whoever says that it is over looks for a call after that is written down, and we look for that after the call is.
+	if slices.ContainsFunc(rows, func(e incident.Entry) bool { return e.Step == stepHealed && e.Attempt > in.Outbreak }) {
+		return p.Over(ctx, in.Key.Incident)
+	}
+	return nil
+}
+
+// Healed lets people go who were called for an incident that is over, or will be: a remediation may end later than it.
+func (p *Paging) Healed(ctx context.Context, inc incident.Incident) error {
+	if !inc.SealedAt.IsZero() { // else nothing was begun for it
+		key := incident.Key{Incident: inc.ID, Attempt: 1 + inc.Reopened}
+		if err := note(ctx, p.Book, key, incident.Superseded, stepHealed, incident.Event, actor, map[string]any{"at": inc.HealedAt}); err != nil {
+			return err
+		}
+	}
+	return p.Over(ctx, inc.ID)
 }
 
 // Over lets people go who were called for an incident that is over. Where nobody was, nothing is said.

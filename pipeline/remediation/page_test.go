@@ -7,6 +7,10 @@ import (
 	"slices"
 	"testing"
 
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/testsuite"
+
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
@@ -93,6 +97,51 @@ func TestWhoIsCalledIsLetGo(t *testing.T) {
 	over()
 	over()
 	want("it heals", "resolve 0123456789ab")
+}
+
+// TestWhoIsCalledTooLateIsLetGo where the incident had healed before the remediation came to its end, unless it has broken out again.
+func TestWhoIsCalledTooLateIsLetGo(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		healed   incident.Incident
+		outbreak int
+		want     []string
+	}{
+		"it had healed":                 {incident.Incident{SealedAt: opened}, 0, []string{"trigger 0123456789ab  at 1", "resolve 0123456789ab"}},
+		"and had broken out once more":  {incident.Incident{SealedAt: opened}, 1, []string{"trigger 0123456789ab  at 1"}},
+		"and had healed from that, too": {incident.Incident{SealedAt: opened, Reopened: 1}, 1, []string{"trigger 0123456789ab  at 1", "resolve 0123456789ab"}},
+		"nothing was begun for it":      {incident.Incident{}, 0, []string{"trigger 0123456789ab  at 1"}},
+	} {
+		book, b := &attempts{}, &beeper{}
+		p := paging(book, b)
+		c.healed.ID = "0123456789ab"
+		for range 2 {
+			if err := p.Healed(t.Context(), c.healed); err != nil {
+				t.Fatal(err)
+			}
+		}
+		closer := &Closer{Book: book, Claims: &shared{}, Repo: gitless{}, Forge: &oneForge{}, Writer: words{}, Page: p}
+		if err := closer.Close(t.Context(), Ending{Key: thisOne, Outcome: incident.Outcome{Phase: incident.Escalated}, Outbreak: c.outbreak}); err != nil || !slices.Equal(b.said, c.want) {
+			t.Errorf("%s: %q, %v", name, b.said, err)
+		}
+	}
+}
+
+// TestTheOutbreakAtTheEnd is the newest that the run was told of.
+func TestTheOutbreakAtTheEnd(t *testing.T) {
+	t.Parallel()
+	w := happy()
+	w.later = func(env *testsuite.TestWorkflowEnvironment) {
+		env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+			if info.ActivityType.Name == "Verify" {
+				env.SignalWorkflow(EvidenceSignal, Evidence{ID: "0123456789ab", Outbreak: 2})
+				env.SignalWorkflow(EvidenceSignal, Evidence{ID: "ba9876543210", Outbreak: 7})
+			}
+		})
+	}
+	if got := w.play(t); got.Phase != incident.Succeeded || w.ending.Outbreak != 2 {
+		t.Errorf("%+v, outbreak %d", got, w.ending.Outbreak)
+	}
 }
 
 // TestAPagerThatRefuses is tried again where that can help, and holds up nothing where it cannot.

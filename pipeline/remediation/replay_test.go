@@ -13,7 +13,7 @@ import (
 func TestSavedHistoriesReplay(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/history-*.json")
-	if err != nil || len(files) < 2 {
+	if err != nil || len(files) < 5 {
 		t.Fatalf("%d saved histories, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -21,6 +21,7 @@ func TestSavedHistoriesReplay(t *testing.T) {
 			t.Parallel()
 			r := worker.NewWorkflowReplayer()
 			r.RegisterWorkflowWithOptions(Remediate, workflow.RegisterOptions{Name: WorkflowName})
+			r.RegisterWorkflowWithOptions(Expiry, workflow.RegisterOptions{Name: ExpiryName})
 			if err := r.ReplayWorkflowHistoryFromJSONFile(nil, file); err != nil {
 				t.Error(err)
 			}

@@ -34,6 +34,9 @@ func Later(t client.Client, taskQueue string) func(context.Context, Lapse, time.
 	}
 }
 
+// stepLapsed is the step of the row that says what became of a fix that was made for a time.
+const stepLapsed = "ttl-over"
+
 // Restorer are the activities of a fix whose time is over.
 type Restorer struct {
 	Book Book
@@ -50,6 +53,8 @@ type Restorer struct {
 		Get(ctx context.Context, number int) (forge.Pull, error)
 		Close(ctx context.Context, number int) error
 	}
+	Claims     Claims
+	Entries    func(ctx context.Context, id string) ([]incident.Entry, error) // of an incident, in order
 	Writer     Restoring
 	Repository Repository
 	Render     Rendering
@@ -80,6 +85,9 @@ type Offer struct {
 // OfferRestore opens the pull request, where every file is still as the fix has left it.
 func (r *Restorer) OfferRestore(ctx context.Context, in OfferInput) (Offer, error) {
 	defer beat(ctx)()
+	if in.Again {
+		return r.offered(ctx, in.Key)
+	}
 	proposal, err := get[incident.Proposal](ctx, r.Book, in.Proposal)
 	if err != nil {
 		return Offer{}, err
@@ -119,7 +127,7 @@ func (r *Restorer) OfferRestore(ctx context.Context, in OfferInput) (Offer, erro
 	}
 	branch := in.Key.RestoreBranch()
 	err = write(ctx, r.Book, in.Key, incident.Succeeded, "push-restore", func() (any, error) {
-		return map[string]string{"branch": branch, "sha": sha}, r.Repo.Push(ctx, branch, "", sha)
+		return map[string]string{"branch": branch, "sha": sha, "proposal": digest}, r.Repo.Push(ctx, branch, "", sha)
 	})
 	if err != nil {
 		return Offer{}, err
@@ -249,6 +257,24 @@ func (r *Restorer) AwaitRestore(ctx context.Context, in AwaitInput) (Restore, er
 	}
 }
 
+// ClaimInput is what ClaimRestore is told.
+type ClaimInput struct {
+	Lapse
+	Release bool `json:"release,omitempty"`
+}
+
+// ClaimRestore takes the target, or gives it back. It returns who else is at work on it; nobody: the zero key.
+func (r *Restorer) ClaimRestore(ctx context.Context, in ClaimInput) (holder incident.Key, err error) {
+	us := in.Key.Restoring()
+	if in.Release {
+		return incident.Key{}, r.Claims.Release(ctx, in.Target, us)
+	}
+	if holder, err = r.Claims.Take(ctx, in.Target, us, time.Now()); holder == us {
+		return incident.Key{}, err
+	}
+	return holder, err
+}
+
 // EndRestoreInput is what EndRestore is told.
 type EndRestoreInput struct {
 	Lapse
@@ -258,7 +284,14 @@ type EndRestoreInput struct {
 
 // EndRestore writes down what became of the fix, on the pull request where there is one.
 func (r *Restorer) EndRestore(ctx context.Context, in EndRestoreInput) error {
-	if err := note(ctx, r.Book, in.Key, incident.Succeeded, "ttl-over", incident.Event, actor, in.End); err != nil || in.Offer.Change.Number == 0 {
+	step := stepLapsed
+	if in.Again { // each time is another row
+		step += "-" + short(activity.GetInfo(ctx).WorkflowExecution.RunID)
+	}
+	if err := r.Claims.Release(ctx, in.Target, in.Key.Restoring()); err != nil { // nobody's, another's, or the keeper gives it back
+		slog.InfoContext(ctx, "the claim on the target was not released", "workflow", in.Key.Expiry(), "error", err)
+	}
+	if err := note(ctx, r.Book, in.Key, incident.Succeeded, step, incident.Event, actor, in.End); err != nil || in.Offer.Change.Number == 0 {
 		return err
 	}
 	return classify(r.Forge.Comment(ctx, in.Offer.Change.Number, "ending", r.Writer.Lapsed(in.End.Word, in.End.Why)))

@@ -33,20 +33,23 @@ func TestExpiry(t *testing.T) {
 		said     Restore
 		allow    bool
 		waits    int // how often a brake holds it back
+		held     int // for how many looks another remediation has the target
 		stuck    string
 		applyErr error
 		word     string
 		why      string
 		never    []string
 	}{
-		"nothing to offer":  {Offer{Why: "changed since"}, Restore{}, true, 0, "", nil, "kept", "changed since", []string{"AwaitRestore", "MarkRestore", "Apply"}},
-		"closed":            {Offer{}, Restore{Why: "closed by sam"}, true, 0, "", nil, "kept", "closed by sam", []string{"Apply"}},
-		"merged":            {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, "", nil, "restored", "merged by sam", nil},
-		"paused meanwhile":  {Offer{}, Restore{Merge: "m", By: "sam"}, true, 3, "", nil, "restored", "merged by sam", nil},
-		"paused for a day":  {Offer{}, Restore{Merge: "m", By: "sam"}, true, 1000, "", nil, "failed", "not applied within 24h0m0s: paused", []string{"Apply"}},
-		"policy refuses":    {Offer{}, Restore{Merge: "m", By: "sam"}, false, 0, "", nil, "failed", "policy refuses to apply it: [frozen]", []string{"Apply"}},
-		"never ready":       {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, "deadline exceeded", nil, "failed", "deadline exceeded", nil},
-		"another rendering": {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, "", temporal.NewNonRetryableApplicationError("does not render", "Mismatch", nil), "failed", "Mismatch: does not render", []string{"Wait"}},
+		"nothing to offer":  {Offer{Why: "changed since"}, Restore{}, true, 0, 0, "", nil, "kept", "changed since", []string{"AwaitRestore", "MarkRestore", "Apply"}},
+		"closed":            {Offer{}, Restore{Why: "closed by sam"}, true, 0, 0, "", nil, "kept", "closed by sam", []string{"Apply"}},
+		"merged":            {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, 0, "", nil, "restored", "merged by sam", nil},
+		"paused meanwhile":  {Offer{}, Restore{Merge: "m", By: "sam"}, true, 3, 0, "", nil, "restored", "merged by sam", nil},
+		"paused for a day":  {Offer{}, Restore{Merge: "m", By: "sam"}, true, 1000, 0, "", nil, "failed", "not applied within 24h0m0s: paused", []string{"Apply"}},
+		"policy refuses":    {Offer{}, Restore{Merge: "m", By: "sam"}, false, 0, 0, "", nil, "failed", "policy refuses to apply it: [frozen]", []string{"Apply"}},
+		"never ready":       {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, 0, "deadline exceeded", nil, "failed", "deadline exceeded", nil},
+		"another rendering": {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, 0, "", temporal.NewNonRetryableApplicationError("does not render", "Mismatch", nil), "failed", "Mismatch: does not render", []string{"Wait"}},
+		"another at work":   {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, 2, "", nil, "restored", "merged by sam", nil},
+		"another for a day": {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, 1000, "", nil, "failed", "not applied within 24h0m0s: remediation/ba9876543210/1 is at work on t", []string{"Apply"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -57,16 +60,26 @@ func TestExpiry(t *testing.T) {
 			env.RegisterWorkflow(Expiry)
 			var calls []string
 			var ended EndRestoreInput
-			asked := 0
+			asked, looked, claimed := 0, 0, false
 			for name, f := range map[string]any{
 				"OfferRestore": func(OfferInput) (Offer, error) { return c.offer, nil },
 				"DryRun":       func(DryRunInput) (string, error) { return "d", nil },
 				"MarkRestore":  func(MarkInput) error { return nil },
+				"ClaimRestore": func(in ClaimInput) (incident.Key, error) {
+					if claimed = !in.Release; in.Release {
+						return incident.Key{}, nil
+					}
+					if looked++; looked <= c.held {
+						claimed = false
+						return another, nil
+					}
+					return incident.Key{}, nil
+				},
 				"AwaitRestore": func(in AwaitInput) (Restore, error) { return c.said, nil },
 				"Decide": func(in GateInput) (incident.Decision, error) {
 					d := incident.Decision{Allow: c.allow, Reasons: []string{"frozen"}}
 					if in.Gate == incident.GateApply {
-						if !slices.Equal(in.Approvals, []string{"sam"}) || in.DryRun != "d" || in.Phase == incident.RollingBack {
+						if !slices.Equal(in.Approvals, []string{"sam"}) || in.DryRun != "d" || in.Phase == incident.RollingBack || !claimed || in.Holder != (incident.Key{Incident: "0123456789ab", Attempt: -1}) {
 							t.Errorf("policy is asked %+v", in)
 						}
 						if asked++; asked <= c.waits {
@@ -76,7 +89,7 @@ func TestExpiry(t *testing.T) {
 					return d, nil
 				},
 				"Apply": func(in ApplyInput) (Applied, error) {
-					if !in.Restore || in.Revert || in.Merge != "m" {
+					if !in.Restore || in.Revert || in.Merge != "m" || !claimed {
 						t.Errorf("applied %+v", in)
 					}
 					return Applied{}, c.applyErr
@@ -104,6 +117,24 @@ func TestExpiry(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestClaimRestore tells who else is at work on the target, and its end gives it back.
+func TestClaimRestore(t *testing.T) {
+	t.Parallel()
+	us := thisOne.Restoring()
+	for name, c := range map[string]struct{ holder, want incident.Key }{
+		"free": {incident.Key{}, incident.Key{}}, "ours": {us, incident.Key{}}, "another's": {another, another}, "of the fix itself": {thisOne, thisOne},
+	} {
+		claims := &shared{holder: c.holder}
+		a := &Restorer{Book: &pages{}, Claims: claims}
+		if got, err := a.ClaimRestore(t.Context(), ClaimInput{Lapse: Lapse{Key: thisOne, Target: "t"}}); err != nil || got != c.want {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+		if err := a.EndRestore(t.Context(), EndRestoreInput{Lapse: Lapse{Key: thisOne, Target: "t"}}); err != nil || !slices.Equal(claims.released, []incident.Key{us}) {
+			t.Errorf("%s: released %v, %v", name, claims.released, err)
+		}
 	}
 }
 

@@ -65,19 +65,24 @@ func Retry(ctx context.Context, temporal client.Client, taskQueue string, key in
 }
 
 // started is what a workflow was started with.
-func started(ctx context.Context, temporal client.Client, key incident.Key) (start Start, err error) {
-	events := temporal.GetWorkflowHistory(ctx, key.Workflow(), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+func started(ctx context.Context, temporal client.Client, key incident.Key) (Start, error) {
+	return input[Start](ctx, temporal, key.Workflow())
+}
+
+// input is what the newest run of a workflow was started with.
+func input[T any](ctx context.Context, temporal client.Client, id string) (start T, err error) {
+	events := temporal.GetWorkflowHistory(ctx, id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		e, err := events.Next()
 		if err != nil {
-			return start, fmt.Errorf("read how %s began: %w", key.Workflow(), err)
+			return start, fmt.Errorf("read how %s began: %w", id, err)
 		}
 		if began := e.GetWorkflowExecutionStartedEventAttributes(); began != nil {
 			err = converter.GetDefaultDataConverter().FromPayloads(began.GetInput(), &start)
 			return start, err
 		}
 	}
-	return start, fmt.Errorf("the history of %s has no beginning", key.Workflow())
+	return start, fmt.Errorf("the history of %s has no beginning", id)
 }
 
 // afterwards takes what a person did to the pull request of a remediation that has ended: one that is opened again is followed by an

@@ -46,7 +46,7 @@ func Register(w worker.Registry, a Activities) {
 		a.Planner.Plan, a.Gatekeeper.Decide, a.DryRunner.DryRun, a.Proposer.Propose, a.Proposer.Announce, a.Proposer.Revise, a.Approver.Judge, a.Approver.Expire, a.Approver.Withdraw, a.Merger.Merge,
 		a.Applier.Rehearse, a.Applier.Apply, a.Applier.Wait, a.Applier.Ready, a.Watcher.Verify, a.Reverter.ProposeRevert, a.Reverter.MergeRevert, a.Closer.Close,
 		a.Asker.Hold, a.Asker.Ask, a.Asker.Answer, a.Asker.Brake, a.Asker.Amend, a.Asker.Reply, a.Adopter.Adopt,
-		a.Restorer.OfferRestore, a.Restorer.MarkRestore, a.Restorer.AwaitRestore, a.Restorer.EndRestore,
+		a.Restorer.OfferRestore, a.Restorer.MarkRestore, a.Restorer.AwaitRestore, a.Restorer.ClaimRestore, a.Restorer.EndRestore,
 	} {
 		w.RegisterActivity(f)
 	}
@@ -67,7 +67,7 @@ type Starter struct {
 	// Merged tells whether the attempt went on after its merge, whoever merged.
 	Merged func(ctx context.Context, key incident.Key) (bool, error)
 	// Healed is told of an incident that is over, perhaps more than once. Nil: nobody is.
-	Healed func(ctx context.Context, incident string) error
+	Healed func(ctx context.Context, inc incident.Incident) error
 
 	// Followed says on a pull request that another attempt takes its place, and closes it. One that is merged stays as it is.
 	Followed func(ctx context.Context, number int, next incident.Key) (merged bool, err error)
@@ -81,7 +81,7 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	if inc.State == incident.Healed {
 		var told error
 		if s.Healed != nil {
-			told = s.Healed(ctx, inc.ID)
+			told = s.Healed(ctx, inc)
 		}
 		return errors.Join(s.hand(ctx, inc), told)
 	}
@@ -176,6 +176,9 @@ func (s *Starter) Action(ctx context.Context, a incident.Action) error {
 			return fmt.Errorf("find the branch of pull request %d: %w", a.Number, err)
 		}
 		a.Branch = branch
+	}
+	if key, ok := incident.KeyOfRestore(a.Branch); ok {
+		return s.restore(ctx, key, a)
 	}
 	key, revert, ok := incident.KeyOfBranch(a.Branch)
 	if !ok || revert {

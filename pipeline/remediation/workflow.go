@@ -103,8 +103,9 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	// The ending is written even where the run was cancelled.
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
+	f.listen(workflow.GetSignalChannel(ctx, EvidenceSignal))
 	ending := Ending{Target: start.Target, Message: f.announced.Message, Shut: f.shut, Key: start.Key, Outcome: end, Change: f.change, Proposal: f.planned.Proposal, Merge: f.merge, Playbook: f.planned.Playbook,
-		Joined: f.planned.Holder != nil, Suspects: f.planned.Suspects, Late: f.unheard(ctx)}
+		Joined: f.planned.Holder != nil, Suspects: f.planned.Suspects, Late: f.unheard(ctx), Outbreak: f.outbreak()}
 	if err := run(ctx, quick, "Close", ending, nil); err != nil {
 		return end, err
 	}

@@ -172,3 +172,38 @@ func TestAMergeOnTheWayToAnotherEnd(t *testing.T) {
 		})
 	}
 }
+
+// TestARestoreIsWaitedFor and told of no incident: it would make nothing of one.
+func TestARestoreIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	restore := another.Restoring()
+	for name, c := range map[string]struct {
+		holds int
+		want  incident.Phase
+		why   string
+	}{"it is over soon": {3, incident.Succeeded, "pass"}, "it is not": {1000, incident.Escalated, "expiry/ba9876543210/1 holds t and goes on"}} {
+		w := happy()
+		w.plan = func(n int) Planned {
+			if n <= c.holds {
+				return Planned{Holder: &restore}
+			}
+			return w.planned
+		}
+		if got := w.play(t); got.Phase != c.want || !strings.Contains(got.Reason, c.why) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestTheOwnIncidentIsHeard however many have joined it.
+func TestTheOwnIncidentIsHeard(t *testing.T) {
+	t.Parallel()
+	n := news{}
+	for i := range mostEvidence + 5 {
+		n.take(Evidence{ID: string(rune('a' + i))}, false)
+	}
+	own := Evidence{ID: "own", Outbreak: 1}
+	if n.take(own, true); len(n.list) != mostEvidence || n.list[mostEvidence-1] != own {
+		t.Errorf("%+v", n.list)
+	}
+}

@@ -43,11 +43,13 @@ type news struct {
 	asked   time.Time // whether the target is ready
 }
 
-func (n *news) take(e Evidence) {
+func (n *news) take(e Evidence, own bool) {
 	i := slices.IndexFunc(n.list, func(have Evidence) bool { return have.ID == e.ID })
 	switch {
-	case i >= 0 && n.list[i] == e, i < 0 && len(n.list) == mostEvidence:
+	case i >= 0 && n.list[i] == e, i < 0 && len(n.list) == mostEvidence && !own:
 		return
+	case i < 0 && len(n.list) == mostEvidence:
+		n.list[mostEvidence-1] = e
 	case i >= 0:
 		n.list[i] = e
 	default:
@@ -59,7 +61,7 @@ func (n *news) take(e Evidence) {
 // listen takes the evidence that has come in.
 func (f *flow) listen(evidence workflow.ReceiveChannel) {
 	for e := (Evidence{}); evidence.ReceiveAsync(&e); e = (Evidence{}) {
-		f.news.take(e)
+		f.news.take(e, e.ID == f.start.Key.Incident)
 	}
 }
 
@@ -129,6 +131,19 @@ func (f *flow) soon() (at time.Time) {
 	return at
 }
 
+// outbreak of the own incident, from 0, that this run knows of.
+func (f *flow) outbreak() (n int) {
+	if n = f.start.Key.Attempt - 1; f.start.Outbreak != nil {
+		n = *f.start.Outbreak
+	}
+	for _, e := range f.news.list {
+		if e.ID == f.start.Key.Incident {
+			n = max(n, e.Outbreak)
+		}
+	}
+	return n
+}
+
 // again starts the next attempt where the incident has broken out once more after this one had come to its end, and before it was
 // over: whoever told us took it for ours.
 func (f *flow) again(ctx workflow.Context, settled time.Time) error {
@@ -137,7 +152,8 @@ func (f *flow) again(ctx workflow.Context, settled time.Time) error {
 		own = *f.start.Outbreak
 	}
 	var newest Evidence
-	for e := (Evidence{}); workflow.GetSignalChannel(ctx, EvidenceSignal).ReceiveAsync(&e); e = (Evidence{}) {
+	f.listen(workflow.GetSignalChannel(ctx, EvidenceSignal))
+	for _, e := range f.news.list {
 		if e.ID == f.start.Key.Incident && e.Outbreak > own {
 			newest = e
 		}
@@ -157,18 +173,34 @@ func (f *flow) again(ctx workflow.Context, settled time.Time) error {
 func (f *flow) join(ctx workflow.Context) (*incident.Outcome, error) {
 	for range joinTries {
 		holder := *f.planned.Holder
+		if holder.IsRestoring() { // it is about no incident that is open, and soon over
+			if again, err := f.replanned(ctx, fmt.Sprintf("waits for %s, which applies what was merged", holder.Workflow())); err != nil || !again {
+				return nil, err
+			}
+			continue
+		}
 		err := workflow.SignalExternalWorkflow(ctx, holder.Workflow(), "", EvidenceSignal, Evidence{ID: f.start.Key.Incident, Incident: f.start.Incident}).Get(ctx, nil)
 		if err == nil {
 			return &incident.Outcome{Phase: incident.Superseded, Reason: fmt.Sprintf("%s is at work on %s already, and was told of this incident", holder.Workflow(), f.start.Target)}, nil
 		}
-		f.enter(ctx, incident.Planning, fmt.Sprintf("waits for %s, which holds the target and is over", holder.Workflow()))
-		if err := workflow.Sleep(ctx, joinEvery); err != nil {
-			return nil, err
-		}
-		f.planned = Planned{}
-		if err := f.do(ctx, slow, "Plan", PlanInput{Start: f.start, Began: f.began}, &f.planned); err != nil || f.planned.Holder == nil {
+		if again, err := f.replanned(ctx, fmt.Sprintf("waits for %s, which holds the target and is over", holder.Workflow())); err != nil || !again {
 			return nil, err
 		}
 	}
-	return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("%s holds %s and is over: its claim was not released", f.planned.Holder.Workflow(), f.start.Target)}, nil
+	why := "is over: its claim was not released"
+	if f.planned.Holder.IsRestoring() {
+		why = "goes on"
+	}
+	return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("%s holds %s and %s", f.planned.Holder.Workflow(), f.start.Target, why)}, nil
+}
+
+// replanned plans after a while; again: the target is held by somebody still.
+func (f *flow) replanned(ctx workflow.Context, why string) (again bool, err error) {
+	f.enter(ctx, incident.Planning, why)
+	if err := workflow.Sleep(ctx, joinEvery); err != nil {
+		return false, err
+	}
+	f.planned = Planned{}
+	err = f.do(ctx, slow, "Plan", PlanInput{Start: f.start, Began: f.began}, &f.planned)
+	return f.planned.Holder != nil, err
 }

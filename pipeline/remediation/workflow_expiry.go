@@ -28,6 +28,7 @@ type Lapse struct {
 	Playbook string          `json:"playbook"`
 	Proposal string          `json:"proposal"` // digest of what was applied
 	Change   incident.Change `json:"change"`
+	Again    bool            `json:"again,omitempty"` // its pull request is there, and was opened again or merged after the end
 }
 
 // Lapsed is what became of it.
@@ -107,12 +108,22 @@ func markRestore(ctx workflow.Context, in Lapse, offer Offer) (dry string, err e
 
 // mayRestore asks policy about what somebody has merged, and waits where a brake holds it back.
 func mayRestore(ctx workflow.Context, in Lapse, offer Offer, said Restore, dry string) (why string, err error) {
+	claims := workflow.GetVersion(ctx, "claim-restore", workflow.DefaultVersion, 1) != workflow.DefaultVersion
 	for since := workflow.Now(ctx); ; {
-		var d incident.Decision
-		ask := GateInput{Key: in.Key, Gate: incident.GateApply, Step: "policy-restore", Phase: incident.Applying, Proposal: offer.Proposal, DryRun: dry,
+		var holder incident.Key
+		if claims { // one at a time is at work on a target, whoever wants what of it
+			if err := run(ctx, quick, "ClaimRestore", ClaimInput{Lapse: in}, &holder); err != nil {
+				return "", err
+			}
+		}
+		d := incident.Decision{Allow: true, Wait: holder.Workflow() + " is at work on " + in.Target}
+		ask := GateInput{Holder: in.Key.Restoring(), Key: in.Key, Gate: incident.GateApply, Step: "policy-restore", Phase: incident.Applying, Proposal: offer.Proposal, DryRun: dry,
 			Approvals: []string{said.By}, At: workflow.Now(ctx)}
-		if err := run(ctx, quick, "Decide", ask, &d); err != nil {
-			return "", err
+		if holder.Incident == "" {
+			d = incident.Decision{}
+			if err := run(ctx, quick, "Decide", ask, &d); err != nil {
+				return "", err
+			}
 		}
 		switch {
 		case !d.Allow:
@@ -121,6 +132,11 @@ func mayRestore(ctx workflow.Context, in Lapse, offer Offer, said Restore, dry s
 			return "", nil
 		case workflow.Now(ctx).Sub(since) >= heldBack:
 			return fmt.Sprintf("merged by %s, but not applied within %s: %s", said.By, heldBack, d.Wait), nil
+		}
+		if claims && holder.Incident == "" { // others may plan meanwhile
+			if err := run(ctx, quick, "ClaimRestore", ClaimInput{Lapse: in, Release: true}, nil); err != nil {
+				return "", err
+			}
 		}
 		if err := workflow.Sleep(ctx, heldBackEvery); err != nil {
 			return "", err

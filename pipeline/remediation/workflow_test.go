@@ -337,7 +337,7 @@ func TestEveryActivityIsItself(t *testing.T) {
 	t.Parallel()
 	seen := &names{}
 	Register(seen, Activities{})
-	for _, c := range []string{"Plan", "Decide", "DryRun", "Propose", "Judge", "Expire", "Merge", "Apply", "Wait", "Verify", "ProposeRevert", "MergeRevert", "Close", "Announce", "Rehearse", "Hold", "Ask", "Answer", "Ready", "Withdraw", "Amend", "Brake", "Revise", "Reply", "Adopt", "OfferRestore", "MarkRestore", "AwaitRestore", "EndRestore"} {
+	for _, c := range []string{"Plan", "Decide", "DryRun", "Propose", "Judge", "Expire", "Merge", "Apply", "Wait", "Verify", "ProposeRevert", "MergeRevert", "Close", "Announce", "Rehearse", "Hold", "Ask", "Answer", "Ready", "Withdraw", "Amend", "Brake", "Revise", "Reply", "Adopt", "OfferRestore", "MarkRestore", "AwaitRestore", "ClaimRestore", "EndRestore"} {
 		if n := seen.count(c); n != 1 {
 			t.Errorf("%d activities are called %s", n, c)
 		}
