@@ -72,6 +72,7 @@ func TestAMergeAfterTheEnd(t *testing.T) {
 	}{
 		"it is applied":                 {0, true, incident.Succeeded, "pass"},
 		"once the target is free":       {3, true, incident.Succeeded, "pass"},
+		"after people had their time":   {12, true, incident.Succeeded, "pass"}, // more than half an hour
 		"which it never is":             {1000, true, incident.Escalated, "merged, but remediation/ba9876543210/2 is at work on t"},
 		"policy refuses what is merged": {0, false, incident.Escalated, "merged, but policy refuses to apply it"},
 	} {
@@ -94,6 +95,9 @@ func TestAMergeAfterTheEnd(t *testing.T) {
 				if w.count(never) > 0 {
 					t.Errorf("%s ran: %v", never, w.calls)
 				}
+			}
+			if c.holds > 100 && (w.waited < heldFor || w.count("Adopt") > 320) {
+				t.Errorf("it gave up after %s and %d looks", w.waited, w.count("Adopt"))
 			}
 			if applied := w.count("Apply") == 1; applied != (c.want == incident.Succeeded) {
 				t.Errorf("applied is %v", applied)
