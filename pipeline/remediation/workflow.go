@@ -67,6 +67,7 @@ type flow struct {
 	by        []string // who approved
 	judged    JudgeInput
 	merge     string // SHA
+	followed  int    // by the attempt that goes on from a merge; 0: by none
 	phase     incident.Phase
 	entered   bool              // any phase
 	holds     int               // how often a permission was missing

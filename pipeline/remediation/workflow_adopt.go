@@ -67,6 +67,7 @@ func (f *flow) missed(ctx workflow.Context) error {
 	for range mostRetries {
 		next.Key.Attempt++
 		if err := follow(ctx, next); !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+			f.followed = next.Key.Attempt
 			return err
 		}
 	}

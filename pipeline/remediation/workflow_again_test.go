@@ -211,3 +211,29 @@ func TestTheOwnIncidentIsHeard(t *testing.T) {
 		t.Errorf("%+v", n.list)
 	}
 }
+
+// TestAnOutbreakAndAMergeDuringTheEnding are two attempts.
+func TestAnOutbreakAndAMergeDuringTheEnding(t *testing.T) {
+	t.Parallel()
+	w := happy()
+	w.judge = func(int, JudgeInput) Judgement { return Judgement{State: "rejected", By: []string{"dana"}} }
+	w.adopted = func(int) Adopted { return Adopted{Planned: w.planned, Change: incident.Change{Number: 7}} }
+	var next []Start
+	w.later = func(env *testsuite.TestWorkflowEnvironment) {
+		w.closing = func() {
+			w.closing = nil
+			env.SignalWorkflow(ActionSignal, incident.Action{Kind: incident.Merge, Number: 7, MergeSHA: "theirs", Actor: "sam"})
+			env.SignalWorkflow(EvidenceSignal, Evidence{ID: "0123456789ab", Outbreak: 1, Incident: "again", AsOf: opened.Add(time.Hour)})
+		}
+		env.SetOnChildWorkflowStartedListener(func(_ *workflow.Info, _ workflow.Context, args converter.EncodedValues) {
+			var s Start
+			if err := args.Get(&s); err != nil {
+				t.Error(err)
+			}
+			next = append(next, s)
+		})
+	}
+	if got := w.play(t); got.Phase != incident.Rejected || len(next) != 2 || next[0].Adopts == nil || next[1].Key.Attempt != 3 || next[1].Adopts != nil || next[1].Incident != "again" {
+		t.Errorf("%+v, then %+v", got, next)
+	}
+}
