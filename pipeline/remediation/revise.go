@@ -23,6 +23,7 @@ type ReviseInput struct {
 	N        int               `json:"n"`      // of the revision, from 1
 	When     time.Time         `json:"when"`   // date of the commit
 	Why      string            `json:"why"`
+	Asked    *Word             `json:"asked,omitempty"` // of a person, who chose a value of it; nil: nobody did
 }
 
 // Revise gives an open pull request another commit, title and body, and says so. One that is not open any more, or that a person
@@ -50,6 +51,11 @@ func (p *Proposer) Revise(ctx context.Context, in ReviseInput) (incident.Change,
 	}
 	if err != nil {
 		return incident.Change{}, err
+	}
+	if in.Asked != nil {
+		if err := noteAsked(ctx, p.Book, in.Key, *in.Asked); err != nil {
+			return incident.Change{}, err
+		}
 	}
 	change := in.Change
 	change.HeadSHA = sha
@@ -83,6 +89,11 @@ type ReplyInput struct {
 	Why      string          `json:"why,omitempty"` // it is not done; empty: it asks for words only
 }
 
+// noteAsked writes the row of what a person asked in a comment.
+func noteAsked(ctx context.Context, b Book, key incident.Key, w Word) error {
+	return note(ctx, b, key, incident.ApprovalPending, "asked-"+strconv.FormatInt(w.ID, 10), incident.Event, w.By, w)
+}
+
 // Reply answers what somebody asked in a comment.
 func (a *Asker) Reply(ctx context.Context, in ReplyInput) error {
 	proposal, err := get[incident.Proposal](ctx, a.Book, in.Proposal)
@@ -93,8 +104,7 @@ func (a *Asker) Reply(ctx context.Context, in ReplyInput) error {
 	if in.Why == "" {
 		body = a.Writer.Explained(proposal, in.Change)
 	}
-	err = note(ctx, a.Book, in.Key, incident.ApprovalPending, "asked-"+strconv.FormatInt(in.Word.ID, 10), incident.Event, in.Word.By, in.Word)
-	if err != nil {
+	if err := noteAsked(ctx, a.Book, in.Key, in.Word); err != nil {
 		return err
 	}
 	return classify(a.Forge.Comment(ctx, in.Change.Number, "reply-"+strconv.FormatInt(in.Word.ID, 10), body))

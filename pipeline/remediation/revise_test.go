@@ -62,7 +62,7 @@ func TestReviseOnlyWhatIsOpenAndOurs(t *testing.T) {
 			env := suite.NewTestActivityEnvironment()
 			env.RegisterActivity(p.Revise)
 			was := incident.Change{Number: 7, Branch: "b", HeadSHA: "first", OpenedAt: opened}
-			v, err := env.ExecuteActivity(p.Revise, ReviseInput{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Proposal: proposal, DryRun: dry, Change: was, N: 2, When: opened})
+			v, err := env.ExecuteActivity(p.Revise, ReviseInput{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Proposal: proposal, DryRun: dry, Change: was, N: 2, When: opened, Asked: &Word{ID: 5, By: "sam"}})
 			var got incident.Change
 			if err == nil {
 				err = v.Get(&got)
@@ -79,6 +79,9 @@ func TestReviseOnlyWhatIsOpenAndOurs(t *testing.T) {
 			if got.HeadSHA != "new on base" || time.Since(got.RevisedAt) > time.Minute || !slices.Equal(git.list, []string{"b: first → new on base"}) ||
 				!slices.Equal(at.wrote, []string{"edit title", "comment"}) {
 				t.Errorf("%+v, pushed %v, wrote %v", got, git.list, at.wrote)
+			}
+			if last := book.rows[len(book.rows)-1]; !book.has("asked-5", incident.Event) || last.Step != "edit-pull-2" {
+				t.Errorf("the ledger has %+v", book.rows)
 			}
 			for _, step := range []string{"push-branch-2", "edit-pull-2"} {
 				if !book.has(step, incident.Intent) || !book.has(step, incident.Done) {

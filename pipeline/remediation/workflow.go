@@ -67,6 +67,7 @@ type flow struct {
 	by        []string // who approved
 	judged    JudgeInput
 	merge     string // SHA
+	followed  int    // by the attempt that goes on from a merge; 0: by none
 	phase     incident.Phase
 	entered   bool              // any phase
 	holds     int               // how often a permission was missing
@@ -77,6 +78,7 @@ type flow struct {
 	spent     bool // the merge: it is taken back, or did not help and nothing of it is left to do
 
 	revisions  int
+	vain       int               // revisions of which nobody was shown anything
 	brief      bool              // a plan anew is made while people are waited for
 	parameters map[string]string // that people chose
 	heard      int64             // the comment up to which what people asked is answered

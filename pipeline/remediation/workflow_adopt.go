@@ -21,6 +21,7 @@ func (f *flow) adopt(ctx workflow.Context) (*incident.Outcome, error) {
 	} else {
 		f.enter(ctx, incident.Planning, fmt.Sprintf("pull request %d of attempt %d is merged, and that could not go on", in.Number, in.Attempt))
 	}
+	every, until := joinEvery, workflow.Now(ctx).Add(heldFor) // whoever has the target may wait for people
 	for tries := 0; ; tries++ {
 		var found Adopted
 		if err := f.do(ctx, slow, "Adopt", f.start, &found); err != nil {
@@ -30,11 +31,18 @@ func (f *flow) adopt(ctx workflow.Context) (*incident.Outcome, error) {
 		if in.By == "" {
 			f.by = found.By
 		}
-		if f.planned.Holder == nil || tries == joinTries {
+		if f.planned.Holder == nil {
 			break
 		}
-		if err := workflow.Sleep(ctx, joinEvery); err != nil { // one that plans anew sees what is merged, and ends
+		patient := workflow.GetVersion(ctx, "adopt-waits", workflow.DefaultVersion, 1) != workflow.DefaultVersion
+		if patient && !workflow.Now(ctx).Before(until) || !patient && tries == joinTries {
+			break
+		}
+		if err := workflow.Sleep(ctx, every); err != nil { // one that plans anew sees what is merged, and ends
 			return nil, err
+		}
+		if patient {
+			every = min(2*every, lookAgain)
 		}
 	}
 	if f.planned.Holder != nil {
@@ -59,6 +67,7 @@ func (f *flow) missed(ctx workflow.Context) error {
 	for range mostRetries {
 		next.Key.Attempt++
 		if err := follow(ctx, next); !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+			f.followed = next.Key.Attempt
 			return err
 		}
 	}

@@ -72,6 +72,7 @@ func TestAMergeAfterTheEnd(t *testing.T) {
 	}{
 		"it is applied":                 {0, true, incident.Succeeded, "pass"},
 		"once the target is free":       {3, true, incident.Succeeded, "pass"},
+		"after people had their time":   {12, true, incident.Succeeded, "pass"}, // more than half an hour
 		"which it never is":             {1000, true, incident.Escalated, "merged, but remediation/ba9876543210/2 is at work on t"},
 		"policy refuses what is merged": {0, false, incident.Escalated, "merged, but policy refuses to apply it"},
 	} {
@@ -94,6 +95,9 @@ func TestAMergeAfterTheEnd(t *testing.T) {
 				if w.count(never) > 0 {
 					t.Errorf("%s ran: %v", never, w.calls)
 				}
+			}
+			if c.holds > 100 && (w.waited < heldFor || w.count("Adopt") > 320) {
+				t.Errorf("it gave up after %s and %d looks", w.waited, w.count("Adopt"))
 			}
 			if applied := w.count("Apply") == 1; applied != (c.want == incident.Succeeded) {
 				t.Errorf("applied is %v", applied)
@@ -205,5 +209,31 @@ func TestTheOwnIncidentIsHeard(t *testing.T) {
 	own := Evidence{ID: "own", Outbreak: 1}
 	if n.take(own, true); len(n.list) != mostEvidence || n.list[mostEvidence-1] != own {
 		t.Errorf("%+v", n.list)
+	}
+}
+
+// TestAnOutbreakAndAMergeDuringTheEnding are two attempts.
+func TestAnOutbreakAndAMergeDuringTheEnding(t *testing.T) {
+	t.Parallel()
+	w := happy()
+	w.judge = func(int, JudgeInput) Judgement { return Judgement{State: "rejected", By: []string{"dana"}} }
+	w.adopted = func(int) Adopted { return Adopted{Planned: w.planned, Change: incident.Change{Number: 7}} }
+	var next []Start
+	w.later = func(env *testsuite.TestWorkflowEnvironment) {
+		w.closing = func() {
+			w.closing = nil
+			env.SignalWorkflow(ActionSignal, incident.Action{Kind: incident.Merge, Number: 7, MergeSHA: "theirs", Actor: "sam"})
+			env.SignalWorkflow(EvidenceSignal, Evidence{ID: "0123456789ab", Outbreak: 1, Incident: "again", AsOf: opened.Add(time.Hour)})
+		}
+		env.SetOnChildWorkflowStartedListener(func(_ *workflow.Info, _ workflow.Context, args converter.EncodedValues) {
+			var s Start
+			if err := args.Get(&s); err != nil {
+				t.Error(err)
+			}
+			next = append(next, s)
+		})
+	}
+	if got := w.play(t); got.Phase != incident.Rejected || len(next) != 2 || next[0].Adopts == nil || next[1].Key.Attempt != 3 || next[1].Adopts != nil || next[1].Incident != "again" {
+		t.Errorf("%+v, then %+v", got, next)
 	}
 }

@@ -162,6 +162,9 @@ func (f *flow) again(ctx workflow.Context, settled time.Time) error {
 		return nil
 	}
 	next := Start{Key: incident.Key{Incident: f.start.Key.Incident, Attempt: f.start.Key.Attempt + 1}, Incident: newest.Incident, Target: f.start.Target, Outbreak: &newest.Outbreak}
+	if f.followed > 0 && workflow.GetVersion(ctx, "again-after-missed", workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		next.Key.Attempt = f.followed + 1
+	}
 	err := follow(ctx, next)
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return nil

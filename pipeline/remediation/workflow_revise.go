@@ -15,9 +15,18 @@ import (
 // mostRevisions of one pull request: after that, people know better than we do.
 const mostRevisions = 5
 
+// mostVain are the values that people chose and nobody was shown, since something refuses them. They are no revisions.
+const mostVain = 15
+
 // revises tells whether this run may revise at all, and once more.
 func (f *flow) revises(ctx workflow.Context) bool {
-	return workflow.GetVersion(ctx, "revise", workflow.DefaultVersion, 1) != workflow.DefaultVersion && f.revisions < mostRevisions
+	if workflow.GetVersion(ctx, "revise", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return false
+	}
+	if f.vain > 0 && f.revisions >= mostRevisions && workflow.GetVersion(ctx, "vain-apart", workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		return f.revisions-f.vain < mostRevisions && f.vain < mostVain
+	}
+	return f.revisions < mostRevisions
 }
 
 // replan plans anew while the pull request is open, with the newest that is known of the incident.
@@ -46,7 +55,7 @@ func (p Planned) reason() string {
 
 // revise takes another plan through the gates to people, in the pull request that is open. What was approved of the one before
 // is void.
-func (f *flow) revise(ctx workflow.Context, next Planned, why string) (end *incident.Outcome, err error) {
+func (f *flow) revise(ctx workflow.Context, next Planned, why string, asked *Word) (end *incident.Outcome, err error) {
 	before := *f
 	defer func() {
 		if end != nil || err != nil { // what people were shown is still what is there
@@ -70,7 +79,7 @@ func (f *flow) revise(ctx workflow.Context, next Planned, why string) (end *inci
 	f.enter(ctx, incident.Proposed, next.Summary)
 	var change incident.Change
 	err = f.do(ctx, slow, "Revise", ReviseInput{Key: f.start.Key, Proposal: next.Proposal, DryRun: f.dryRun, Decision: decision, Change: before.change,
-		N: f.revisions, When: workflow.Now(ctx), Why: why}, &change)
+		N: f.revisions, When: workflow.Now(ctx), Why: why, Asked: asked}, &change)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +117,7 @@ func (f *flow) moved(ctx workflow.Context, why error) (*incident.Outcome, error)
 	if next.Same { // it moved back
 		return nil, nil
 	}
-	return f.revise(ctx, next, app.Message())
+	return f.revise(ctx, next, app.Message(), nil)
 }
 
 // rethink plans anew after new evidence. That there would be no plan any more is no reason to take the open one away.
@@ -128,7 +137,7 @@ func (f *flow) rethink(ctx workflow.Context) error {
 		f.revisions-- // nobody was shown anything
 		return err
 	}
-	why, err := refusal(f.revise(ctx, next, "what is known of the incident has changed"))
+	why, err := refusal(f.revise(ctx, next, "what is known of the incident has changed", nil))
 	if err != nil && ctx.Err() == nil && f.passing() {
 		why, err = err.Error(), nil
 	}
@@ -169,8 +178,13 @@ func (f *flow) asked(ctx workflow.Context, w Word) error {
 // choose plans anew with the values that a person chose. It returns why it does not.
 func (f *flow) choose(ctx workflow.Context, w Word) (why string, err error) {
 	if !f.revises(ctx) {
-		return fmt.Sprintf("this was revised %d times already", f.revisions), nil
+		return fmt.Sprintf("this was revised %d times already, and %d values were refused", f.revisions-f.vain, f.vain), nil
 	}
+	defer func() {
+		if err == nil && why != "" {
+			f.vain++
+		}
+	}()
 	chosen := maps.Clone(f.parameters)
 	if chosen == nil {
 		chosen = map[string]string{}
@@ -189,7 +203,7 @@ func (f *flow) choose(ctx workflow.Context, w Word) (why string, err error) {
 	case next.Same:
 		return "it is like that already", nil
 	}
-	if why, err = refusal(f.revise(ctx, next, said)); err == nil && why == "" {
+	if why, err = refusal(f.revise(ctx, next, said, &w)); err == nil && why == "" {
 		f.parameters = chosen
 	}
 	f.pending(ctx)

@@ -157,3 +157,38 @@ func TestAPersonChoosesTheValue(t *testing.T) {
 		})
 	}
 }
+
+// TestValuesThatAreRefusedAreNoRevisions, as long as they are not too many.
+func TestValuesThatAreRefusedAreNoRevisions(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		vain    int
+		revised int
+		says    string // the last reply
+	}{
+		"a few":    {mostRevisions + 2, 1, "1Ti is above 2Gi"},
+		"too many": {mostVain, 0, "this was revised 0 times already, and 15 values were refused"},
+	} {
+		w := happy()
+		w.replan = func(in PlanInput) Planned {
+			if in.Parameters["memory"] == "1Ti" {
+				return Planned{Advised: "1Ti is above 2Gi"}
+			}
+			return Planned{Proposal: "other", Within: 15 * time.Minute}
+		}
+		w.judge = func(n int, in JudgeInput) Judgement {
+			seen := byDeadline(n, in)
+			if in.Heard <= int64(c.vain) {
+				value := map[bool]string{true: "1Ti", false: "768Mi"}[in.Heard < int64(c.vain)]
+				seen.Asks = &Word{ID: in.Heard + 1, Word: "approve", Parameters: map[string]string{"memory": value}, By: "sam"}
+			}
+			return seen
+		}
+		if got := w.play(t); got.Phase != incident.Expired || len(w.revised) != c.revised || !strings.Contains(w.replies[len(w.replies)-1].Why, c.says) {
+			t.Errorf("%s: %+v, revised %d times, replied %+v", name, got, len(w.revised), w.replies)
+		}
+		if c.revised == 1 && (w.revised[0].N != c.vain+1 || w.revised[0].Asked == nil || w.revised[0].Asked.ID != int64(c.vain)+1 || w.revised[0].Asked.By != "sam") {
+			t.Errorf("%s: %+v", name, w.revised[0])
+		}
+	}
+}

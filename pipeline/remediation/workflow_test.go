@@ -50,6 +50,7 @@ type world struct {
 	adopted func(n int) Adopted
 	replan  func(in PlanInput) Planned // of a pull request that is open
 
+	waited   time.Duration // of the workflow's time
 	calls    []string
 	plans    []PlanInput // of open pull requests
 	replies  []ReplyInput
@@ -195,6 +196,7 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		w.later(env)
 	}
 	env.OnUpsertTypedSearchAttributes(mock.Anything).Return(nil).Maybe()
+	defer func() { w.waited = env.Now().Sub(opened) }()
 	env.ExecuteWorkflow(Remediate, Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "i", Target: "t", Adopts: w.adopts})
 	var out incident.Outcome
 	if err := env.GetWorkflowResult(&out); err != nil {
