@@ -22,6 +22,7 @@ import (
 
 // TestOperations breaks things, one after another, on one stack, and sees what docs/operations.md says of each.
 func TestOperations(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	for _, part := range []struct {
 		name string

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,11 +104,11 @@ func (h *house) settled(t *testing.T, id, phase string, before []WorkloadWrite) 
 		t.Fatal(err)
 	}
 	applied, want := Applied(now)-Applied(before), 0
-	p := h.pullOf(t, id)
 	if phase == "SUCCEEDED" {
 		want = 1
 	}
-	if applied != want || p.State != "closed" || (p.MergedAt != nil) != (phase == "SUCCEEDED" || phase == "DENIED") {
+	p, merged := h.pullOf(t, id), slices.Contains([]string{"SUCCEEDED", "DENIED", "ESCALATED"}, phase)
+	if applied != want || p.State != "closed" || (p.MergedAt != nil) != merged {
 		t.Errorf("%d applies after %s of %+v", applied, phase, p)
 	}
 	if out, err := h.says(t, "ledger", "verify"); err != nil {
@@ -115,23 +116,6 @@ func (h *house) settled(t *testing.T, id, phase string, before []WorkloadWrite) 
 	}
 	if phase == "EXPIRED" || phase == "REJECTED" {
 		h.restored(t)
-	}
-}
-
-// until waits until so long after the pull request was opened.
-func until(t *testing.T, p Pull, after time.Duration) {
-	t.Helper()
-	left := time.Until(p.CreatedAt.Add(after))
-	if left < 0 {
-		t.Fatalf("it is %s too late already", -left)
-	}
-	time.Sleep(left)
-}
-
-func (h *house) merge(t *testing.T, p Pull) {
-	t.Helper()
-	if err := h.forge(t.Context(), "sam", http.MethodPut, fmt.Sprintf("/pulls/%d/merge", p.Number), map[string]string{"sha": p.Head.SHA}, nil); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -146,25 +130,6 @@ func mergedWhileClosing(t *testing.T, h *house, p Pull) {
 	h.reopen(t, p)
 	h.merge(t, p)
 	if err := h.Release(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// withoutTemporal does something that Temporal is to hear of, and does not until it is back.
-func (h *house) withoutTemporal(t *testing.T, do func()) {
-	t.Helper()
-	retried := h.metric(t, `cortexops_bus_retried_total{stream="ACTIONS"}`)
-	if err := h.sup.Stop("temporal"); err != nil {
-		t.Fatal(err)
-	}
-	h.becomes(t, "temporal", "failing")
-	do()
-	if err := wait(t.Context(), "it to be kept for later", time.Minute, func(context.Context) (bool, error) {
-		return h.metric(t, `cortexops_bus_retried_total{stream="ACTIONS"}`) > retried, nil
-	}); err != nil {
-		t.Error(err)
-	}
-	if err := h.sup.Restart("temporal"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -184,29 +149,6 @@ func clickedWithoutTemporal(t *testing.T, h *house, p Pull) {
 
 func mergedWithoutTemporal(t *testing.T, h *house, p Pull) {
 	h.withoutTemporal(t, func() { h.merge(t, p) })
-}
-
-// between approves it during a pause, does something, and ends the pause.
-func (h *house) between(t *testing.T, p Pull, do func()) {
-	t.Helper()
-	h.product(t, "pause", "--reason", "the auditors are here")
-	h.told(t, p, "the auditors are here. An approval is kept")
-	if err := h.Approve(t.Context(), "sam", p.Number); err != nil {
-		t.Fatal(err)
-	}
-	h.told(t, p, "`MERGING` waits")
-	do()
-	h.product(t, "resume")
-}
-
-// told waits for something to be said on the pull request.
-func (h *house) told(t *testing.T, p Pull, what string) {
-	t.Helper()
-	if err := wait(t.Context(), "the pull request to say "+what, time.Minute, func(context.Context) (bool, error) {
-		return strings.Contains(h.comments(t, p), what), nil
-	}); err != nil {
-		t.Fatalf("%v:\n%s", err, h.comments(t, p))
-	}
 }
 
 // pushedAfterApproval leaves the pull request, and what a person pushed to it, to that person.
@@ -268,14 +210,20 @@ func movedElsewhere(t *testing.T, h *house, p Pull) {
 
 // ownedByAnother has a vertical autoscaler, as it were, set the limit: it is not taken from it by force.
 func ownedByAnother(t *testing.T, h *house, p Pull) {
-	h.between(t, p, func() {
-		limit := `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"checkout"},"spec":{"template":{"spec":{"containers":[{"name":"app","resources":{"limits":{"memory":"300Mi"}}}]}}}}`
-		force := true
-		if _, err := h.kube.AppsV1().Deployments(Namespace).Patch(t.Context(), "checkout", types.ApplyPatchType, []byte(limit),
+	force := true
+	owns := func(spec string) {
+		t.Helper()
+		object := `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"checkout"}` + spec + `}`
+		if _, err := h.kube.AppsV1().Deployments(Namespace).Patch(t.Context(), "checkout", types.ApplyPatchType, []byte(object),
 			metav1.PatchOptions{FieldManager: "autoscaler", Force: &force}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	h.between(t, p, func() {
+		owns(`,"spec":{"template":{"spec":{"containers":[{"name":"app","resources":{"limits":{"memory":"300Mi"}}}]}}}`)
 	})
+	h.ends(t, workflowOf(p.Head.Ref), "ESCALATED", "autoscaler")
+	owns("")
 }
 
 // secondIncident begins a second remediation of what one is at work on, as another incident would.
