@@ -25,9 +25,6 @@ func (r *Repo) Note(ctx context.Context, sha, text string) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, err := r.commit(sha); err != nil {
-		return fmt.Errorf("note: %w", err)
-	}
 	var err error
 	for range noteTries { // others may write notes meanwhile
 		if err = r.note(ctx, sha, text); err == nil {
@@ -43,6 +40,9 @@ func (r *Repo) Note(ctx context.Context, sha, text string) error {
 
 func (r *Repo) note(ctx context.Context, sha, text string) error {
 	if err := r.fetch(ctx); err != nil {
+		return err
+	}
+	if _, err := r.commit(sha); err != nil { // looked for now: it may be a merge of a moment ago
 		return err
 	}
 	var old plumbing.Hash

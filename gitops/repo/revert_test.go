@@ -90,10 +90,7 @@ func notClean(t *testing.T, err error, paths ...string) {
 func TestNote(t *testing.T) {
 	t.Parallel()
 	r, g, first := seeded(t)
-	second := r.commit("main", "second", map[string]string{"x": "1"})
-	if err := g.Fetch(ctx); err != nil {
-		t.Fatal(err)
-	}
+	second := r.commit("main", "second", map[string]string{"x": "1"}) // not fetched yet
 	for _, n := range []struct{ sha, text string }{{first, "Verdict: pass\n"}, {second, "other"}, {first, "Verdict: pass"}, {first, "later"}, {first, " later\n"}} {
 		if err := g.Note(ctx, n.sha, n.text); err != nil {
 			t.Fatal(err)
