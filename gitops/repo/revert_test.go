@@ -91,7 +91,7 @@ func TestNote(t *testing.T) {
 	t.Parallel()
 	r, g, first := seeded(t)
 	second := r.commit("main", "second", map[string]string{"x": "1"}) // not fetched yet
-	for _, n := range []struct{ sha, text string }{{first, "Verdict: pass\n"}, {second, "other"}, {first, "Verdict: pass"}, {first, "later"}, {first, " later\n"}} {
+	for _, n := range []struct{ sha, text string }{{second, "other"}, {first, "Verdict: pass\n"}, {first, "Verdict: pass"}, {first, "later"}, {first, " later\n"}} {
 		if err := g.Note(ctx, n.sha, n.text); err != nil {
 			t.Fatal(err)
 		}
