@@ -42,8 +42,8 @@ func (c counting) Follow(ctx context.Context, from uint64, handle func(context.C
 	})
 }
 
-// memoryLimit is what GOMEMLIMIT would be where 200 MB are allowed: the program itself comes on top.
-const memoryLimit = 160 << 20
+// gogc is what manifests/base/work.yaml sets.
+const gogc = 40
 
 // gate holds the readers back until all of them have something in hand and the topology has been read.
 type gate struct {
@@ -88,7 +88,7 @@ func (p gated) Fold(ctx context.Context, fold func([]incident.Signal) incident.F
 // gate: connecting, taking over and reading the topology take the same time for few signals and for many. URL PREFIX SIGNALS.
 func correlateChild(ctx context.Context, args []string) (any, error) {
 	runtime.GOMAXPROCS(1)
-	debug.SetMemoryLimit(memoryLimit)
+	debug.SetGCPercent(gogc)
 	wanted, err := strconv.Atoi(args[2])
 	if err != nil {
 		return nil, err

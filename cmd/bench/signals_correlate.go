@@ -114,7 +114,7 @@ func correlating(ctx context.Context, r *run, url string) error {
 		perSignal[n] = median(took) / float64(n) * 1e6
 		if n == 100_000 {
 			r.atLeast("correlation from the stream, one core: signals/s", float64(n)/median(took), 50_000)
-			r.limit(fmt.Sprintf("100,000 active signals over 10,000 resources, GOMEMLIMIT=%dMiB: MB", memoryLimit>>20), peak, 0, 200)
+			r.limit(fmt.Sprintf("100,000 active signals over 10,000 resources, GOGC=%d: MB", gogc), peak, 0, 200)
 		}
 	}
 	r.ratio("100,000 signals against ours with 10,000: µs per signal", perSignal[100_000], perSignal[10_000], 1.2)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -17,8 +18,11 @@ import (
 	"github.com/cortexops/cortexops/pipeline/intake"
 )
 
-// intakeChild serves the webhooks as cortexops serve does. Args: address, URL of NATS.
+// intakeChild serves the webhooks as cortexops serve does, with GOGC and GOMEMLIMIT as manifests/base/serve.yaml sets them.
+// Args: address, URL of NATS.
 func intakeChild(ctx context.Context, args []string) (any, error) {
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(400 << 20)
 	events, err := bus.Connect(ctx, bus.Options{URL: args[1]})
 	if err != nil {
 		return nil, err

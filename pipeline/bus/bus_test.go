@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -85,7 +86,7 @@ func folded(t *testing.T, p *Partition, got chan<- []incident.Signal) (stop func
 	return background(t, func(ctx context.Context) error {
 		return p.Fold(ctx, func(list []incident.Signal) incident.Fold {
 			if len(list) > 0 {
-				got <- list
+				got <- slices.Clone(list) // it is used again
 			}
 			return incident.Fold{Signals: list}
 		})

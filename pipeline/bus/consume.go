@@ -32,13 +32,13 @@ type reader struct {
 
 var (
 	readActions   = reader{actions, "approval", 1, 500 * time.Millisecond, 1000, actions, "", false}
-	readFolds     = reader{folds, "join", 32, 100 * time.Millisecond, 1000, folds, "", true} // these are large: the client drops what it cannot hold
+	readFolds     = reader{folds, "join", 16, 100 * time.Millisecond, 1000, folds, "", true} // these are large: the client drops what it cannot hold
 	readIncidents = reader{incidents, "remediation", 1, 500 * time.Millisecond, 1000, incidents, ".incidents.*.*", false}
 )
 
 // readSignals of one partition.
 func readSignals(p int) reader {
-	return reader{part(p), "fold", 64, 200 * time.Millisecond, 20_000, signals, "", true}
+	return reader{part(p), "fold", 24, 200 * time.Millisecond, 20_000, signals, "", true}
 }
 
 func readers() []reader {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -12,18 +13,24 @@ import (
 )
 
 // decoder reads the signals and folds that this package has written, many times as fast as encoding/json: a storm is all of
-// decoding. What is written in another way is left to encoding/json. It is for one goroutine.
+// decoding. It knows the order in which they are written; what is written in another way is left to encoding/json. It is for
+// one goroutine.
 type decoder struct {
 	lean  bool // annotations and the URL are left out
 	b     []byte
 	at    int
 	known [2048]string // what comes again and again is kept once
+	seed  maphash.Seed
 	when  [4]moment
+	last  int // where the next moment goes
 }
+
+func newDecoder() *decoder { return &decoder{seed: maphash.MakeSeed()} }
 
 // moment is a time that was read.
 type moment struct {
-	text string
+	text [len(time.RFC3339Nano)]byte
+	n    int
 	at   time.Time
 }
 
@@ -31,13 +38,17 @@ const knownLength = 64
 
 var begins = []byte(`{"id":"`) // a signal, where it is not in a text
 
-// signals of one message, and each as it is written.
-func (d *decoder) signals(data []byte) (list []incident.Signal, raw [][]byte, err error) {
+// signals of one message, and each as it is written, behind those that are in the lists. What is beyond the end of list is used
+// again, the labels among it.
+func (d *decoder) signals(data []byte, list []incident.Signal, raw [][]byte) ([]incident.Signal, [][]byte, error) {
 	d.b, d.at = data, 0
-	n := bytes.Count(data, begins)
-	list, raw = make([]incident.Signal, 0, n), make([][]byte, 0, n)
-	if ok := d.list('[', ']', func() bool {
-		list = append(list, incident.Signal{})
+	before := len(list)
+	if ok := utf8.Valid(data) && d.list('[', ']', func() bool {
+		if len(list) < cap(list) {
+			list = list[:len(list)+1]
+		} else {
+			list = append(list, incident.Signal{})
+		}
 		from := d.at
 		ok := d.signal(&list[len(list)-1])
 		raw = append(raw, data[from:d.at:d.at])
@@ -45,18 +56,19 @@ func (d *decoder) signals(data []byte) (list []incident.Signal, raw [][]byte, er
 	}); ok && d.at == len(data) {
 		return list, raw, nil
 	}
+	list, raw = list[:before], raw[:before]
 	var parts []json.RawMessage
 	if bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
 		parts = []json.RawMessage{data} // of a version that sent each alone
 	} else if err := json.Unmarshal(data, &parts); err != nil {
-		return nil, nil, fmt.Errorf("read signals: %w", err)
+		return list, raw, fmt.Errorf("read signals: %w", err)
 	}
-	list, raw = make([]incident.Signal, len(parts)), make([][]byte, len(parts))
-	for i, p := range parts {
-		raw[i] = p
-		if err := json.Unmarshal(p, &list[i]); err != nil {
-			return nil, nil, fmt.Errorf("read a signal: %w", err)
+	for _, p := range parts {
+		var s incident.Signal
+		if err := json.Unmarshal(p, &s); err != nil {
+			return list[:before], raw[:before], fmt.Errorf("read a signal: %w", err)
 		}
+		list, raw = append(list, s), append(raw, p)
 	}
 	return list, raw, nil
 }
@@ -64,7 +76,7 @@ func (d *decoder) signals(data []byte) (list []incident.Signal, raw [][]byte, er
 // fold as encoding/json would read it.
 func (d *decoder) fold(data []byte) (f incident.Fold, err error) {
 	d.b, d.at = data, 0
-	if d.quickFold(&f) && d.at == len(data) {
+	if utf8.Valid(data) && d.quickFold(&f) && d.at == len(data) {
 		return f, nil
 	}
 	f = incident.Fold{}
@@ -74,101 +86,116 @@ func (d *decoder) fold(data []byte) (f incident.Fold, err error) {
 	return f, nil
 }
 
-func (d *decoder) quickFold(f *incident.Fold) bool {
-	return d.object(func(key []byte) (ok bool) {
-		switch string(key) {
-		case "partition":
-			f.Partition, ok = d.number()
-		case "seen":
-			f.Seen, ok = d.time()
-		case "signals":
-			ok = f.Signals == nil && d.list('[', ']', func() bool {
-				if f.Signals == nil {
-					f.Signals = make([]incident.Signal, 0, bytes.Count(d.b, begins))
-				}
-				f.Signals = append(f.Signals, incident.Signal{})
-				return d.signal(&f.Signals[len(f.Signals)-1])
-			})
+func (d *decoder) quickFold(f *incident.Fold) (ok bool) {
+	if !d.word(`{"partition":`) {
+		return false
+	}
+	if f.Partition, ok = d.number(); !ok {
+		return false
+	}
+	if d.word(`,"seen":`) {
+		if f.Seen, ok = d.time(); !ok {
+			return false
 		}
-		return ok
-	})
+	}
+	if !d.word(`,"signals":`) {
+		return d.next('}')
+	}
+	if n := bytes.Count(d.b, begins); n > 0 {
+		f.Signals = make([]incident.Signal, 0, n)
+	}
+	return d.list('[', ']', func() bool {
+		f.Signals = append(f.Signals, incident.Signal{})
+		return d.signal(&f.Signals[len(f.Signals)-1])
+	}) && d.next('}')
 }
 
+// signal as AppendJSON writes it. Its map of labels is used again.
 func (d *decoder) signal(s *incident.Signal) bool {
-	return d.object(func(key []byte) (ok bool) {
-		switch string(key) {
-		case "id":
-			s.ID, ok = d.unique()
-		case "source":
-			s.Source, ok = d.text()
-		case "name":
-			s.Name, ok = d.text()
-		case "status":
-			var text string
-			text, ok = d.text()
-			s.Status = incident.Status(text)
-		case "severity":
-			s.Severity, ok = d.text()
-		case "fingerprint":
-			s.Fingerprint, ok = d.unique()
-		case "subject":
-			ok = s.Subject == (incident.Resource{}) && d.resource(&s.Subject)
-		case "container":
-			s.Container, ok = d.text()
-		case "labels":
-			ok = d.texts(&s.Labels, false)
-		case "annotations":
-			ok = d.texts(&s.Annotations, d.lean)
-		case "generatorURL":
-			if s.GeneratorURL, ok = d.unique(); d.lean {
-				s.GeneratorURL = ""
-			}
-		case "startsAt":
-			s.StartsAt, ok = d.time()
-		case "endsAt":
-			s.EndsAt, ok = d.time()
-		case "acceptedAt":
-			s.AcceptedAt, ok = d.time()
+	labels := s.Labels
+	*s = incident.Signal{}
+	ok := d.must(`{"id":`, &s.ID, true) && d.must(`,"source":`, &s.Source, false) && d.must(`,"name":`, &s.Name, false) &&
+		d.must(`,"status":`, (*string)(&s.Status), false) && d.may(`,"severity":`, &s.Severity) && d.must(`,"fingerprint":`, &s.Fingerprint, true) &&
+		d.word(`,"subject":`) && d.resource(&s.Subject) && d.may(`,"container":`, &s.Container)
+	if ok && d.word(`,"labels":`) {
+		if s.Labels = labels; labels == nil {
+			s.Labels = make(map[string]string, 8)
 		}
-		return ok
-	})
+		clear(s.Labels)
+		ok = d.texts(s.Labels)
+	}
+	if ok && d.word(`,"annotations":`) {
+		if !d.lean {
+			s.Annotations = make(map[string]string, 8)
+		}
+		ok = d.texts(s.Annotations)
+	}
+	if ok = ok && d.word(`,"startsAt":`); ok {
+		s.StartsAt, ok = d.time()
+	}
+	if ok && d.word(`,"endsAt":`) {
+		s.EndsAt, ok = d.time()
+	}
+	if ok = ok && d.word(`,"acceptedAt":`); ok {
+		s.AcceptedAt, ok = d.time()
+	}
+	if ok && d.word(`,"generatorURL":`) {
+		var url []byte
+		if url, ok = d.string(); !d.lean {
+			s.GeneratorURL = string(url)
+		}
+	}
+	return ok && d.next('}')
 }
 
 func (d *decoder) resource(r *incident.Resource) bool {
-	return d.object(func(key []byte) (ok bool) {
-		switch string(key) {
-		case "cluster":
-			r.Cluster, ok = d.text()
-		case "group":
-			r.Group, ok = d.text()
-		case "version":
-			r.Version, ok = d.text()
-		case "kind":
-			r.Kind, ok = d.text()
-		case "namespace":
-			r.Namespace, ok = d.text()
-		case "name":
-			r.Name, ok = d.text()
+	return d.must(`{"cluster":`, &r.Cluster, false) && d.may(`,"group":`, &r.Group) && d.may(`,"version":`, &r.Version) && d.must(`,"kind":`, &r.Kind, false) &&
+		d.may(`,"namespace":`, &r.Namespace) && d.must(`,"name":`, &r.Name, false) && d.next('}')
+}
+
+// texts are left out where m is nil.
+func (d *decoder) texts(m map[string]string) bool {
+	return d.list('{', '}', func() bool {
+		key, ok := d.string()
+		if !ok || !d.next(':') {
+			return false
 		}
+		if m == nil {
+			_, ok = d.string()
+			return ok
+		}
+		name := d.keep(key) // before the value is read
+		m[name], ok = d.text()
 		return ok
 	})
 }
 
-func (d *decoder) texts(m *map[string]string, skip bool) bool {
-	if *m != nil {
+// word takes what is written in one way only.
+func (d *decoder) word(w string) bool {
+	if len(d.b)-d.at >= len(w) && string(d.b[d.at:d.at+len(w)]) == w {
+		d.at += len(w)
+		return true
+	}
+	return false
+}
+
+// must take a text behind a word; one that is unique does not come again.
+func (d *decoder) must(w string, to *string, unique bool) bool {
+	if !d.word(w) {
 		return false
 	}
-	if skip {
-		return d.object(func([]byte) bool { _, ok := d.string(); return ok })
+	b, ok := d.string()
+	if unique {
+		*to = string(b)
+	} else {
+		*to = d.keep(b)
 	}
-	out := make(map[string]string, 8)
-	*m = out
-	return d.object(func(key []byte) bool {
-		name := d.keep(key)
-		v, ok := d.text()
-		out[name] = v
-		return ok
-	})
+	return ok
+}
+
+// may take it likewise, or nothing.
+func (d *decoder) may(w string, to *string) bool {
+	return !d.word(w) || d.must("", to, false)
 }
 
 // next takes a character.
@@ -178,13 +205,6 @@ func (d *decoder) next(c byte) bool {
 		return true
 	}
 	return false
-}
-
-func (d *decoder) object(member func(key []byte) bool) bool {
-	return d.list('{', '}', func() bool {
-		key, ok := d.string()
-		return ok && d.next(':') && member(key)
-	})
 }
 
 func (d *decoder) list(from, to byte, item func() bool) bool {
@@ -205,7 +225,7 @@ func (d *decoder) list(from, to byte, item func() bool) bool {
 	return false
 }
 
-// string is good until the message is let go.
+// string is good until the message is let go. That all of it is UTF-8 has been seen to.
 func (d *decoder) string() ([]byte, bool) {
 	if !d.next('"') {
 		return nil, false
@@ -218,7 +238,7 @@ func (d *decoder) string() ([]byte, bool) {
 	raw := d.b[from : from+end]
 	if bytes.IndexByte(raw, '\\') < 0 {
 		d.at = from + end + 1
-		return raw, utf8.Valid(raw)
+		return raw, true
 	}
 	common := true
 	for i := from; i < len(d.b); i++ {
@@ -230,12 +250,12 @@ func (d *decoder) string() ([]byte, bool) {
 		case '"':
 			var s string
 			d.at = i + 1
-			if common && utf8.Valid(d.b[from:i]) {
+			if common {
 				if s, err := strconv.Unquote(string(d.b[from-1 : i+1])); err == nil {
 					return []byte(s), true
 				}
 			}
-			ok := utf8.Valid(d.b[from:i]) && json.Unmarshal(d.b[from-1:i+1], &s) == nil
+			ok := json.Unmarshal(d.b[from-1:i+1], &s) == nil
 			return []byte(s), ok
 		}
 	}
@@ -245,12 +265,6 @@ func (d *decoder) string() ([]byte, bool) {
 func (d *decoder) text() (string, bool) {
 	b, ok := d.string()
 	return d.keep(b), ok
-}
-
-// unique is a text that does not come again.
-func (d *decoder) unique() (string, bool) {
-	b, ok := d.string()
-	return string(b), ok
 }
 
 func (d *decoder) number() (int, bool) {
@@ -264,21 +278,21 @@ func (d *decoder) number() (int, bool) {
 
 func (d *decoder) time() (time.Time, bool) {
 	b, ok := d.string()
-	if !ok {
+	if !ok || len(b) == 0 {
 		return time.Time{}, false
 	}
 	for i := range d.when {
-		if d.when[i].text == string(b) {
-			return d.when[i].at, true
+		if m := &d.when[i]; string(m.text[:m.n]) == string(b) {
+			return m.at, true
 		}
 	}
-	var t time.Time
-	if t.UnmarshalText(b) != nil {
-		return t, false
+	m := &d.when[d.last]
+	if len(b) > len(m.text) || m.at.UnmarshalText(b) != nil {
+		m.n = 0
+		return time.Time{}, false
 	}
-	copy(d.when[1:], d.when[:])
-	d.when[0] = moment{string(b), t}
-	return t, true
+	m.n, d.last = copy(m.text[:], b), (d.last+1)%len(d.when)
+	return m.at, true
 }
 
 // keep a text once.
@@ -286,12 +300,7 @@ func (d *decoder) keep(b []byte) string {
 	if len(b) > knownLength {
 		return string(b)
 	}
-	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a
-	h := uint64(offset)
-	for _, c := range b {
-		h = (h ^ uint64(c)) * prime
-	}
-	slot := &d.known[(h^h>>32)%uint64(len(d.known))]
+	slot := &d.known[maphash.Bytes(d.seed, b)%uint64(len(d.known))]
 	if *slot != string(b) {
 		*slot = string(b)
 	}

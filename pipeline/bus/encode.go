@@ -7,21 +7,17 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// encoded is the fold as encoding/json would write it, of signals that are there in JSON already: those that the stage has not
-// touched are copied.
-func encoded(f incident.Fold, list []incident.Signal, raw [][]byte) ([]byte, error) {
+// encoded appends the fold, of signals that are there in JSON already: those that the stage has not touched are copied.
+func encoded(body []byte, f incident.Fold, list []incident.Signal, raw [][]byte) ([]byte, error) {
 	left := f.Signals
 	f.Signals = nil
 	head, err := json.Marshal(f)
 	if err != nil {
 		return nil, fmt.Errorf("encode a fold: %w", err)
 	}
-	length := len(head) + 20
-	for _, r := range raw {
-		length += len(r) + 1
-	}
-	body := append(append(make([]byte, 0, length), head[:len(head)-1]...), `,"signals":[`...)
-	for i, s := range list {
+	body = append(append(body, head[:len(head)-1]...), `,"signals":[`...)
+	for i := range list {
+		s := &list[i]
 		if len(left) == 0 || left[0].ID != s.ID || !left[0].AcceptedAt.Equal(s.AcceptedAt) {
 			continue
 		}

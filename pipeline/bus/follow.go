@@ -11,7 +11,7 @@ import (
 
 const (
 	followAck = 30 * time.Second // by then what got lost on the way comes again, and is read anew in order
-	gathering = 3 * time.Millisecond
+	gathering = time.Millisecond
 	bulk      = 256 << 10 // bytes of a batch, after which no more are waited for: a fold of it must fit a message
 )
 

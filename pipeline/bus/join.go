@@ -25,7 +25,7 @@ type Join struct {
 	totals map[int]uint64
 
 	position uint64
-	decoder  decoder
+	decoder  *decoder
 
 	mu       sync.Mutex
 	epochs   [Partitions]uint64
@@ -41,7 +41,7 @@ func (b *Bus) claimJoin(ctx context.Context, owner string, lose context.CancelFu
 	}
 	c.alone = true
 	floor, err := b.acknowledged(ctx, readFolds)
-	return &Join{claim: c, floor: floor, totals: map[int]uint64{}, pulses: map[int]pulse{}}, err
+	return &Join{claim: c, floor: floor, decoder: newDecoder(), totals: map[int]uint64{}, pulses: map[int]pulse{}}, err
 }
 
 // LastIncidents reads the last revision of every incident.

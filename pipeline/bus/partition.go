@@ -25,6 +25,7 @@ type Partition struct {
 	stored time.Time
 	sent   uint64 // the sequence of its last fold
 	count  int
+	body   []byte // of its last fold, whose room is used again
 }
 
 const (
@@ -76,7 +77,8 @@ func (p *Partition) Number() int { return p.number }
 
 // Former hands over the folds of the owners before since a time.
 func (p *Partition) Former(ctx context.Context, since time.Time, take func(incident.Fold)) error {
-	d := decoder{lean: true}
+	d := newDecoder()
+	d.lean = true
 	return p.bus.messages(ctx, folds, jetstream.ConsumerConfig{FilterSubject: p.under + ".fold", DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since},
 		func(m jetstream.Msg) {
 			f, err := d.fold(m.Data())
@@ -89,27 +91,30 @@ func (p *Partition) Former(ctx context.Context, since time.Time, take func(incid
 }
 
 // Fold reads the partition's signals in order, has each batch folded, and stores what comes of it, until ctx ends or another
-// process has taken over. A signal is acknowledged only after the fold that contains it is stored.
+// process has taken over. A signal is acknowledged only after the fold that contains it is stored. What fold is given, the maps of
+// labels among it, is used again for the next batch.
 func (p *Partition) Fold(ctx context.Context, fold func([]incident.Signal) incident.Fold) error {
 	r := readSignals(p.number)
 	f := &follower{bus: p.bus, reader: r, position: p.read}
-	d := decoder{lean: true}
+	d := newDecoder()
+	d.lean = true
+	var list []incident.Signal
+	var raw [][]byte
 	return f.follow(ctx, func(ctx context.Context, batch []jetstream.Msg, since time.Time) error {
-		list, raw := make([]incident.Signal, 0, len(batch)), make([][]byte, 0, len(batch))
+		list, raw = list[:0], raw[:0]
 		for _, m := range batch {
 			meta, err := m.Metadata()
 			if err != nil {
 				return err
 			}
-			several, parts, err := d.signals(m.Data())
-			p.bus.metrics.dropped.Add(float64(p.ledger.message(m.Headers(), meta.Sequence.Stream, meta.Sequence.Stream-p.read-1, len(several))))
+			before := len(list)
+			list, raw, err = d.signals(m.Data(), list, raw)
+			p.bus.metrics.dropped.Add(float64(p.ledger.message(m.Headers(), meta.Sequence.Stream, meta.Sequence.Stream-p.read-1, len(list)-before)))
 			p.read = meta.Sequence.Stream
 			if err != nil {
 				p.bus.metrics.terminated.WithLabelValues(signals).Inc()
 				p.bus.log.ErrorContext(ctx, "gave up a message that cannot be decoded", "stream", r.stream, "subject", m.Subject(), "error", err)
-				continue
 			}
-			list, raw = append(list, several...), append(raw, parts...)
 		}
 		return p.tell(ctx, list, raw, since, fold)
 	})
@@ -125,14 +130,14 @@ func (p *Partition) tell(ctx context.Context, list []incident.Signal, raw [][]by
 	if len(told.Signals) == 0 && time.Since(p.stored) < durably {
 		return p.beat(told.Seen)
 	}
-	body, err := encoded(told, list, raw)
-	if err != nil {
+	var err error
+	if p.body, err = encoded(p.body[:0], told, list, raw); err != nil {
 		return err
 	}
 	p.count++
 	p.total += uint64(len(told.Signals))
 	p.stored = time.Now()
-	if err := p.lasting(ctx, &nats.Msg{Subject: p.under + ".fold", Data: body, Header: nats.Header{
+	if err := p.lasting(ctx, &nats.Msg{Subject: p.under + ".fold", Data: p.body, Header: nats.Header{
 		jetstream.MsgIDHeader: {fmt.Sprintf("%d/%d/%d", p.number, p.epoch, p.count)},
 		readHeader:            {strconv.FormatUint(p.read, 10)}, totalHeader: {strconv.FormatUint(p.total, 10)}, sendersHeader: {p.ledger.String()},
 	}}); err != nil {

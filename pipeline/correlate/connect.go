@@ -7,7 +7,7 @@ import (
 )
 
 // hold a fingerprint's first state.
-func (j *Joiner) hold(t *trouble, p string, s *incident.Signal) {
+func (j *Joiner) hold(t *trouble, p identity, s *incident.Signal) {
 	if a := j.alerts[p]; a != nil && a.trouble == t { // before t's group was reopened
 		a.set(s)
 		return

@@ -37,8 +37,10 @@ func preferred(a, b incident.Signal) bool {
 		b.AcceptedAt.Compare(a.AcceptedAt)) > 0
 }
 
-// fingerprint is the fingerprint among those of all sources.
-func fingerprint(s *incident.Signal) string { return s.Source + "/" + s.Fingerprint }
+// identity is a fingerprint among those of all sources.
+type identity struct{ source, fingerprint string }
+
+func fingerprint(s *incident.Signal) identity { return identity{s.Source, s.Fingerprint} }
 
 // size in JSON, at most. It is asked of every signal that is kept, and marshalling each would take longer than all the rest.
 func size(s incident.Signal) int {

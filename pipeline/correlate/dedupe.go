@@ -1,6 +1,8 @@
 package correlate
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"time"
 
@@ -10,19 +12,51 @@ import (
 // Dedupe is the first stage, one for each partition: it lets through what says something new, and with its text only so many
 // signals of one alert on one workload, as far as a name tells. The joiner would not mind the rest; this spares it the work.
 type Dedupe struct {
-	accepted map[string]time.Time // by signal ID: the earliest
-	texts    map[incident.Resource]map[string]int
+	accepted map[word]instant // the earliest
+	texts    map[told]int
 	latest   time.Time
 	swept    time.Time
+	through  []incident.Signal // of the last fold
+}
+
+// word is the ID of a signal, and instant a time, without pointers: for an hour of signals the collector need not look at them.
+type word [16]byte
+
+type instant struct {
+	seconds int64
+	nanos   int32
+}
+
+// told is one alert on one workload.
+type told struct {
+	incident.Resource
+	alert string
 }
 
 // textual signals of one alert on one workload keep their text in a tenth of a horizon.
 const textual = 3
 
+// wanted are the labels that correlation reads, beside those that name an object.
+var wanted = append([]string{"revision"}, traces...)
+
 // NewDedupe has seen nothing.
 func NewDedupe() *Dedupe {
-	return &Dedupe{accepted: map[string]time.Time{}, texts: map[incident.Resource]map[string]int{}}
+	return &Dedupe{accepted: map[word]instant{}, texts: map[told]int{}}
 }
+
+func wordOf(id string) (w word) {
+	if len(id) == hex.EncodedLen(len(w)) && strings.ToLower(id) == id {
+		if _, err := hex.Decode(w[:], []byte(id)); err == nil { // a SignalID
+			return w
+		}
+	}
+	sum := sha256.Sum256([]byte(id))
+	return word(sum[:len(w)])
+}
+
+func instantOf(t time.Time) instant { return instant{t.Unix(), int32(t.Nanosecond())} }
+
+func (i instant) time() time.Time { return time.Unix(i.seconds, int64(i.nanos)) }
 
 // New reports whether s must go on to the joiner. The same word that was accepted earlier must: a window runs from it.
 func (d *Dedupe) New(s incident.Signal) bool { return d.isNew(&s) }
@@ -33,39 +67,39 @@ func (d *Dedupe) isNew(s *incident.Signal) bool {
 		d.swept = d.latest
 		clear(d.texts)
 		for id, at := range d.accepted {
-			if d.latest.Sub(at) > horizon {
+			if d.latest.Sub(at.time()) > horizon {
 				delete(d.accepted, id)
 			}
 		}
 	}
-	if at, again := d.accepted[s.ID]; again && !s.AcceptedAt.Before(at) {
+	w := wordOf(s.ID)
+	if at, again := d.accepted[w]; again && !s.AcceptedAt.Before(at.time()) {
 		return false
 	}
-	d.accepted[s.ID] = s.AcceptedAt
+	d.accepted[w] = instantOf(s.AcceptedAt)
 	return true
 }
 
-// Fold lets through what is new of a batch, and says how far the batch goes.
+// Fold lets through what is new of a batch, and says how far the batch goes. Its signals are good until the next batch.
 func (d *Dedupe) Fold(list []incident.Signal) incident.Fold {
 	var f incident.Fold
+	d.through = d.through[:0]
 	for i := range list {
 		s := &list[i]
 		f.Seen = later(f.Seen, s.AcceptedAt)
 		if !d.isNew(s) {
 			continue
 		}
-		if f.Signals == nil {
-			f.Signals = make([]incident.Signal, 0, len(list)-i)
-		}
-		f.Signals = append(f.Signals, *s)
-		d.fold(&f.Signals[len(f.Signals)-1])
+		d.through = append(d.through, *s)
+		d.fold(&d.through[len(d.through)-1])
 	}
+	f.Signals = d.through
 	return f
 }
 
 // fold lets go of the text of s, where there have been enough of its like. What correlation reads stays.
 func (d *Dedupe) fold(s *incident.Signal) {
-	about := s.Subject
+	about := told{s.Subject, s.Name}
 	if about.Kind == "Pod" { // a Deployment's has two parts behind the name, others one
 		for range 2 {
 			if i := strings.LastIndexByte(about.Name, '-'); i > 0 {
@@ -73,16 +107,12 @@ func (d *Dedupe) fold(s *incident.Signal) {
 			}
 		}
 	}
-	count := d.texts[about]
-	if count == nil {
-		count = map[string]int{}
-		d.texts[about] = count
-	}
-	if count[s.Name]++; count[s.Name] <= textual {
+	n := d.texts[about] + 1
+	if d.texts[about] = n; n <= textual {
 		return
 	}
 	kept := incident.Naming(s.Labels)
-	for _, name := range append([]string{"revision"}, traces...) {
+	for _, name := range wanted {
 		if v := s.Labels[name]; v != "" {
 			if kept == nil {
 				kept = map[string]string{}

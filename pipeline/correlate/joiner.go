@@ -45,10 +45,10 @@ type Joiner struct {
 	tail    tail
 	now     time.Time // of what is worked off
 	seen    time.Time
-	alerts  map[string]*alert // by fingerprint
-	active  map[who]*trouble  // pending, or in an open group
-	past    map[who][]*group  // healed, in this order
-	waiting map[string]incident.Signal
+	alerts  map[identity]*alert
+	active  map[who]*trouble // pending, or in an open group
+	past    map[who][]*group // healed, in this order
+	waiting map[identity]incident.Signal
 	queue   []*trouble // pending ones by the time of their first signal, and others
 	quiet   []hush     // by due
 	healed  []*group   // by HealedAt
@@ -63,10 +63,11 @@ type Joiner struct {
 		groups   []*group
 		looked   time.Time
 	}
-	told   map[string]memo // by incident ID
-	hinted map[who]bool    // announced, and still in the tail
-	out    []Revision
-	swept  time.Time // see forget
+	told    map[string]memo            // by incident ID
+	hinted  map[who]*incident.Resource // announced, and still in the tail
+	changed int                        // how often the graph was
+	out     []Revision
+	swept   time.Time // see forget
 
 	Late    int // signals that came after their time had been worked off
 	Refused int // changes of the graph that could not be applied
@@ -83,9 +84,9 @@ type hush struct {
 // NewJoiner makes one that has seen nothing.
 func NewJoiner(o JoinerOptions) *Joiner {
 	o.Settle, o.Lateness, o.Reopen = cmp.Or(o.Settle, 10*time.Second), cmp.Or(o.Lateness, time.Second), cmp.Or(o.Reopen, 10*time.Minute)
-	return &Joiner{JoinerOptions: o, alerts: map[string]*alert{}, active: map[who]*trouble{}, past: map[who][]*group{},
-		waiting: map[string]incident.Signal{}, onsets: map[who]time.Time{}, changes: map[string]*trouble{}, traced: map[string]*trouble{},
-		told: map[string]memo{}, hinted: map[who]bool{}}
+	return &Joiner{JoinerOptions: o, alerts: map[identity]*alert{}, active: map[who]*trouble{}, past: map[who][]*group{},
+		waiting: map[identity]incident.Signal{}, onsets: map[who]time.Time{}, changes: map[string]*trouble{}, traced: map[string]*trouble{},
+		told: map[string]memo{}, hinted: map[who]*incident.Resource{}}
 }
 
 // Add takes a signal in, in any order. Its effect is told by Advance.
@@ -96,15 +97,14 @@ func (j *Joiner) add(s *incident.Signal) {
 	if s.AcceptedAt.Before(j.now) {
 		j.Late++
 	}
-	j.tail.put(&event{at: s.AcceptedAt, id: s.ID, signal: s})
-	if j.Announce {
-		j.hint(s)
+	if e := j.tail.put(event{signal: s}); j.Announce {
+		j.hint(e)
 	}
 }
 
 // Change takes a change of the graph in.
 func (j *Joiner) Change(c incident.GraphChange) {
-	j.tail.put(&event{at: c.At, id: changeID(c), change: &c})
+	j.tail.put(event{change: &c, id: changeID(c)})
 }
 
 // Advance works off what is in order. Seen is a time up to which everything that was accepted has been added, but for what
@@ -120,10 +120,7 @@ func (j *Joiner) Now() time.Time { return j.now }
 
 // Finish works off everything, as if nothing more were to come.
 func (j *Joiner) Finish() []Revision {
-	end := j.now
-	for _, e := range j.tail {
-		end = later(end, e.at)
-	}
+	end := later(j.now, j.tail.last())
 	for _, d := range []time.Duration{0, 2 * j.Settle} {
 		end = end.Add(d + 1)
 		j.until(end)
@@ -147,8 +144,8 @@ func (j *Joiner) until(w time.Time) {
 		if len(j.quiet) > 0 && !j.quiet[0].due.After(w) && (act == nil || j.quiet[0].due.Before(at)) {
 			at, act = j.quiet[0].due, j.hushed
 		}
-		if len(j.tail) > 0 && j.tail[0].at.Before(w) && (act == nil || j.tail[0].at.Before(at)) {
-			at, act = j.tail[0].at, j.next
+		if first, ok := j.tail.first(); ok && first.Before(w) && (act == nil || first.Before(at)) {
+			at, act = first, j.next
 		}
 		if act == nil {
 			break
@@ -177,13 +174,14 @@ func (j *Joiner) next() {
 	e := j.tail.take()
 	switch {
 	case e.change != nil:
+		j.changed++
 		if j.Apply == nil || j.Apply(*e.change) != nil {
 			j.Refused++
 		}
 	case e.signal.Status == incident.Resolved:
 		j.resolve(e.signal)
 	default:
-		j.fire(e.signal)
+		j.fire(&e)
 	}
 }
 
@@ -205,8 +203,17 @@ func (j *Joiner) subject(s *incident.Signal) incident.Resource {
 	return about
 }
 
+// owner is the subject of an event's signal, which is not asked for again while the graph stays as it is.
+func (j *Joiner) owner(e *event) incident.Resource {
+	if e.owner != nil && e.graph == j.changed {
+		return *e.owner
+	}
+	return j.subject(e.signal)
+}
+
 // fire takes a firing in.
-func (j *Joiner) fire(s *incident.Signal) {
+func (j *Joiner) fire(e *event) {
+	s := e.signal
 	p := fingerprint(s)
 	if a := j.alerts[p]; a != nil {
 		t := a.trouble
@@ -225,7 +232,7 @@ func (j *Joiner) fire(s *incident.Signal) {
 		j.enter(t.owner, p, s) // as it was then: the topology may have moved on
 		return
 	}
-	j.enter(j.subject(s), p, s)
+	j.enter(j.owner(e), p, s)
 }
 
 // unended reports whether s, which would be one more episode, began when the incident was over although nobody has told its
@@ -256,7 +263,7 @@ func (j *Joiner) fireAgain(a *alert, s *incident.Signal) {
 }
 
 // enter puts a firing that is new into the trouble of its owner.
-func (j *Joiner) enter(owner incident.Resource, p string, s *incident.Signal) {
+func (j *Joiner) enter(owner incident.Resource, p identity, s *incident.Signal) {
 	id := whoIs(owner)
 	delete(j.hinted, id)
 	t := j.active[id]

@@ -84,8 +84,8 @@ func Fold(ctx context.Context, p Partition, m *Metrics) error {
 }
 
 // Join takes an empty joiner up from the incidents that were told, has it read again all records since a horizon ago, and feeds
-// it until ctx ends. Revisions are stored in order behind its back, so that those of a large incident do not hold up the first
-// word about another; what a joiner has read and not stored, the next one makes again of that horizon.
+// it until ctx ends. Revisions are stored behind its back, those of one incident in order, so that those of a large incident do
+// not hold up the first word about another; what a joiner has read and not stored, the next one makes again of that horizon.
 func Join(ctx context.Context, j *Joiner, r Records, o JoinOptions) error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -149,7 +149,7 @@ func (d *driver) handle(ctx context.Context, list []incident.JoinRecord) error {
 	for _, r := range list {
 		d.take(r)
 	}
-	if err := d.store(ctx, d.joiner.announced()); err != nil {
+	if err := d.telling.announce(ctx, d.joiner.announced()); err != nil {
 		return err
 	}
 	behind := d.seen[0]

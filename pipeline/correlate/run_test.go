@@ -17,6 +17,7 @@ import (
 
 // records is a bus without a server.
 type records struct {
+	mu     sync.Mutex // of what is stored
 	list   []incident.JoinRecord
 	stored []incident.Incident
 	from   uint64
@@ -55,6 +56,8 @@ func (r *records) PublishIncidents(_ context.Context, list []incident.Incident) 
 	if r.err != nil {
 		return r.err
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.stored = append(r.stored, list...)
 	return nil
 }
@@ -109,7 +112,6 @@ func TestThePartitionFurthestBehindHoldsTheSealing(t *testing.T) {
 // slow does not store what is sealed before it has stored the first word about an incident on web.
 type slow struct {
 	*records
-	mu    sync.Mutex
 	heard chan struct{}
 }
 
@@ -126,8 +128,6 @@ func (s *slow) PublishIncidents(ctx context.Context, list []incident.Incident) e
 			close(s.heard)
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	return s.records.PublishIncidents(ctx, list)
 }
 

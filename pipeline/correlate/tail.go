@@ -1,8 +1,7 @@
 package correlate
 
 import (
-	"cmp"
-	"container/heap"
+	"strings"
 	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -10,40 +9,140 @@ import (
 
 // event is a signal or a change of the graph.
 type event struct {
-	at     time.Time
-	id     string // orders events of the same time
 	signal *incident.Signal
 	change *incident.GraphChange
+	id     string             // of a change
+	owner  *incident.Resource // of what the signal is about
+	graph  int                // it is of the graph after so many changes
 }
 
-// before orders events whatever order they came in: by time, the graph before the signals.
-func (e *event) before(o *event) bool {
-	side := func(e *event) int {
-		if e.change != nil {
-			return 0
-		}
+func (e *event) at() time.Time {
+	if e.change != nil {
+		return e.change.At
+	}
+	return e.signal.AcceptedAt
+}
+
+// compare orders events of the same time: the graph before the signals.
+func (e *event) compare(o *event) int {
+	switch {
+	case e.change != nil && o.change != nil:
+		return strings.Compare(e.id, o.id)
+	case e.change != nil:
+		return -1
+	case o.change != nil:
 		return 1
 	}
-	return cmp.Or(e.at.Compare(o.at), cmp.Compare(side(e), side(o)), cmp.Compare(e.id, o.id)) < 0
+	return strings.Compare(e.signal.ID, o.signal.ID)
 }
 
-// tail is the events that others may still overtake, the earliest at 0.
-type tail []*event
+// tail is the events that others may still overtake: a heap of their times, with four below each. In a storm it holds all of
+// Lateness, and what is moved about in it holds no pointers.
+type tail struct {
+	heap []turn
+	room []*[roomful]event
+	free []int32
+}
 
-func (t tail) Len() int           { return len(t) }
-func (t tail) Less(i, j int) bool { return t[i].before(t[j]) }
-func (t tail) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
-func (t *tail) Push(x any)        { *t = append(*t, x.(*event)) }
-func (t *tail) Pop() any {
-	last := len(*t) - 1
-	e := (*t)[last]
-	(*t)[last] = nil
-	*t = (*t)[:last]
+const roomful = 512
+
+// turn is when it is an event's.
+type turn struct {
+	seconds int64
+	nanos   int32
+	event   int32 // where in room
+}
+
+func (t *tail) len() int { return len(t.heap) }
+
+func (t *tail) event(at int32) *event { return &t.room[at/roomful][at%roomful] }
+
+func (t *tail) before(a, b turn) bool {
+	switch {
+	case a.seconds != b.seconds:
+		return a.seconds < b.seconds
+	case a.nanos != b.nanos:
+		return a.nanos < b.nanos
+	}
+	return t.event(a.event).compare(t.event(b.event)) < 0
+}
+
+// put an event in. It may be changed through what is returned, until it is taken.
+func (t *tail) put(e event) *event {
+	if len(t.free) == 0 {
+		t.room = append(t.room, new([roomful]event))
+		for i := range int32(roomful) {
+			t.free = append(t.free, int32(len(t.room))*roomful-1-i)
+		}
+	}
+	last := len(t.free) - 1
+	own := turn{e.at().Unix(), int32(e.at().Nanosecond()), t.free[last]}
+	t.free = t.free[:last]
+	*t.event(own.event) = e
+	t.heap = append(t.heap, own)
+	i := len(t.heap) - 1
+	for i > 0 {
+		up := (i - 1) / 4
+		if !t.before(own, t.heap[up]) {
+			break
+		}
+		t.heap[i] = t.heap[up]
+		i = up
+	}
+	t.heap[i] = own
+	return t.event(own.event)
+}
+
+// first is the time of the earliest.
+func (t *tail) first() (time.Time, bool) {
+	if len(t.heap) == 0 {
+		return time.Time{}, false
+	}
+	return t.event(t.heap[0].event).at(), true
+}
+
+// last is the time of the latest, or the zero time.
+func (t *tail) last() (at time.Time) {
+	for _, h := range t.heap {
+		at = later(at, t.event(h.event).at())
+	}
+	return at
+}
+
+// take the earliest out.
+func (t *tail) take() event {
+	from := t.event(t.heap[0].event)
+	e := *from
+	*from = event{}
+	t.free = append(t.free, t.heap[0].event)
+	n := len(t.heap) - 1
+	own := t.heap[n]
+	t.heap = t.heap[:n]
+	if n == 0 {
+		t.room, t.free = nil, nil // a storm is over
+		return e
+	}
+	i := 0
+	for {
+		low := 4*i + 1
+		if low >= n {
+			break
+		}
+		least := low
+		for k := low + 1; k < min(low+4, n); k++ {
+			if t.before(t.heap[k], t.heap[least]) {
+				least = k
+			}
+		}
+		if !t.before(t.heap[least], own) {
+			break
+		}
+		t.heap[i] = t.heap[least]
+		i = least
+	}
+	t.heap[i] = own
 	return e
 }
-
-func (t *tail) put(e *event) { heap.Push(t, e) }
-func (t *tail) take() *event { return heap.Pop(t).(*event) }
 
 // changeID orders changes of the same time: what is deleted first, edges after nodes.
 func changeID(c incident.GraphChange) string {

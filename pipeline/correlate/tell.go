@@ -93,16 +93,27 @@ func (j *Joiner) announced() []Revision {
 }
 
 // hint tells of a firing on a workload of which nothing is known yet, before it is in order.
-func (j *Joiner) hint(s *incident.Signal) {
+func (j *Joiner) hint(e *event) {
+	s := e.signal
 	if s.Status != incident.Firing || j.alerts[fingerprint(s)] != nil {
 		return
 	}
-	owner := j.subject(s)
+	owner := j.owner(e)
 	id := whoIs(owner)
-	if j.active[id] != nil || j.hinted[id] || len(j.past[id]) > 0 {
+	known := j.hinted[id]
+	t := j.active[id]
+	if t != nil {
+		known = &t.owner
+	}
+	e.owner, e.graph = known, j.changed
+	if known == nil || *known != owner { // a version is part of it
+		own := owner
+		e.owner = &own
+	}
+	if known != nil || len(j.past[id]) > 0 {
 		return
 	}
-	j.hinted[id] = true
+	j.hinted[id] = e.owner
 	i := incident.Incident{ID: incident.ID(owner, s.StartsAt), State: incident.Provisional, Root: owner, Signals: []incident.Signal{*s}, Onset: s.StartsAt,
 		Blast: j.Graph.Blast(owner), AsOf: j.now}
 	if j.told[i.ID].revision > 0 {

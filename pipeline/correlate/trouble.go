@@ -51,7 +51,7 @@ type trouble struct {
 
 // alert is the latest state of one fingerprint.
 type alert struct {
-	print   string
+	print   identity
 	id      string
 	firing  bool
 	starts  time.Time

@@ -2,8 +2,8 @@ package incident
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -54,17 +54,29 @@ func appendPairs(b []byte, name string, m map[string]string) []byte {
 		return b
 	}
 	b = append(append(b, name...), '{')
-	var room [32]string
-	keys := slices.AppendSeq(room[:0], maps.Keys(m))
-	slices.Sort(keys)
-	for i, k := range keys {
+	type pair struct{ name, value string }
+	var room [32]pair
+	list := room[:0]
+	for k, v := range m {
+		list = append(list, pair{k, v})
+	}
+	slices.SortFunc(list, func(a, b pair) int { return strings.Compare(a.name, b.name) })
+	for i, p := range list {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendText(append(appendText(b, k), ':'), m[k])
+		b = appendText(append(appendText(b, p.name), ':'), p.value)
 	}
 	return append(b, '}')
 }
+
+// plain are the characters that stand for themselves.
+var plain = func() (is [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		is[c] = !strings.ContainsRune(`"\<>&`, c)
+	}
+	return is
+}()
 
 // appendText as encoding/json does; what that would escape, it does.
 func appendText(b []byte, s string) []byte {
@@ -73,6 +85,9 @@ func appendText(b []byte, s string) []byte {
 	from := 0
 	for i := range len(s) {
 		c := s[i]
+		if plain[c] {
+			continue
+		}
 		switch {
 		case c < ' ' || c >= 0x7f:
 			escaped, err := json.Marshal(s)
@@ -83,7 +98,7 @@ func appendText(b []byte, s string) []byte {
 		case c == '"' || c == '\\':
 			b = append(append(b, s[from:i]...), '\\', c)
 			from = i + 1
-		case c == '<' || c == '>' || c == '&': // common in URLs
+		default: // <, > and &, which are common in URLs
 			const hex = "0123456789abcdef"
 			b = append(append(b, s[from:i]...), '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 			from = i + 1

@@ -38,7 +38,21 @@ type Signal struct {
 
 // SignalID derives the ID from what the signal says, so that a repeated delivery has the same one.
 func SignalID(source, fingerprint string, status Status, startsAt, endsAt time.Time) string {
-	return Digest(source, fingerprint, string(status), stamp(startsAt), stamp(endsAt))[:32]
+	var room [256]byte
+	b := room[:0]
+	for _, p := range [...]string{source, fingerprint, string(status)} {
+		b = append(append(b, p...), 0)
+	}
+	for _, t := range [...]time.Time{startsAt, endsAt} { // as stamp
+		if !t.IsZero() {
+			b = t.UTC().AppendFormat(b, time.RFC3339Nano)
+		}
+		b = append(b, 0)
+	}
+	sum := sha256.Sum256(b)
+	var text [32]byte
+	hex.Encode(text[:], sum[:len(text)/2])
+	return string(text[:])
 }
 
 // State of an Incident.

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -19,15 +20,29 @@ func isName(s string) bool {
 	return true
 }
 
-// label names an object of a kind.
-type label struct{ name, exported, group, kind string }
+// place is a label that names an object of a kind.
+type place struct{ name, group, kind string }
 
 // loads are the labels by which kube-state-metrics and most rules name a workload.
-var loads = []label{
-	{"deployment", "exported_deployment", "apps", "Deployment"}, {"statefulset", "exported_statefulset", "apps", "StatefulSet"}, {"daemonset", "exported_daemonset", "apps", "DaemonSet"}, {"replicaset", "exported_replicaset", "apps", "ReplicaSet"},
-	{"cronjob", "exported_cronjob", "batch", "CronJob"}, {"job_name", "exported_job_name", "batch", "Job"}, {"horizontalpodautoscaler", "exported_horizontalpodautoscaler", "autoscaling", "HorizontalPodAutoscaler"},
-	{"persistentvolumeclaim", "exported_persistentvolumeclaim", "", "PersistentVolumeClaim"},
+var loads = []place{
+	{"deployment", "apps", "Deployment"}, {"statefulset", "apps", "StatefulSet"}, {"daemonset", "apps", "DaemonSet"}, {"replicaset", "apps", "ReplicaSet"},
+	{"cronjob", "batch", "CronJob"}, {"job_name", "batch", "Job"}, {"horizontalpodautoscaler", "autoscaling", "HorizontalPodAutoscaler"},
+	{"persistentvolumeclaim", "", "PersistentVolumeClaim"},
 }
+
+// places are all of them, the likeliest first, and where each stands among them. What is read beside them stands behind.
+var places, standing = func() (all []place, at map[string]int) {
+	all = []place{{"exported_pod", "", "Pod"}}
+	for _, l := range loads {
+		all = append(all, place{"exported_" + l.name, l.group, l.kind})
+	}
+	all = append(append(all, loads...), place{"pod", "", "Pod"}, place{"exported_node", "", "Node"}, place{"node", "", "Node"}, place{"exported_service", "", "Service"})
+	at = map[string]int{"namespace": len(all), "exported_namespace": len(all) + 1, "job": len(all) + 2, "container": len(all) + 3}
+	for i, p := range all {
+		at[p.name] = i
+	}
+	return all, at
+}()
 
 // exporters tell of others: where one of them is the job or the container, pod and service are the exporter's.
 var exporters = []string{"kube-state-metrics", "node-exporter", "prometheus-node-exporter", "blackbox-exporter", "prometheus-blackbox-exporter", "cloudwatch-exporter"}
@@ -47,60 +62,65 @@ var exporters = []string{"kube-state-metrics", "node-exporter", "prometheus-node
 //  5. what 3 left out, last: kube-state-metrics itself may be in trouble.
 //
 // The namespace is exported_namespace, where there is one. The topology decides between them: see Graph.Subject.
-func Named(labels map[string]string) []Resource {
-	theirs, namespace := labels["exported_namespace"], labels["namespace"]
-	own := namespace
-	if theirs != "" {
-		namespace = theirs
+func Named(labels map[string]string) []Resource { return AppendNamed(nil, labels) }
+
+// AppendNamed appends what Named lists.
+func AppendNamed(list []Resource, labels map[string]string) []Resource {
+	if len(labels) == 0 {
+		return list
 	}
-	var list []Resource
-	add := func(group, kind, namespace, name string) {
-		if !isName(name) || kind != "Node" && !isName(namespace) {
+	var room [32]string
+	said := room[:len(standing)]
+	for name, v := range labels { // they are fewer than those that are looked for
+		if at, ok := standing[name]; ok {
+			said[at] = v
+		}
+	}
+	own, theirs, job, container := said[len(places)], said[len(places)+1], said[len(places)+2], said[len(places)+3]
+	namespace := cmp.Or(theirs, own)
+	lies := theirs != "" || slices.Contains(exporters, strings.ToLower(job)) || slices.Contains(exporters, strings.ToLower(container))
+	from, pod := len(list), ""
+	add := func(p *place, namespace, name string) {
+		if !isName(name) || p.kind != "Node" && !isName(namespace) {
 			return
 		}
-		r := Resource{Group: group, Version: version(group), Kind: kind, Namespace: namespace, Name: name}
-		if kind == "Node" {
+		r := Resource{Group: p.group, Version: version(p.group), Kind: p.kind, Namespace: namespace, Name: name}
+		if p.kind == "Node" {
 			r.Namespace = ""
 		}
-		if !slices.Contains(list, r) {
+		if !slices.Contains(list[from:], r) {
 			list = append(list, r)
 		}
 	}
-	add("", "Pod", namespace, labels["exported_pod"])
-	for _, l := range loads {
-		add(l.group, l.kind, namespace, labels[l.exported])
+	for i := range places {
+		switch p := &places[i]; {
+		case said[i] == "":
+		case p.name != "pod":
+			add(p, namespace, said[i])
+		case lies:
+			pod = said[i]
+		default:
+			add(p, own, said[i])
+		}
 	}
-	for _, l := range loads {
-		add(l.group, l.kind, namespace, labels[l.name])
+	if pod != "" {
+		add(&places[0], own, pod)
 	}
-	lies := theirs != "" || slices.Contains(exporters, strings.ToLower(labels["job"])) || slices.Contains(exporters, strings.ToLower(labels["container"]))
-	if !lies {
-		add("", "Pod", own, labels["pod"])
-	}
-	add("", "Node", "", labels["exported_node"])
-	add("", "Node", "", labels["node"])
-	add("", "Service", namespace, labels["exported_service"])
-	add("", "Pod", own, labels["pod"])
 	return list
 }
 
 // Naming is what Named reads of the labels, and nil where they name one object at most: then nothing is left to decide.
 func Naming(labels map[string]string) map[string]string {
-	if len(Named(labels)) < 2 {
+	var room [4]Resource
+	if len(AppendNamed(room[:0], labels)) < 2 {
 		return nil
 	}
 	kept := map[string]string{}
-	keep := func(names ...string) {
-		for _, name := range names {
-			if v, ok := labels[name]; ok {
-				kept[name] = v
-			}
+	for name, v := range labels {
+		if _, read := standing[name]; read {
+			kept[name] = v
 		}
 	}
-	for _, l := range loads {
-		keep(l.name, l.exported)
-	}
-	keep("namespace", "exported_namespace", "pod", "exported_pod", "node", "exported_node", "exported_service", "job", "container")
 	return kept
 }
 

@@ -133,7 +133,8 @@ func (a *alert) signal(pointer, cluster string, at time.Time) (incident.Signal, 
 
 // subject is the likeliest of the objects that the labels name; zero when they name none. The topology may know better.
 func subject(labels map[string]string) incident.Resource {
-	if list := incident.Named(labels); len(list) > 0 {
+	var room [4]incident.Resource
+	if list := incident.AppendNamed(room[:0], labels); len(list) > 0 {
 		return list[0]
 	}
 	return incident.Resource{}

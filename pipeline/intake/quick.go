@@ -22,6 +22,17 @@ type quickTime struct {
 	at   time.Time
 }
 
+// presumed is room for so many alerts, before they are seen.
+const presumed = 1000
+
+// simple are the characters of a text that mean themselves and need no second look.
+var simple = func() (is [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		is[c] = c != '"' && c != '\\'
+	}
+	return is
+}()
+
 // quickGroup is false where the slow way is to be taken.
 func quickGroup(body []byte) (version string, cutOff uint64, alerts []alert, ok bool) {
 	q := &quick{b: string(body)}
@@ -37,13 +48,10 @@ func quickGroup(body []byte) (version string, cutOff uint64, alerts []alert, ok 
 				return false
 			}
 			seen |= 2
+			alerts = make([]alert, 0, min(strings.Count(q.b, `"startsAt"`), presumed))
 			return q.array(func() bool {
-				var a alert
-				if !q.alert(&a) {
-					return false
-				}
-				alerts = append(alerts, a)
-				return true
+				alerts = append(alerts, alert{})
+				return q.alert(&alerts[len(alerts)-1])
 			})
 		case "truncatedAlerts":
 			cutOff, ok = q.number()
@@ -150,6 +158,9 @@ func (q *quick) text() (string, bool) {
 	from := q.at
 	plain, common, ascii := true, true, true
 	for i := from; i < len(q.b); i++ {
+		if simple[q.b[i]] {
+			continue
+		}
 		switch c := q.b[i]; {
 		case c == '"':
 			q.at = i + 1

@@ -9,7 +9,11 @@ func (g *Graph) Subject(s incident.Signal) incident.Resource {
 	if s.Source != "alertmanager" { // whoever else names a subject means it
 		return s.Subject
 	}
-	list := incident.Named(s.Labels)
+	if len(s.Labels) == 0 {
+		return s.Subject
+	}
+	var room [4]incident.Resource
+	list := incident.AppendNamed(room[:0], s.Labels)
 	for i := range list {
 		list[i].Cluster = s.Subject.Cluster
 	}
