@@ -23,6 +23,8 @@ import (
 
 const liveSettle = 2500 * time.Millisecond
 
+var stormLimits = bus.Limits{Signals: 64 << 20, Actions: 1 << 20, Incidents: 64 << 20, Folds: 64 << 20, Graph: 4 << 20}
+
 // replica correlates like `cortexops work`, without a cluster to look at.
 type replica struct {
 	events *bus.Bus
@@ -30,17 +32,18 @@ type replica struct {
 	stop   func()
 }
 
-func newReplica(t *testing.T, prefix string) *replica {
+func newReplica(t *testing.T, prefix string) *replica { return settling(t, prefix, liveSettle) }
+
+func settling(t *testing.T, prefix string, settle time.Duration) *replica {
 	t.Helper()
 	r := &replica{log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(r.log, nil))
 	var err error
-	r.events, err = bus.Connect(t.Context(), bus.Options{URL: started(t).NATS.URL, Prefix: prefix, Log: log, Limits: bus.Limits{
-		Signals: 64 << 20, Actions: 1 << 20, Incidents: 64 << 20, Folds: 64 << 20, Graph: 4 << 20}})
+	r.events, err = bus.Connect(t.Context(), bus.Options{URL: started(t).NATS.URL, Prefix: prefix, Log: log, Limits: stormLimits})
 	if err != nil {
 		t.Fatal(err)
 	}
-	join := &joining{settle: liveSettle, metrics: correlate.NewMetrics(prometheus.NewRegistry()), log: log}
+	join := &joining{settle: settle, metrics: correlate.NewMetrics(prometheus.NewRegistry()), log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
@@ -126,8 +129,8 @@ func described(list []incident.Incident) (string, int) {
 }
 
 // byReplay is what replay makes of the same storm.
-func byReplay(s storm) string {
-	r := newReplayed(liveSettle)
+func byReplay(s storm, settle time.Duration) string {
+	r := newReplayed(settle)
 	for _, l := range s.lines() {
 		rec := record{at: l.At}
 		if l.Type == "signal" {
@@ -185,46 +188,62 @@ func TestAStormLiveIsThreeIncidents(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			prefix := "storm-" + incident.Digest(t.Name(), time.Now().String())[:12]
-			started(t) // or not run
-			cleared(t, prefix)
-			replicas := tc.first(t, prefix)
-			sender, err := bus.Connect(t.Context(), bus.Options{URL: started(t).NATS.URL, Prefix: prefix, Limits: bus.Limits{
-				Signals: 64 << 20, Actions: 1 << 20, Incidents: 64 << 20, Folds: 64 << 20, Graph: 4 << 20}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(sender.Close)
-			told := &toldIncidents{last: map[string]incident.Incident{}}
-			ctx, stop := context.WithCancel(t.Context())
-			defer stop()
-			go func() { _ = sender.ConsumeIncidents(ctx, told.take) }()
-			s := storm{signals: 20_000, pods: 100, seed: 2, began: time.Now().Add(2 * time.Second).Truncate(time.Millisecond), faster: 4}
-			var changes []incident.GraphChange
-			for _, l := range s.topology() {
-				changes = append(changes, incident.GraphChange{At: l.At, Upsert: l.Upsert})
-			}
-			if err := sender.PublishTopology(t.Context(), changes); err != nil {
-				t.Fatal(err)
-			}
-			s.send(t, sender, func() {
+			s := storm{signals: 20_000, pods: 100, seed: 2, faster: 4}
+			s.live(t, liveSettle, tc.first, func(t *testing.T, prefix string, replicas []*replica) []*replica {
 				if tc.kill {
 					replicas[0].dies()
 					replicas = append(replicas, newReplica(t, prefix))
 				}
+				return replicas
 			})
-			want := byReplay(s)
-			if n := strings.Count(want, "\n") + 1; n != 3 {
-				t.Fatalf("replay makes %d incidents of it:\n%s", n, want)
-			}
-			told.until(t, want, replicas)
-			for _, r := range replicas {
-				r.stop()
-			}
-			if got, _ := told.sealed(); got != want || len(told.bad) > 0 {
-				t.Errorf("got\n%s\nwant\n%s\n%v", got, want, told.bad)
-			}
 		})
+	}
+}
+
+// TestAHundredThousandSignalsLive are three incidents too, at the pace of a real storm. It runs before those that run at once.
+func TestAHundredThousandSignalsLive(t *testing.T) {
+	const settle = 10 * time.Second
+	s := storm{signals: 100_000, pods: 200, seed: 1}
+	s.live(t, settle, func(t *testing.T, prefix string) []*replica { return []*replica{settling(t, prefix, settle)} },
+		func(_ *testing.T, _ string, replicas []*replica) []*replica { return replicas })
+}
+
+// live sends the storm to the replicas, and compares what they tell with what replay makes of it.
+func (s storm) live(t *testing.T, settle time.Duration, first func(t *testing.T, prefix string) []*replica,
+	halfway func(t *testing.T, prefix string, replicas []*replica) []*replica) {
+	t.Helper()
+	prefix := "storm-" + incident.Digest(t.Name(), time.Now().String())[:12]
+	started(t) // or not run
+	cleared(t, prefix)
+	replicas := first(t, prefix)
+	sender, err := bus.Connect(t.Context(), bus.Options{URL: started(t).NATS.URL, Prefix: prefix, Limits: stormLimits})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sender.Close)
+	told := &toldIncidents{last: map[string]incident.Incident{}}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() { _ = sender.ConsumeIncidents(ctx, told.take) }()
+	s.began = time.Now().Add(4 * time.Second).Truncate(time.Millisecond)
+	var changes []incident.GraphChange
+	for _, l := range s.topology() {
+		changes = append(changes, incident.GraphChange{At: l.At, Upsert: l.Upsert})
+	}
+	if err := sender.PublishTopology(t.Context(), changes); err != nil {
+		t.Fatal(err)
+	}
+	s.send(t, sender, func() { replicas = halfway(t, prefix, replicas) })
+	want := byReplay(s, settle)
+	if n := strings.Count(want, "\n") + 1; n != 3 {
+		t.Fatalf("replay makes %d incidents of it:\n%s", n, want)
+	}
+	told.until(t, want, replicas)
+	for _, r := range replicas {
+		r.stop()
+	}
+	if got, _ := told.sealed(); got != want || len(told.bad) > 0 {
+		t.Errorf("got\n%s\nwant\n%s\n%v", got, want, told.bad)
 	}
 }
 

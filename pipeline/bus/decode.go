@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"strconv"
-	"time"
 	"unicode/utf8"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -26,15 +25,6 @@ type decoder struct {
 }
 
 func newDecoder() *decoder { return &decoder{seed: maphash.MakeSeed()} }
-
-// moment is a time that was read.
-type moment struct {
-	text [len(time.RFC3339Nano)]byte
-	n    int
-	at   time.Time
-}
-
-const knownLength = 64
 
 var begins = []byte(`{"id":"`) // a signal, where it is not in a text
 
@@ -274,35 +264,4 @@ func (d *decoder) number() (int, bool) {
 	}
 	n, err := strconv.Atoi(string(d.b[from:d.at]))
 	return n, err == nil && (n != 0 || d.at-from == 1)
-}
-
-func (d *decoder) time() (time.Time, bool) {
-	b, ok := d.string()
-	if !ok || len(b) == 0 {
-		return time.Time{}, false
-	}
-	for i := range d.when {
-		if m := &d.when[i]; string(m.text[:m.n]) == string(b) {
-			return m.at, true
-		}
-	}
-	m := &d.when[d.last]
-	if len(b) > len(m.text) || m.at.UnmarshalText(b) != nil {
-		m.n = 0
-		return time.Time{}, false
-	}
-	m.n, d.last = copy(m.text[:], b), (d.last+1)%len(d.when)
-	return m.at, true
-}
-
-// keep a text once.
-func (d *decoder) keep(b []byte) string {
-	if len(b) > knownLength {
-		return string(b)
-	}
-	slot := &d.known[maphash.Bytes(d.seed, b)%uint64(len(d.known))]
-	if *slot != string(b) {
-		*slot = string(b)
-	}
-	return *slot
 }

@@ -63,7 +63,7 @@ func (f *Feed) describe(kind schema.GroupVersionKind, o metav1.Object) (d descri
 	case *corev1.Node:
 	case *appsv1.Deployment:
 		f.refers(&d, self, &v.Spec.Template.Spec)
-		d.workload = workloadOf(self, o)
+		f.workload(&d, self, o)
 		for _, c := range v.Status.Conditions {
 			if c.Type == appsv1.DeploymentProgressing {
 				d.workload.progress = c.LastUpdateTime.UTC()
@@ -71,10 +71,10 @@ func (f *Feed) describe(kind schema.GroupVersionKind, o metav1.Object) (d descri
 		}
 	case *appsv1.StatefulSet:
 		f.refers(&d, self, &v.Spec.Template.Spec)
-		d.workload = workloadOf(self, o)
+		f.workload(&d, self, o)
 	case *appsv1.DaemonSet:
 		f.refers(&d, self, &v.Spec.Template.Spec)
-		d.workload = workloadOf(self, o)
+		f.workload(&d, self, o)
 	case *discoveryv1.EndpointSlice:
 		return f.slice(v), true
 	case *networkingv1.Ingress:

@@ -3,6 +3,7 @@ package topology
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,6 +58,25 @@ func TestCustomResources(t *testing.T) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// TestAWorkloadOfAReleaseIsAppliedByIt, also where the HelmRelease keeps no inventory; what a Kustomization applies is in that's own.
+func TestAWorkloadOfAReleaseIsAppliedByIt(t *testing.T) {
+	t.Parallel()
+	for group, want := range map[string][]string{"helm": {"HelmRelease apps/shop applies Deployment shop/web"}, "kustomize": nil} {
+		f, g := newFeed(), NewGraph()
+		d := feedLoad("web", "", "")
+		d.Labels = map[string]string{group + ".toolkit.fluxcd.io/name": "shop", group + ".toolkit.fluxcd.io/namespace": "apps"}
+		f.Put(loadKind, d)
+		for _, r := range f.told() {
+			if err := g.Apply(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := slices.DeleteFunc(linesOf(g), func(l string) bool { return !strings.Contains(l, " applies ") }); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", group, got, want)
+		}
 	}
 }
 

@@ -74,6 +74,14 @@ func workloadOf(self incident.Resource, o metav1.Object) *rolled {
 	return w
 }
 
+// workload is applied by the HelmRelease that its labels name: not every version of Flux keeps an inventory of a release.
+func (f *Feed) workload(d *described, self incident.Resource, o metav1.Object) {
+	d.workload = workloadOf(self, o)
+	if by := d.workload.by; by.Kind == "HelmRelease" && by.Namespace != "" {
+		d.edge(by, self, incident.Applies)
+	}
+}
+
 func versionOf(self, owner incident.Resource, o metav1.Object) *version {
 	v := &version{Resource: self, of: owner, created: o.GetCreationTimestamp().UTC()}
 	v.number, _ = strconv.ParseInt(o.GetAnnotations()[rolloutNumber], 10, 64) // absent from a ControllerRevision: the youngest is the present one
