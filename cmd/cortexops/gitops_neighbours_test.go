@@ -73,3 +73,23 @@ func TestEditSaysWhatCannotBeDone(t *testing.T) {
 		}
 	}
 }
+
+// What Flux delivers stays as it is too, be it a folder that the overlay includes or a file that it lists.
+func TestEditLeavesWhatIsDelivered(t *testing.T) {
+	t.Parallel()
+	const delivery = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: prod, namespace: flux-system}\nspec: {path: ./base, targetNamespace: prod, sourceRef: {kind: GitRepository, name: x}}\n"
+	for name, files := range map[string]map[string]string{
+		"an included folder": {"clusters/prod.yaml": delivery, "base/d.yaml": nameless, "base/kustomization.yaml": "resources: [d.yaml]\n", "dev/kustomization.yaml": "namespace: dev\nresources: [../base]\n"},
+		"a listed file":      {"clusters/prod.yaml": delivery, "base/d.yaml": nameless, "dev/kustomization.yaml": "namespace: dev\nresources: [../base/d.yaml]\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, git := gitTree(t, files)
+			out, errs, code := ran(t, "gitops", "edit", "--repo", dir, "--resource", "apps/v1/Deployment/dev/api", "--field", "spec.replicas", "--set", "5", "--render")
+			if code != 0 || strings.Contains(out, "+++ b/base/") || !strings.Contains(out, "+++ b/dev/api-deployment-patch.yaml") {
+				t.Errorf("exit %d\n%s%s", code, out, errs)
+			}
+			git(out, "apply", "--check")
+		})
+	}
+}

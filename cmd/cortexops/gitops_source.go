@@ -20,6 +20,7 @@ type source struct {
 	missed error        // what may deliver it, and cannot be rendered
 
 	delivering func(unit string, object edit.Selector) (how string)
+	leaves     func(ctx context.Context, changed map[string][]byte) error // all that is delivered as it is
 }
 
 func openSource(ctx context.Context, files locate.Files, q locate.Query) (*source, error) {
@@ -33,7 +34,7 @@ func openSource(ctx context.Context, files locate.Files, q locate.Query) (*sourc
 		charts.Close()
 		return nil, err
 	}
-	s := &source{files: files, charts: charts, delivering: way.Delivering}
+	s := &source{files: files, charts: charts, delivering: way.Delivering, leaves: way.Leaves}
 	if way.Delivers(chain.Query{Query: q}) {
 		s.way = way
 	} else {
@@ -75,6 +76,7 @@ func (s *source) locate(ctx context.Context, q locate.Query) (locate.Found, erro
 func (s *source) place(ctx context.Context, q locate.Query, value string) (locate.Found, error) {
 	if s.way == nil {
 		q.Delivered = s.delivering
+		q.Elsewhere = func(changed map[string][]byte) error { return s.leaves(ctx, changed) }
 		found, err := locate.Place(s.files, q, value)
 		return found, s.plain(err)
 	}

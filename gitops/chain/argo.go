@@ -17,7 +17,7 @@ import (
 
 // argo renders an Application as its repository server does: each of its sources by what is in its folder.
 func (w *world) argo(ctx context.Context, u *unit) ([]locate.Object, error) {
-	u.defaults = text(u.spec, "destination", "namespace")
+	u.defaults, u.source = text(u.spec, "destination", "namespace"), ""
 	sources := list(u.spec, "sources")
 	if len(sources) == 0 {
 		sources = []any{at(u.spec, "source")}
@@ -78,6 +78,9 @@ func (w *world) ours(u *unit, s any) error {
 	want := w.o.URL
 	if want == "" && u.up != nil {
 		want = u.up.source
+	}
+	if want == "" && u.kind == application {
+		want = u.source // of an earlier source: only one of two repositories is this one
 	}
 	if want != "" && !SameURL(url, want) {
 		return refuse(locate.Remote, "%s reads %s, which is another repository", u, url)

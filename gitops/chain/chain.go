@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cortexops/cortexops/gitops/edit"
 	"github.com/cortexops/cortexops/gitops/locate"
 )
 
@@ -78,8 +77,8 @@ func (c *Chain) Place(ctx context.Context, q Query, value string) (locate.Found,
 	if err := s.look(); err != nil {
 		return locate.Found{}, err
 	}
-	if why := edit.Misfit(q.Object, s.field, value); why != "" {
-		return locate.Found{}, refuse(locate.Uneditable, "%s", why)
+	if err := s.fits(value); err != nil {
+		return locate.Found{}, err
 	}
 	if !s.there {
 		return s.absent(ctx, value)

@@ -71,7 +71,7 @@ func (s *search) ownFields(h hit) []own {
 		}
 		return out
 	}
-	if s.unit.kind == kustomization && len(s.unit.charts) == 0 {
+	if (s.unit.kind == kustomization || s.unit.kind == application) && len(s.unit.charts) == 0 {
 		return []own{{s.unit, s.q.Object, s.field}}
 	}
 	v := s.valuesPath(h.Scalar)
@@ -196,7 +196,7 @@ func (s *search) patch(ctx context.Context, h hit, f own) (locate.Found, error) 
 	if by != nil && f.object != s.q.Object {
 		by = by.up
 	}
-	if by == nil || by.kind != kustomization && by.kind != applied || by.folder == "" {
+	if by == nil || by.kind != kustomization && by.kind != applied && by.kind != application || by.folder == "" {
 		return locate.Found{}, errNoPlace
 	}
 	var like any = ""
@@ -204,6 +204,9 @@ func (s *search) patch(ctx context.Context, h hit, f own) (locate.Found, error) 
 		like = json.Number("1")
 	}
 	q := locate.Query{Overlays: []string{by.folder}, Object: f.object, Field: f.path}
+	if by.defaults != "" && by.defaults == q.Object.Namespace { // the folder itself may say none
+		q.Object.Namespace = ""
+	}
 	over := func(files locate.Files, want string) (locate.Found, string, error) {
 		v, ok := inner(want, h.before, h.after)
 		if !ok {
@@ -264,5 +267,9 @@ func add(h hit, file string, data []byte, sel edit.Selector, p edit.Path, v stri
 	if h.plain() {
 		return edit.AddPlain(file, data, sel, p, v)
 	}
-	return edit.Add(file, data, sel, p, v)
+	out, err := edit.Add(file, data, sel, p, v)
+	if errors.Is(err, edit.ErrNotFound) {
+		return edit.AddEnv(file, data, sel, p, v)
+	}
+	return out, err
 }

@@ -21,18 +21,29 @@ func (s *search) place(ctx context.Context, hits []hit) (locate.Found, error) {
 			main = h // of an image: the tag
 		}
 	}
+	if !s.certain(main) && s.asked {
+		return locate.Found{}, refuse(locate.Remote, "%s sets %s of %s, unless %s does, which cannot be read", position(main.Scalar), s.field, s.q.Object, s.unit.hidden[0])
+	}
 	if !s.certain(main) {
 		return s.override(ctx, main, fmt.Sprintf("%s sets it, unless %s does, which cannot be read: what the release itself says is stronger", position(main.Scalar), s.unit.hidden[0]))
 	}
+	why := ""
 	if s.isDefault(main.Scalar) {
-		return s.override(ctx, main, fmt.Sprintf("%s says it for every release of the chart", position(main.Scalar)))
+		why = fmt.Sprintf("%s says it for every release of the chart", position(main.Scalar))
+	} else if err := s.elsewhere(ctx, main); err != nil {
+		why = fmt.Sprintf("%s sets it, and also %v", position(main.Scalar), err)
 	}
-	if err := s.elsewhere(ctx, main); err != nil {
-		f, other := s.override(ctx, main, fmt.Sprintf("%s sets it, and also %v", position(main.Scalar), err))
-		if other != nil {
-			return f, refuse(locate.Shared, "%s sets %s of %s, and also %v; elsewhere: %v", position(main.Scalar), s.field, s.q.Object, err, other)
+	switch {
+	case why != "" && s.asked: // where the value comes from is not where an edit goes
+		s.say("%s", why)
+		s.say("proof: another value there changes this field of the rendering")
+		return s.found(main, append([]hit{main}, hits...)), nil
+	case why != "":
+		f, other := s.override(ctx, main, why)
+		if other != nil && !s.isDefault(main.Scalar) {
+			return f, refuse(locate.Shared, "%s; elsewhere: %v", why, other)
 		}
-		return f, nil
+		return f, other
 	}
 	s.say("%s sets it", position(main.Scalar))
 	s.proof()

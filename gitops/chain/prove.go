@@ -50,11 +50,14 @@ func (s *search) compare(next *world, whole bool) error {
 				at, was, is = len(before), without(a, map[string]bool{self: true}), without(b, map[string]bool{self: true})
 			}
 		}
-		if err := compareObjects(a, was, is, at, s.field); err != nil {
+		if err := compareObjects(a.where(), was, is, at, s.field); err != nil {
 			return err
 		}
 	}
-	return nil
+	if !whole {
+		return nil
+	}
+	return w.neighbours(next)
 }
 
 func message(err error) string {
@@ -120,11 +123,11 @@ func differences(a, b locate.Object) ([]edit.Difference, error) {
 }
 
 // compareObjects finds the first difference of two renderings of a unit, but for one in the target.
-func compareObjects(u *unit, was, is []locate.Object, target int, p edit.Path) error {
+func compareObjects(where string, was, is []locate.Object, target int, p edit.Path) error {
 	if !slices.EqualFunc(was, is, func(a, b locate.Object) bool {
 		return a.Group == b.Group && a.Version == b.Version && a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name
 	}) {
-		return fmt.Errorf("which objects %s renders", u.where())
+		return fmt.Errorf("which objects %s renders", where)
 	}
 	for i := range was {
 		if bytes.Equal(was[i].JSON, is[i].JSON) {
@@ -135,10 +138,10 @@ func compareObjects(u *unit, was, is []locate.Object, target int, p edit.Path) e
 			return err
 		}
 		for _, d := range diffs {
-			if i == target && d.Path == p.String() {
+			if i == target && (d.Path == p.String() || d.From == "" && p.Enters(d.Path)) {
 				continue
 			}
-			return fmt.Errorf("%s of %s, which %s renders", d.Path, was[i], u.where())
+			return fmt.Errorf("%s of %s, which %s renders", d.Path, was[i], where)
 		}
 	}
 	return nil

@@ -83,7 +83,7 @@ func (c *content) deepest(sel Selector, p Path) (spot, Path, error) {
 	if err != nil {
 		return spot{}, nil, err
 	}
-	return spot{}, nil, refuse(c.file, s.node(), "the field is there already")
+	return spot{}, nil, refuse(c.file, s.node(), "the field is there already"+p.Doubt())
 }
 
 // nothing reports whether n is a value that was left out: `key:` and no more.

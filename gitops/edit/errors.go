@@ -16,14 +16,17 @@ var (
 
 // Refusal says why a field that is there cannot be edited safely.
 type Refusal struct {
-	File         string
-	Line, Column int // from 1, in runes; 0 where the whole file is refused
+	File         string // "" where it is not about a file
+	Line, Column int    // from 1, in runes; 0 where the whole file is refused
 	Why          string
 	Encrypted    bool // with SOPS
 }
 
 func (e *Refusal) Error() string {
-	if e.Line == 0 {
+	switch {
+	case e.File == "":
+		return e.Why
+	case e.Line == 0:
 		return fmt.Sprintf("%s: %s", e.File, e.Why)
 	}
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Why)

@@ -198,6 +198,15 @@ func SetEnv(file string, src []byte, sel Selector, container Path, name, to stri
 	return Put(file, src, sel, append(slices.Clone(env), Step{By: "name", Value: name}, Step{Key: "value"}), to)
 }
 
+// AddEnv adds the variable whose value p leads to. What is no such path is ErrNotFound.
+func AddEnv(file string, src []byte, sel Selector, p Path, to string) ([]byte, error) {
+	n := p.variable()
+	if n < 0 {
+		return nil, fmt.Errorf("%s of %s is no variable: %w", p, sel, ErrNotFound)
+	}
+	return SetEnv(file, src, sel, p[:n], p[n+1].Value, to)
+}
+
 // Annotate sets an annotation, or adds it; meta leads to the metadata that it belongs to.
 func Annotate(file string, src []byte, sel Selector, meta Path, name, to string) ([]byte, error) {
 	return Put(file, src, sel, append(slices.Clone(meta), Step{Key: "annotations"}, Step{Key: name}), to)

@@ -2,6 +2,7 @@ package edit
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -178,4 +179,33 @@ func (p Path) Get(doc any) (any, bool) {
 		doc = list[at]
 	}
 	return doc, true
+}
+
+// Enters tells whether a path is that of what describes an element of a list that p leads through, as its name: an element
+// that is new has it too.
+func (p Path) Enters(path string) bool {
+	for i, s := range p {
+		if s.By != "" && append(slices.Clone(p[:i+1]), Step{Key: s.By}).String() == path {
+			return true
+		}
+	}
+	return false
+}
+
+// variable is how long the path to a container is in one to the value of a variable in its environment; -1 for others.
+func (p Path) variable() int {
+	if n := len(p) - 3; n > 0 && p[n].Key == "env" && p[n+1].By == "name" && p[n+2].Key == "value" {
+		return n
+	}
+	return -1
+}
+
+// Doubt says of a path which of its keys is no text to YAML 1.1; "" where each is.
+func (p Path) Doubt() string {
+	for _, s := range p {
+		if s.Key != "" && yaml11Word(s.Key) {
+			return fmt.Sprintf("; without quotes, the key %s is a boolean to YAML 1.1, as Kubernetes reads it", s.Key)
+		}
+	}
+	return ""
 }

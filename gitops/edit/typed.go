@@ -1,10 +1,7 @@
 package edit
 
 import (
-	"encoding/json"
-	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -35,39 +32,6 @@ func IsText(sel Selector, p Path, value string) bool {
 		}
 	}
 	return false
-}
-
-// Misfit says why a value is none of the field, by the type that Kubernetes has for it; "" where it may be one, and where
-// Kubernetes does not know the kind or the field. A Rollout of Argo has the fields of a Deployment.
-func Misfit(sel Selector, p Path, value string) string {
-	t := typeOf(sel, p)
-	if sel.Group == "argoproj.io" && sel.Kind == "Rollout" {
-		t = typeOf(Selector{Group: "apps", Kind: "Deployment"}, p)
-	}
-	if t == nil || reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) { // as IntOrString, and quantities
-		return ""
-	}
-	is := ""
-	switch t.Kind() {
-	case reflect.Int32, reflect.Int64:
-		if n, err := strconv.ParseInt(value, 10, t.Bits()); err != nil || strconv.FormatInt(n, 10) != value {
-			is = "an integer"
-		}
-	case reflect.Bool:
-		if value != "true" && value != "false" {
-			is = "true or false"
-		}
-	case reflect.Struct, reflect.Map:
-		is = "a mapping and no single value"
-	case reflect.Slice:
-		if t.Elem().Kind() != reflect.Uint8 {
-			is = "a list and no single value"
-		}
-	}
-	if is == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s of %s is %s: it cannot become %q", p, sel, is, value)
 }
 
 // typeOf is the type that Kubernetes has for a field; nil where it does not know it.

@@ -7,7 +7,7 @@ import (
 
 // What Kubernetes keeps as an integer, a boolean, a mapping or a list does not become anything else; what may be a number
 // or a text may.
-func TestMisfit(t *testing.T) {
+func TestMisfitOfTypes(t *testing.T) {
 	t.Parallel()
 	hpa := Selector{Group: "autoscaling", Kind: "HorizontalPodAutoscaler", Name: "a"}
 	rollout := Selector{Group: "argoproj.io", Kind: "Rollout", Name: "a"}
@@ -40,8 +40,21 @@ func TestMisfit(t *testing.T) {
 		{checkout, "metadata.annotations", "x", "is a mapping"},
 		{Selector{Kind: "Secret", Name: "a"}, "data.a", "eA==", ""},
 		{Selector{Group: "example.com", Kind: "Shop", Name: "a"}, "spec.replicas", "banana", ""},
+		{Selector{Group: "example.com", Kind: "Shop", Name: "a"}, "spec.replicas", "-1", "is a number that is not below 0"},
+		{Selector{Group: "example.com", Kind: "Shop", Name: "a"}, "spec.offset", "-1", ""},
+		{checkout, "spec.replicas", "-1", "is an integer that is not below 0"},
+		{checkout, "spec.template.spec.tolerations[key=a].tolerationSeconds", "-1", ""},
+		{Selector{Group: "scheduling.k8s.io", Kind: "PriorityClass", Name: "a"}, "value", "-5", ""},
+		{checkout, "spec.template.spec.containers[name=a].resources.limits.memory", "banana", "is a quantity"},
+		{checkout, "spec.template.spec.containers[name=a].resources.limits.memory", "-1Gi", "is a quantity that is not below 0"},
+		{rollout, "spec.template.spec.containers[name=a].resources.limits.cpu", "lots", "is a quantity"},
+		{checkout, "spec.template.spec.containers[name=a].image", "a b", "is an image"},
+		{checkout, "spec.template.spec.containers[name=a].image", "Shop/cart:1", ""}, // Shop may be a host
+		{checkout, "spec.template.spec.containers[name=a].image", "ghcr.io/Shop/cart:1", "is an image"},
+		{checkout, "spec.template.spec.containers[name=a].image", "localhost:5000/a__b/c:V1.0-x@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", ""},
+		{checkout, "spec.template.spec.initContainers[0].image", "ko://github.com/Shop/cart/cmd", ""},
 	} {
-		if got := Misfit(c.sel, mustPath(t, c.path), c.value); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+		if got := misfit(c.sel, mustPath(t, c.path), c.value); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s %s %s: %q", c.sel.Kind, c.path, c.value, got)
 		}
 	}

@@ -169,7 +169,10 @@ func (a *amendment) proves(changed map[string][]byte) error {
 			return &Refusal{Reason: Shared, Why: fmt.Sprintf("the edit changes more of %s than %s: also %s of %s", a.unit.name(), a.q.Object, c.Path, diff.from[c.object])}
 		}
 	}
-	return a.others(next)
+	if err := a.others(next); err != nil || a.q.Elsewhere == nil || a.q.Base {
+		return err
+	}
+	return a.q.Elsewhere(changed)
 }
 
 // others proves that the other units render as before, or, for the base, that they change in the same fields only.

@@ -26,6 +26,8 @@ type Query struct {
 	// Delivered says how Flux or Argo CD delivers what the folder or file has, "" where they do not: an object in it
 	// without a namespace is in theirs, then, and in no other. It is nil where nothing is known of them.
 	Delivered func(unit string, object edit.Selector) (how string)
+	// Elsewhere refuses changes that make what Flux or Argo CD delivers differ. It is nil where nothing is known of them.
+	Elsewhere func(changed map[string][]byte) error
 }
 
 // Found is a place that sets the field, or is to set it.
@@ -153,7 +155,7 @@ func (s *search) run() (Found, error) {
 		return Found{}, err
 	}
 	if !there {
-		return Found{}, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s renders %s without %s", s.unit.name(), s.q.Object, s.q.Field)}
+		return Found{}, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s renders %s without %s%s", s.unit.name(), s.q.Object, s.q.Field, s.q.Field.Doubt())}
 	}
 	switch s.was.(type) {
 	case map[string]any, []any, nil:

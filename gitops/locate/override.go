@@ -192,7 +192,7 @@ func (s *plain) additions(a ask, own bool) []addition {
 		for _, o := range named {
 			if o.Group == a.sel.Group && o.Kind == a.sel.Kind && o.Name == a.sel.Name {
 				out = append(out, added(f.path, a.plain, edit.At{Selector: o, Path: a.path}))
-				out = append(out, newVariable(f.path, o, a.path)...)
+				out = append(out, newVariable(f.path, o, a.path))
 			}
 		}
 	}
@@ -200,17 +200,13 @@ func (s *plain) additions(a ask, own bool) []addition {
 }
 
 // newVariable adds a variable to the environment of a container.
-func newVariable(file string, o edit.Selector, p edit.Path) []addition {
-	n := len(p) - 3
-	if n < 0 || p[n].Key != "env" || p[n+1].By != "name" || p[n+2].Key != "value" {
-		return nil
-	}
-	return []addition{{file: file, in: []edit.At{{Selector: o, Path: p}}, write: func(files Files, value string) (map[string][]byte, error) {
+func newVariable(file string, o edit.Selector, p edit.Path) addition {
+	return addition{file: file, in: []edit.At{{Selector: o, Path: p}}, write: func(files Files, value string) (map[string][]byte, error) {
 		data, err := files.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", file, err)
 		}
-		out, err := edit.SetEnv(file, data, o, p[:n], p[n+1].Value, value)
+		out, err := edit.AddEnv(file, data, o, p, value)
 		return map[string][]byte{file: out}, err
-	}}}
+	}}
 }

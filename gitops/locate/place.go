@@ -3,6 +3,7 @@ package locate
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cortexops/cortexops/gitops/edit"
 )
@@ -60,10 +61,18 @@ func (s *search) fits(value string) error {
 	case map[string]any, []any:
 		return &Refusal{Reason: Uneditable, Why: fmt.Sprintf("%s of %s is not a single value", s.q.Field, s.q.Object)}
 	}
-	if why := edit.Misfit(s.q.Object, s.q.Field, value); why != "" {
-		return &Refusal{Reason: Uneditable, Why: why}
+	return Unfit(edit.Fits(s.q.Object, s.q.Field, s.ask.doc, value))
+}
+
+// Unfit is what edit.Fits says as a Refusal.
+func Unfit(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, edit.ErrNotFound):
+		return &Refusal{Reason: NotFound, Why: strings.TrimSuffix(err.Error(), ": "+edit.ErrNotFound.Error()), Err: err}
 	}
-	return nil
+	return &Refusal{Reason: Uneditable, Why: err.Error(), Err: err}
 }
 
 // proves holds the edit at the place to what was asked.
@@ -77,7 +86,10 @@ func (s *search) proves(f Found, value string) error {
 			return err
 		}
 	}
-	return s.q.prove(s.files, With(s.files, changed), s.units, s.unit.name(), value)
+	if err := s.q.prove(s.files, With(s.files, changed), s.units, s.unit.name(), value); err != nil || s.q.Elsewhere == nil || s.q.Base {
+		return err
+	}
+	return s.q.Elsewhere(changed)
 }
 
 // add finds where the field is added.

@@ -37,7 +37,7 @@ func (q Query) prove(before, after Files, tiers [][]unit, unit, want string) err
 	if err != nil {
 		return err
 	}
-	diff.changes = slices.DeleteFunc(diff.changes, func(c change) bool { return c.object == target && c.From == "" && entered(q.Field, c.Path) })
+	diff.changes = slices.DeleteFunc(diff.changes, func(c change) bool { return c.object == target && c.From == "" && q.Field.Enters(c.Path) })
 	if !diff.touches(target, q.Field, want) {
 		return &Refusal{Reason: Unproven, Why: fmt.Sprintf("%s does not render %s of %s as %s after the edit", unit, q.Field, q.Object, want)}
 	}
@@ -170,16 +170,6 @@ func follow(from, to []Object, target int) []Object {
 	}
 	out[target].Name = now
 	return out
-}
-
-// entered tells whether what changed is the name of an element of a list that p leads through: one that is new has it.
-func entered(p edit.Path, changed string) bool {
-	for i, s := range p {
-		if s.By != "" && append(slices.Clone(p[:i+1]), key(s.By)).String() == changed {
-			return true
-		}
-	}
-	return false
 }
 
 // touches reports whether the field of the object at index target changed, and is want now, of the type that it was.

@@ -30,7 +30,7 @@ type JoinerOptions struct {
 	Graph    Graph
 	Apply    func(incident.GraphChange) error // nil: the graph does not change
 	Settle   time.Duration                    // from a workload's first signal to its sealing, and how long a heal must hold; default 10 s
-	Lateness time.Duration                    // how much later than others a signal may come and change nothing; default 2 s
+	Lateness time.Duration                    // how much later than others a signal may come and change nothing; every seal waits for it; default 1 s
 	Reopen   time.Duration                    // after a heal, in which the same incident breaks out again; default 10 min
 	Tell     time.Duration                    // between two revisions of one state; 0: every change is told
 	Windows  []Window
@@ -82,7 +82,7 @@ type hush struct {
 
 // NewJoiner makes one that has seen nothing.
 func NewJoiner(o JoinerOptions) *Joiner {
-	o.Settle, o.Lateness, o.Reopen = cmp.Or(o.Settle, 10*time.Second), cmp.Or(o.Lateness, 2*time.Second), cmp.Or(o.Reopen, 10*time.Minute)
+	o.Settle, o.Lateness, o.Reopen = cmp.Or(o.Settle, 10*time.Second), cmp.Or(o.Lateness, time.Second), cmp.Or(o.Reopen, 10*time.Minute)
 	return &Joiner{JoinerOptions: o, alerts: map[string]*alert{}, active: map[who]*trouble{}, past: map[who][]*group{},
 		waiting: map[string]incident.Signal{}, onsets: map[who]time.Time{}, changes: map[string]*trouble{}, traced: map[string]*trouble{},
 		told: map[string]memo{}, hinted: map[who]bool{}}

@@ -107,7 +107,7 @@ func TestLife(t *testing.T) {
 			for _, s := range tc.signals {
 				j.Add(s)
 			}
-			if got := said(j.Advance(at(tc.until + 2))); got != tc.want {
+			if got := said(j.Advance(at(tc.until + 1))); got != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
 		})

@@ -71,6 +71,8 @@ func (p *Planner) propose(ctx context.Context, r Request) (incident.Proposal, er
 	w := work{Request: r, overlays: p.Overlays, root: r.Incident.Root, before: tree{files: r.Files, live: r.Live}}
 	if delivered(r.Way, r.Incident.Root, p.Overlays) {
 		w.before.way = r.Way
+	} else {
+		w.before.beside = r.Way
 	}
 	w.now = w.before
 	seen := facts(r.Incident, r.Suspects)

@@ -15,9 +15,10 @@ import (
 // tree is the repository at one stage of the edits. What Flux or Argo CD delivers is found along their way, all else by the
 // kustomizations and manifests.
 type tree struct {
-	files locate.Files
-	way   *chain.Chain // nil: nothing in the repository delivers the root
-	live  incident.Live
+	files  locate.Files
+	way    *chain.Chain // nil: nothing in the repository delivers the root
+	beside *chain.Chain // what is delivered of other things, then; nil: nothing is
+	live   incident.Live
 }
 
 func along(q locate.Query) chain.Query { return chain.Query{Query: q} }
@@ -34,11 +35,13 @@ func (t tree) along(q locate.Query) chain.Query {
 
 func (t tree) with(ctx context.Context, changed map[string][]byte) (tree, error) {
 	next := tree{files: locate.With(t.files, changed), live: t.live}
-	if t.way == nil {
-		return next, nil
-	}
 	var err error
-	next.way, err = t.way.With(ctx, changed)
+	switch {
+	case t.way != nil:
+		next.way, err = t.way.With(ctx, changed)
+	case t.beside != nil:
+		next.beside, err = t.beside.With(ctx, changed)
+	}
 	return next, err
 }
 
@@ -59,6 +62,7 @@ func (t tree) locate(ctx context.Context, q locate.Query) (locate.Found, error) 
 func (t tree) place(ctx context.Context, q locate.Query, value string) (locate.Found, error) {
 	switch {
 	case t.way == nil:
+		q.Elsewhere = t.leaves(ctx)
 		return locate.Place(t.files, q, value)
 	case q.Base:
 		return locate.Found{}, &locate.Refusal{Reason: locate.Unsupported, Why: fmt.Sprintf("%s is delivered by Flux or Argo CD, along whose way an edit is for this one only: scope base is not", q.Object)}
@@ -88,9 +92,18 @@ func (t tree) autoscaler(q locate.Query) (hpa edit.Selector, ok bool, err error)
 	return t.way.Autoscaler(t.along(q))
 }
 
+// leaves refuses changes of what is delivered beside the root.
+func (t tree) leaves(ctx context.Context) func(changed map[string][]byte) error {
+	if t.beside == nil {
+		return nil
+	}
+	return func(changed map[string][]byte) error { return t.beside.Leaves(ctx, changed) }
+}
+
 // amend makes an edit that is more than a scalar where a kustomization or a manifest has the object; along a way it must do
 // the same to what that renders.
 func (t tree) amend(ctx context.Context, w *work, q locate.Query, change locate.Change) (locate.Amended, error) {
+	q.Elsewhere = t.leaves(ctx)
 	made, err := locate.Amend(t.files, q, change)
 	if err != nil || t.way == nil || len(made.Fields) == 0 {
 		return made, err

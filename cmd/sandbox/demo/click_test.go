@@ -76,7 +76,6 @@ func rejectedOnSlack(t *testing.T, h *house) {
 	h.restored(t)
 }
 
-// expires lets the time of a pull request run out, then has it proposed anew.
 // reopen is what a person does on the page.
 func (h *house) reopen(t *testing.T, p Pull) {
 	t.Helper()
@@ -85,24 +84,9 @@ func (h *house) reopen(t *testing.T, p Pull) {
 	}
 }
 
+// expires lets the time of a pull request run out, then has it proposed anew.
 func expires(t *testing.T, h *house) {
-	hasty := filepath.Join(t.TempDir(), "playbooks")
-	undo := h.reconfigured(t, func(config map[string]any) {
-		which := config["playbooks"].(map[string]any)
-		if err := os.CopyFS(hasty, os.DirFS(which["directory"].(string))); err != nil {
-			t.Fatal(err)
-		}
-		file := filepath.Join(hasty, "raise-memory-limit", "playbook.yaml")
-		text, err := os.ReadFile(file)
-		short := strings.Replace(string(text), "within: 15m", "within: 5s", 1)
-		if err == nil && short == string(text) {
-			t.Fatal("the playbook gives no 15 minutes any more")
-		}
-		if err := errors.Join(err, os.WriteFile(file, []byte(short), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-		which["directory"] = hasty
-	})
+	undo := h.reconfigured(t, hastyPlaybook(t, 5*time.Second))
 	id := h.begun(t, "APPROVAL_PENDING")
 	p := h.pullOf(t, id)
 	h.ends(t, id, "EXPIRED", "")
@@ -158,5 +142,27 @@ func mergedLater(t *testing.T, h *house) {
 	h.ends(t, later, "SUCCEEDED", "pass")
 	if memory, err := h.Memory(t.Context(), "checkout"); err != nil || memory != "512Mi" {
 		t.Errorf("the limit is %s, %v", memory, err)
+	}
+}
+
+// hastyPlaybook gives people so long.
+func hastyPlaybook(t *testing.T, within time.Duration) func(config map[string]any) {
+	t.Helper()
+	hasty := filepath.Join(t.TempDir(), "playbooks")
+	return func(config map[string]any) {
+		which := config["playbooks"].(map[string]any)
+		if err := os.CopyFS(hasty, os.DirFS(which["directory"].(string))); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(hasty, "raise-memory-limit", "playbook.yaml")
+		text, err := os.ReadFile(file)
+		short := strings.Replace(string(text), "within: 15m", "within: "+within.String(), 1)
+		if err == nil && short == string(text) {
+			t.Fatal("the playbook gives no 15 minutes any more")
+		}
+		if err := errors.Join(err, os.WriteFile(file, []byte(short), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		which["directory"] = hasty
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 // TestDrill tells what `make demo-failure` does, then starts the sandbox anew on what it kept, where all is still there.
 func TestDrill(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	var sent []string
 	if !t.Run("everything is done once, while things break", func(t *testing.T) {

@@ -76,6 +76,7 @@ func (w testWriter) Write(p []byte) (int, error) {
 
 // TestStories runs on one stack what the product promises; each part goes on from where the one before left the world.
 func TestStories(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	for _, part := range []struct {
 		name string

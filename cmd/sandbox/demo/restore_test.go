@@ -20,6 +20,7 @@ import (
 // TestRestore puts a backup back that was taken before a merge, with Temporal's state in the ledger's Postgres: the
 // workflow finds the merge on the forge and goes on, and nothing is done a second time.
 func TestRestore(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	onPostgres(t, dir)
 	h := startIn(t, dir)

@@ -41,6 +41,7 @@ explain: Requests to {{ .Namespace }}/{{ .Name }} fail since {{ .Commit }} by {{
 
 // TestABadImageIsRolledBack follows a bad rollout to the pull request that takes the image back, and to the end of the alert.
 func TestABadImageIsRolledBack(t *testing.T) {
+	t.Parallel()
 	h := start(t)
 	books := filepath.Join(t.TempDir(), "playbooks")
 	if err := os.MkdirAll(filepath.Join(books, "roll-back-image"), 0o755); err != nil {

@@ -23,6 +23,9 @@ func (t *Teller) title(format string, args ...any) {
 }
 
 func (t *Teller) say(format string, args ...any) {
+	if t.began.IsZero() { // before any title
+		t.began = time.Now()
+	}
 	fmt.Fprintf(t.Out, "%6.1fs  %s\n", time.Since(t.began).Seconds(), fmt.Sprintf(format, args...))
 }
 

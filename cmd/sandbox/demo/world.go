@@ -65,9 +65,10 @@ type Pull struct {
 		Ref string `json:"ref"`
 		SHA string `json:"sha"`
 	} `json:"head"`
-	MergedAt *time.Time `json:"merged_at"`
-	MergeSHA string     `json:"merge_commit_sha"`
-	Labels   []struct {
+	CreatedAt time.Time  `json:"created_at"`
+	MergedAt  *time.Time `json:"merged_at"`
+	MergeSHA  string     `json:"merge_commit_sha"`
+	Labels    []struct {
 		Name string `json:"name"`
 	} `json:"labels"`
 }

@@ -137,11 +137,27 @@ func RollBackCheckout(ctx context.Context, s *stack.Stack) (string, error) {
 	})
 }
 
-// change replaces one text by another in one file, where it must be exactly once. No branch: main.
-type change struct{ branch, file, from, to, message string }
+// MoreMemory is what a person pushes to the branch of an open pull request. It returns the commit's SHA.
+func MoreMemory(ctx context.Context, s *stack.Stack, branch string) (string, error) {
+	return edit(ctx, s, change{base: branch, branch: branch,
+		file: "overlays/production/checkout-memory.yaml", from: "memory: 512Mi", to: "memory: 768Mi",
+		message: "checkout: rather a bit more\n",
+	})
+}
+
+// MoveBase is what a person does in a file that no remediation of checkout reads. It returns the commit's SHA.
+func MoveBase(ctx context.Context, s *stack.Stack) (string, error) {
+	return edit(ctx, s, change{file: "README.md", from: "within a second or two.", to: "within a second or two. Ask in #shop.", message: "Say where to ask\n"})
+}
+
+// change replaces one text by another in one file, where it must be exactly once. No branch: main, and no base: as main is.
+type change struct{ base, branch, file, from, to, message string }
 
 func edit(ctx context.Context, s *stack.Stack, ch change) (sha string, err error) {
 	err = inClone(ctx, s, func(c *git.Client) error {
+		if _, err := c.Run(ctx, "checkout", "--quiet", cmp.Or(ch.base, "main")); err != nil {
+			return err
+		}
 		path := filepath.Join(c.Dir, filepath.FromSlash(ch.file))
 		b, err := os.ReadFile(path)
 		if err != nil {

@@ -113,10 +113,10 @@ func newUI(s *stack.Stack) (*uiserver.Server, error) {
 }
 
 // settings are those of Temporal's own development server that matter here: no
-// throttling of one busy client, and search attributes seen at once.
+// throttling of one busy client. Its search attributes are read anew for every
+// row of a list, which makes a page of 1,000 take a second; ours do not change.
 func settings() dynamicconfig.StaticClient {
 	return dynamicconfig.StaticClient{
-		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key():      true,
 		dynamicconfig.FrontendRPS.Key():                                  100000,
 		dynamicconfig.FrontendMaxNamespaceVisibilityRPSPerInstance.Key(): 1000,
 		dynamicconfig.FrontendPersistenceMaxQPS.Key():                    10000,

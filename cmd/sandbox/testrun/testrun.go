@@ -98,7 +98,7 @@ func (t *tally) run(ctx context.Context, dir string, env []string) error {
 	if chosen == nil {
 		return nil
 	}
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-count=1", "-timeout=30m"}, chosen...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-count=1", "-timeout=60m"}, chosen...)...)
 	cmd.Dir, cmd.Stderr, cmd.Env = dir, t.out, append(supervisor.GoEnv(), env...)
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
