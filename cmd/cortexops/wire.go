@@ -164,14 +164,16 @@ func acted(book *ledger.Ledger) func(context.Context, incident.Key) (bool, error
 	}
 }
 
-// followed closes a pull request that another attempt takes the place of.
-func (o outside) followed(ctx context.Context, number int, next incident.Key) (merged bool, err error) {
+// followed says what takes the place of a pull request.
+func (o outside) followed(ctx context.Context, number int, next incident.Key, none string) error {
+	return o.forge.Comment(ctx, number, "followed", writeup.Writer{}.Followed(next, none))
+}
+
+// shut closes a pull request, unless it is merged.
+func (o outside) shut(ctx context.Context, number int) (merged bool, err error) {
 	p, err := o.forge.Get(ctx, number)
 	if err != nil || p.Merged {
 		return p.Merged, err
-	}
-	if err := o.forge.Comment(ctx, number, "followed", writeup.Writer{}.Followed(next)); err != nil {
-		return false, err
 	}
 	if err := o.forge.Close(ctx, number); err != nil {
 		return false, err

@@ -81,7 +81,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		return nil, fmt.Errorf("start the Temporal worker: %w", hinted(err))
 	}
 	w.opened = append(w.opened, tasks.Stop)
-	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch, MayWrite: outside.forge.MayWrite, Merged: acted(book), Followed: outside.followed, Refused: refused}
+	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch, MayWrite: outside.forge.MayWrite, Merged: acted(book), Shut: outside.shut, Followed: outside.followed, Refused: refused}
 	pauses := func(ctx context.Context) ([]incident.Pause, error) { return book.Brakes().Pauses(ctx, c.Cluster) }
 	if outside.pager != nil {
 		starter.Healed = c.paging(book, outside.pager).Healed

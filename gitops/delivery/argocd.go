@@ -44,7 +44,7 @@ func (a *ArgoCD) Preview(ctx context.Context, before, after []byte) (Change, err
 	way, err := a.way(ctx, []Ref{change.Ref})
 	for _, app := range way {
 		if err == nil {
-			err = a.annotate(ctx, app, refresh, "normal", dry)
+			err = a.annotate(ctx, app, refresh, "normal", Watch{}, dry)
 		}
 	}
 	return change, err
@@ -57,21 +57,21 @@ func (a *ArgoCD) Request(ctx context.Context, objects []Ref, _ string) (asked []
 	if err != nil {
 		return nil, err
 	}
-	return []string{way[0].String()}, a.annotate(ctx, way[0], refresh, "normal", nil)
+	return []string{way[0].String()}, a.annotate(ctx, way[0], refresh, "normal", Watch{}, nil)
 }
 
 // Follow waits until the Applications on the way are synced to the commit, or to one that comes after it, and healthy. *Stuck
-// carries Argo CD's own word of why it could not sync, or says which of the objects will not become ready. progress may be nil.
-func (a *ArgoCD) Follow(ctx context.Context, objects []Ref, commit string, progress func(string)) error {
+// carries Argo CD's own word of why it could not sync, or says which of the objects will not become ready.
+func (a *ArgoCD) Follow(ctx context.Context, objects []Ref, commit string, w Watch) error {
 	way, err := a.way(ctx, objects)
 	if err != nil {
 		return err
 	}
 	for i, app := range way {
-		if err := a.annotate(ctx, app, refresh, "normal", nil); err != nil {
+		if err := a.annotate(ctx, app, refresh, "normal", w, nil); err != nil {
 			return err
 		}
-		err := a.poll(ctx, app, progress, func(live *unstructured.Unstructured) (now string, done bool, err error) {
+		err := a.poll(ctx, app, w.Progress, func(live *unstructured.Unstructured) (now string, done bool, err error) {
 			now, synced, err := a.synced(ctx, app, live, commit)
 			if err != nil || !synced {
 				return now, false, err

@@ -51,7 +51,7 @@ func (f *Flux) Preview(ctx context.Context, before, after []byte) (Change, error
 	}
 	for _, u := range way {
 		for _, r := range u.asked() {
-			if err := f.annotate(ctx, r, fluxmeta.ReconcileRequestAnnotation, "", dry); err != nil {
+			if err := f.annotate(ctx, r, fluxmeta.ReconcileRequestAnnotation, "", Watch{}, dry); err != nil {
 				return change, err
 			}
 		}
@@ -68,7 +68,7 @@ func (f *Flux) Request(ctx context.Context, objects []Ref, commit string) (asked
 		return nil, err
 	}
 	for _, r := range way[0].asked() {
-		if err := f.ask(ctx, r, commit); err != nil {
+		if err := f.ask(ctx, r, commit, Watch{}); err != nil {
 			return asked, err
 		}
 		asked = append(asked, r.String())
@@ -77,14 +77,14 @@ func (f *Flux) Request(ctx context.Context, objects []Ref, commit string) (asked
 }
 
 // Follow waits until Flux has brought the commit, or one that comes after it, to the objects. *Stuck carries Flux's own
-// word of why it could not apply it; other errors as Request's. progress may be nil.
-func (f *Flux) Follow(ctx context.Context, objects []Ref, commit string, progress func(string)) error {
+// word of why it could not apply it; other errors as Request's.
+func (f *Flux) Follow(ctx context.Context, objects []Ref, commit string, w Watch) error {
 	way, err := f.way(ctx, objects)
 	if err != nil {
 		return err
 	}
 	for _, u := range way {
-		if err := f.bring(ctx, u, commit, progress); err != nil {
+		if err := f.bring(ctx, u, commit, w); err != nil {
 			return err
 		}
 	}
@@ -92,13 +92,13 @@ func (f *Flux) Follow(ctx context.Context, objects []Ref, commit string, progres
 }
 
 // bring follows the commit through one unit, whose source has to have it first.
-func (f *Flux) bring(ctx context.Context, u fluxUnit, commit string, progress func(string)) error {
+func (f *Flux) bring(ctx context.Context, u fluxUnit, commit string, w Watch) error {
 	artifact := ""
 	if u.ours {
-		if err := f.ask(ctx, u.source, commit); err != nil {
+		if err := f.ask(ctx, u.source, commit, w); err != nil {
 			return err
 		}
-		err := f.poll(ctx, u.source, progress, func(live *unstructured.Unstructured) (now string, done bool, err error) {
+		err := f.poll(ctx, u.source, w.Progress, func(live *unstructured.Unstructured) (now string, done bool, err error) {
 			now, artifact, err = f.fetched(ctx, u.source, live, commit)
 			return now, artifact != "", err
 		})
@@ -106,7 +106,7 @@ func (f *Flux) bring(ctx context.Context, u fluxUnit, commit string, progress fu
 			return err
 		}
 		if u.chart != (Ref{}) {
-			err := f.poll(ctx, u.chart, progress, func(live *unstructured.Unstructured) (string, bool, error) {
+			err := f.poll(ctx, u.chart, w.Progress, func(live *unstructured.Unstructured) (string, bool, error) {
 				return f.packed(ctx, u.chart, live, commit)
 			})
 			if err != nil {
@@ -114,17 +114,17 @@ func (f *Flux) bring(ctx context.Context, u fluxUnit, commit string, progress fu
 			}
 		}
 	}
-	if err := f.ask(ctx, u.ref, commit); err != nil {
+	if err := f.ask(ctx, u.ref, commit, w); err != nil {
 		return err
 	}
-	return f.poll(ctx, u.ref, progress, func(live *unstructured.Unstructured) (string, bool, error) {
+	return f.poll(ctx, u.ref, w.Progress, func(live *unstructured.Unstructured) (string, bool, error) {
 		return f.applied(ctx, u, live, commit, artifact)
 	})
 }
 
 // ask requests a reconciliation with a token that is derived from the commit, so that asking again changes nothing.
-func (f *Flux) ask(ctx context.Context, r Ref, commit string) error {
-	return f.annotate(ctx, r, fluxmeta.ReconcileRequestAnnotation, "cortexops-"+commit, nil)
+func (f *Flux) ask(ctx context.Context, r Ref, commit string, w Watch) error {
+	return f.annotate(ctx, r, fluxmeta.ReconcileRequestAnnotation, "cortexops-"+commit, w, nil)
 }
 
 // fluxUnit is a Kustomization or a HelmRelease on the way to an object.

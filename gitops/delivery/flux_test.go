@@ -18,12 +18,13 @@ type following struct {
 	c    tools
 	done chan error
 
-	mu   sync.Mutex
-	said []string
+	mu    sync.Mutex
+	said  []string
+	wrote []string
 }
 
 func (c tools) follow(f interface {
-	Follow(ctx context.Context, objects []Ref, commit string, progress func(string)) error
+	Follow(ctx context.Context, objects []Ref, commit string, w Watch) error
 	Wait(ctx context.Context, refs []Ref, progress func(string)) error
 }, refs ...Ref) *following {
 	c.t.Helper()
@@ -36,7 +37,12 @@ func (c tools) follow(f interface {
 			defer w.mu.Unlock()
 			w.said = append(w.said, s)
 		}
-		err := f.Follow(ctx, refs, merged, progress)
+		err := f.Follow(ctx, refs, merged, Watch{Progress: progress, Write: func(object string, act func() error) error {
+			w.mu.Lock()
+			w.wrote = append(w.wrote, object)
+			w.mu.Unlock()
+			return act()
+		}})
 		if err == nil {
 			err = f.Wait(ctx, refs, progress)
 		}
@@ -98,6 +104,9 @@ func TestFluxBringsTheMergedRevision(t *testing.T) {
 	c.applies("apps", merged)
 	if err := <-w.done; err != nil {
 		t.Fatalf("%v, after %q", err, w.said)
+	}
+	if apps := []string{"Kustomization " + c.namespace + "/apps"}; !slices.Equal(w.wrote, apps) { // the others were asked before
+		t.Errorf("it tells that it asked %q", w.wrote)
 	}
 	live, err := c.kube.AppsV1().Deployments(c.namespace).Get(t.Context(), "checkout", metav1.GetOptions{})
 	check(t, err)

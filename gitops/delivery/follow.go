@@ -15,6 +15,20 @@ import (
 // requester is the field manager of the annotations that we ask with.
 const requester = "cortexops"
 
+// Watch is told of what Follow sees and does. Either may be nil.
+type Watch struct {
+	Progress func(string)
+	// Write carries out each annotation that is not there yet, by which an object is asked for a reconciliation.
+	Write func(object string, act func() error) error
+}
+
+func (w Watch) write(object string, act func() error) error {
+	if w.Write == nil {
+		return act()
+	}
+	return w.Write(object, act)
+}
+
 func refOf(live *unstructured.Unstructured) Ref {
 	gvk := live.GroupVersionKind()
 	return Ref{gvk.Group, gvk.Version, gvk.Kind, live.GetNamespace(), live.GetName()}
@@ -37,7 +51,7 @@ func (d *Direct) get(ctx context.Context, r Ref) (*unstructured.Unstructured, er
 }
 
 // annotate sets one annotation, unless it is set already. Dry-run, it finds out whether we may.
-func (d *Direct) annotate(ctx context.Context, r Ref, key, value string, dryRun []string) error {
+func (d *Direct) annotate(ctx context.Context, r Ref, key, value string, w Watch, dryRun []string) error {
 	t, err := d.of(r)
 	if err != nil {
 		return err
@@ -58,11 +72,13 @@ func (d *Direct) annotate(ctx context.Context, r Ref, key, value string, dryRun 
 	if err != nil {
 		return err
 	}
-	_, err = t.resource.Patch(ctx, r.Name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: requester, DryRun: dryRun})
-	if err != nil {
-		return d.explain(ctx, err, t, "patch")
-	}
-	return nil
+	return w.write(r.String(), func() error {
+		_, err := t.resource.Patch(ctx, r.Name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: requester, DryRun: dryRun})
+		if err != nil {
+			return d.explain(ctx, err, t, "patch")
+		}
+		return nil
+	})
 }
 
 // poll reads one object of a tool until done says so. One that a person halts meanwhile is *NotDelivered, as one that is

@@ -10,11 +10,14 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// History lists the remediations of a target whose plan was put before policy since then, the newest first.
+// History lists the remediations of a target whose plan, or whose merge, was put before policy since then, the newest first. The
+// playbook is that of what policy was asked last: a plan may be revised.
 func (l *Ledger) History(ctx context.Context, target string, since time.Time) ([]incident.Past, error) {
-	rows, err := l.db.QueryContext(ctx, l.bind(`SELECT p.incident, p.attempt, p.detail, p.at, coalesce(e.phase, ''), coalesce(e.at, p.at)
+	rows, err := l.db.QueryContext(ctx, l.bind(`SELECT p.incident, p.attempt, p.detail, p.at,
+			(SELECT q.detail FROM entries q WHERE q.incident=p.incident AND q.attempt=p.attempt AND q.step LIKE 'policy%' AND q.kind=p.kind ORDER BY q.seq DESC LIMIT 1),
+			coalesce(e.phase, ''), coalesce(e.at, p.at)
 		FROM entries p LEFT JOIN entries e ON e.incident=p.incident AND e.attempt=p.attempt AND e.step=? AND e.kind=?
-		WHERE p.step IN ('policy-plan', 'policy_violation') AND p.kind=? AND p.at>=? ORDER BY p.seq`),
+		WHERE p.step IN ('policy-plan', 'policy_violation', 'policy-apply') AND p.kind=? AND p.at>=? ORDER BY p.seq`),
 		incident.StepEnding, incident.Event, incident.Event, since.UTC().Format(time.RFC3339Nano))
 	if err != nil {
 		return nil, fmt.Errorf("read the history of %s: %w", target, err)
@@ -23,12 +26,15 @@ func (l *Ledger) History(ctx context.Context, target string, since time.Time) ([
 	var out []incident.Past
 	for rows.Next() {
 		var p incident.Past
-		var detail, planned, at string
-		if err := rows.Scan(&p.Key.Incident, &p.Key.Attempt, &detail, &planned, &p.Outcome, &at); err != nil {
+		var detail, planned, last, at string
+		if err := rows.Scan(&p.Key.Incident, &p.Key.Attempt, &detail, &planned, &last, &p.Outcome, &at); err != nil {
 			return nil, fmt.Errorf("read the history of %s: %w", target, err)
 		}
 		var about struct{ Target, Playbook string }
 		if json.Unmarshal([]byte(detail), &about) != nil || about.Target != target {
+			continue
+		}
+		if json.Unmarshal([]byte(last), &about) != nil {
 			continue
 		}
 		p.Playbook = about.Playbook

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,11 @@ func TestHistory(t *testing.T) {
 			t.Helper()
 			e := incident.Entry{Incident: key.Incident, Attempt: key.Attempt, Phase: phase, Step: step, Kind: incident.Event, Actor: "a", At: at}
 			if target != "" {
-				e.Detail = fmt.Appendf(nil, `{"target":%q,"playbook":"p"}`, target)
+				target, playbook, revised := strings.Cut(target, " ")
+				if !revised {
+					playbook = "p"
+				}
+				e.Detail = fmt.Appendf(nil, `{"target":%q,"playbook":%q}`, target, playbook)
 			}
 			if _, err := l.Append(t.Context(), e); err != nil {
 				t.Fatal(err)
@@ -30,8 +35,15 @@ func TestHistory(t *testing.T) {
 		write(one, incident.StepEnding, incident.RolledBack, "", day.Add(2*time.Hour))
 		write(again, "policy-plan", incident.PolicyCheck, "a", day.Add(time.Hour))
 		write(again, "policy_violation", incident.Merging, "a", day.Add(time.Hour))
+		revised, adopted := incident.Key{Incident: "00000000000b", Attempt: 1}, incident.Key{Incident: "00000000000b", Attempt: 2}
+		write(revised, "policy-plan", incident.PolicyCheck, "a", day.Add(-time.Minute).Add(time.Hour))
+		write(revised, "policy-plan-1", incident.PolicyCheck, "a q", day.Add(time.Hour))
+		write(revised, "policy-apply", incident.Applying, "a q", day.Add(time.Hour))
+		write(adopted, "policy-apply", incident.Applying, "a q", day.Add(30*time.Minute))
+		write(adopted, incident.StepEnding, incident.Escalated, "", day.Add(40*time.Minute))
 		got, err := l.History(t.Context(), "a", day)
-		want := []incident.Past{{Key: one, Playbook: "p", Outcome: incident.RolledBack, At: day.Add(2 * time.Hour)}, {Key: again, Playbook: "p", At: day.Add(time.Hour)}}
+		want := []incident.Past{{Key: one, Playbook: "p", Outcome: incident.RolledBack, At: day.Add(2 * time.Hour)}, {Key: again, Playbook: "p", At: day.Add(time.Hour)},
+			{Key: revised, Playbook: "q", At: day.Add(59 * time.Minute)}, {Key: adopted, Playbook: "q", Outcome: incident.Escalated, At: day.Add(40 * time.Minute)}}
 		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("got %v, want %v, %v", got, want, err)
 		}

@@ -35,7 +35,7 @@ type Applier struct {
 // Tool is Flux or Argo CD, as it brings a merged commit to the cluster.
 type Tool interface {
 	Request(ctx context.Context, objects []delivery.Ref, commit string) (asked []string, err error)
-	Follow(ctx context.Context, objects []delivery.Ref, commit string, progress func(string)) error
+	Follow(ctx context.Context, objects []delivery.Ref, commit string, w delivery.Watch) error
 }
 
 // ApplyInput is what Apply and Wait are asked.

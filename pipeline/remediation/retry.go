@@ -90,17 +90,20 @@ func input[T any](ctx context.Context, temporal client.Client, id string) (start
 func (s *Starter) afterwards(ctx context.Context, key incident.Key, a incident.Action) error {
 	log := slog.With("workflow", key.Workflow(), "kind", a.Kind, "actor", a.Actor)
 	if a.Kind == incident.Reopen {
-		merged, err := s.Followed(ctx, a.Number, incident.Key{Incident: key.Incident, Attempt: key.Attempt + 1})
+		merged, err := s.Shut(ctx, a.Number)
 		if err != nil || merged { // by whoever opened it again: we are told of that, too
 			return err
 		}
-		_, err = Retry(ctx, s.Temporal, s.TaskQueue, key, a.Actor)
+		next, err := Retry(ctx, s.Temporal, s.TaskQueue, key, a.Actor)
 		var over *Over
 		if errors.As(err, &over) {
 			log.InfoContext(ctx, "there is nothing to try again", "why", over.Why)
-			return nil
+			return s.Followed(ctx, a.Number, key, over.Why)
 		}
-		return err
+		if err != nil { // the bus brings it again
+			return err
+		}
+		return s.Followed(ctx, a.Number, next, "")
 	}
 	var end incident.Outcome
 	err := s.Temporal.GetWorkflow(ctx, key.Workflow(), "").Get(ctx, &end)

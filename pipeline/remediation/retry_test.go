@@ -22,6 +22,7 @@ type clerk struct {
 	told    []string
 	begun   Start
 	merged  incident.Merged
+	deaf    bool    // it starts nothing
 	adopts  *Adopts // what those that there are had begun with
 }
 
@@ -65,6 +66,9 @@ func (c *clerk) GetWorkflowHistory(_ context.Context, id, _ string, _ bool, _ en
 }
 
 func (c *clerk) SignalWithStartWorkflow(_ context.Context, id, _ string, _ any, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
+	if c.deaf {
+		return nil, serviceerror.NewUnavailable("no frontend")
+	}
 	if _, ended := c.ended[id]; ended {
 		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("already", "", "")
 	}
@@ -128,40 +132,49 @@ func TestAfterwards(t *testing.T) {
 		ended    map[string]incident.Phase
 		told     []string
 		followed int
+		fails    bool
 	}{
-		"opened again":                       {incident.Reopen, nil, map[string]incident.Phase{first: incident.Expired}, []string{second}, 2},
-		"opened again, and it had helped":    {incident.Reopen, nil, map[string]incident.Phase{first: incident.Succeeded}, nil, 2},
-		"opened again, and merged":           {incident.Reopen, nil, map[string]incident.Phase{first: incident.Denied}, nil, 0},
-		"merged":                             {incident.Merge, nil, map[string]incident.Phase{first: incident.Expired}, []string{second}, 0},
-		"merged what was denied":             {incident.Merge, nil, map[string]incident.Phase{first: incident.Denied}, []string{second}, 0},
-		"merged by us":                       {incident.Merge, nil, map[string]incident.Phase{first: incident.Succeeded}, nil, 0},
-		"merged, and it waits for people":    {incident.Merge, nil, map[string]incident.Phase{first: incident.Escalated}, nil, 0},
-		"merged after a rule of the forge":   {incident.Merge, nil, map[string]incident.Phase{first: incident.Escalated}, []string{second}, 0},
-		"merged, and a revert came of it":    {incident.Merge, nil, map[string]incident.Phase{first: incident.RolledBack}, nil, 0},
-		"merged, and the second has begun":   {incident.Merge, nil, map[string]incident.Phase{first: incident.Rejected, second: incident.Advised}, []string{third}, 0},
-		"merged, and somebody terminated it": {incident.Merge, nil, map[string]incident.Phase{first: ""}, nil, 0},
-		"merged, and nobody knows it":        {incident.Merge, nil, nil, nil, 0},
-		"closed":                             {incident.Close, nil, map[string]incident.Phase{first: incident.Expired}, nil, 0},
+		"opened again":                       {incident.Reopen, nil, map[string]incident.Phase{first: incident.Expired}, []string{second}, 2, false},
+		"opened again, and it had helped":    {incident.Reopen, nil, map[string]incident.Phase{first: incident.Succeeded}, nil, 0, false},
+		"opened again, and nobody can tell":  {incident.Reopen, nil, map[string]incident.Phase{first: incident.Expired}, nil, 0, false},
+		"opened again, and merged":           {incident.Reopen, nil, map[string]incident.Phase{first: incident.Denied}, nil, 0, false},
+		"merged":                             {incident.Merge, nil, map[string]incident.Phase{first: incident.Expired}, []string{second}, 0, false},
+		"merged what was denied":             {incident.Merge, nil, map[string]incident.Phase{first: incident.Denied}, []string{second}, 0, false},
+		"merged by us":                       {incident.Merge, nil, map[string]incident.Phase{first: incident.Succeeded}, nil, 0, false},
+		"merged, and it waits for people":    {incident.Merge, nil, map[string]incident.Phase{first: incident.Escalated}, nil, 0, false},
+		"merged after a rule of the forge":   {incident.Merge, nil, map[string]incident.Phase{first: incident.Escalated}, []string{second}, 0, false},
+		"merged, and a revert came of it":    {incident.Merge, nil, map[string]incident.Phase{first: incident.RolledBack}, nil, 0, false},
+		"merged, and the second has begun":   {incident.Merge, nil, map[string]incident.Phase{first: incident.Rejected, second: incident.Advised}, []string{third}, 0, false},
+		"merged, and somebody terminated it": {incident.Merge, nil, map[string]incident.Phase{first: ""}, nil, 0, false},
+		"merged, and nobody knows it":        {incident.Merge, nil, nil, nil, 0, false},
+		"closed":                             {incident.Close, nil, map[string]incident.Phase{first: incident.Expired}, nil, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			temporal := &clerk{running: c.running, ended: c.ended}
-			followed := 0
+			if temporal.deaf = name == "opened again, and nobody can tell"; temporal.deaf {
+				c.fails = true
+			}
+			followed, why := 0, ""
 			s := &Starter{Temporal: temporal, TaskQueue: "queue", Merged: func(context.Context, incident.Key) (bool, error) {
 				return name == "merged, and it waits for people", nil
-			}, Followed: func(_ context.Context, number int, next incident.Key) (bool, error) {
+			}, Shut: func(_ context.Context, number int) (bool, error) {
+				if len(temporal.told) > 0 {
+					t.Error("it could be merged beside the attempt that follows")
+				}
+				return name == "opened again, and merged", nil
+			}, Followed: func(_ context.Context, number int, next incident.Key, none string) error {
 				if number != 7 {
 					t.Errorf("pull request %d is followed", number)
 				}
-				if name == "opened again, and merged" {
-					return true, nil
+				if why = none; none == "" {
+					followed = next.Attempt
 				}
-				followed = next.Attempt
-				return false, nil
+				return nil
 			}}
 			a := incident.Action{Kind: c.kind, Actor: "sam", Number: 7, HeadSHA: "h", MergeSHA: "m", Branch: "cortexops/0123456789ab-1"}
-			if err := s.Action(t.Context(), a); err != nil || !slices.Equal(temporal.told, c.told) || followed != c.followed {
-				t.Errorf("began %v, %v, followed by %d", temporal.told, err, followed)
+			if err := s.Action(t.Context(), a); (err != nil) != c.fails || !slices.Equal(temporal.told, c.told) || followed != c.followed || (why != "") != (name == "opened again, and it had helped") {
+				t.Errorf("began %v, %v, followed by %d, %s", temporal.told, err, followed, why)
 			}
 			want := Adopts{Attempt: 1, Number: 7, Merge: "m", By: "sam"}
 			if c.kind == incident.Merge && len(c.told) > 0 && (temporal.begun.Adopts == nil || *temporal.begun.Adopts != want || temporal.begun.Key.Workflow() != c.told[0]) {

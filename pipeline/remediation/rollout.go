@@ -30,7 +30,12 @@ func (a *Applier) Wait(ctx context.Context, in ApplyInput) (Rollout, error) {
 	objects := refs(proposal.Objects)
 	if a.Tool != nil {
 		objects = changed(proposal)
-		err = a.Tool.Follow(ctx, objects, in.Merge, progress)
+		_, step := in.approved(proposal)
+		err = a.Tool.Follow(ctx, objects, in.Merge, delivery.Watch{Progress: progress, Write: func(object string, act func() error) error {
+			return write(ctx, a.Book, in.Key, in.phase(), step+"-"+object, func() (any, error) {
+				return map[string]any{"commit": in.Merge, "asked": []string{object}}, act()
+			})
+		}})
 	}
 	if in.Revert && (err == nil || errors.As(err, &stuck)) { // what was there before may well have been unhealthy
 		return a.back(ctx, in, proposal)

@@ -69,8 +69,10 @@ type Starter struct {
 	// Healed is told of an incident that is over, perhaps more than once. Nil: nobody is.
 	Healed func(ctx context.Context, inc incident.Incident) error
 
-	// Followed says on a pull request that another attempt takes its place, and closes it. One that is merged stays as it is.
-	Followed func(ctx context.Context, number int, next incident.Key) (merged bool, err error)
+	// Shut closes a pull request that another attempt is to take the place of. One that is merged stays as it is.
+	Shut func(ctx context.Context, number int) (merged bool, err error)
+	// Followed says on it which attempt does, once that has begun, or why none.
+	Followed func(ctx context.Context, number int, next incident.Key, none string) error
 
 	told told
 }

@@ -26,7 +26,10 @@ func (a *asked) Request(_ context.Context, objects []delivery.Ref, commit string
 	return []string{"Kustomization flux-system/apps"}, a.err
 }
 
-func (a *asked) Follow(_ context.Context, objects []delivery.Ref, commit string, _ func(string)) error {
+func (a *asked) Follow(_ context.Context, objects []delivery.Ref, commit string, w delivery.Watch) error {
+	if err := w.Write("Kustomization flux-system/shop", func() error { return nil }); err != nil {
+		return err
+	}
 	a.commits, a.objects = append(a.commits, commit), objects
 	return a.err
 }
@@ -133,6 +136,9 @@ func TestAToolIsFollowed(t *testing.T) {
 			var got Rollout
 			if err := out.Get(&got); err != nil {
 				t.Fatal(err)
+			}
+			if step := map[bool]string{false: "apply", true: "apply-revert"}[c.revert] + "-Kustomization flux-system/shop"; !book.has(step, incident.Intent) || !book.has(step, incident.Done) {
+				t.Errorf("the ledger does not say who was asked on the way: %+v", book.rows)
 			}
 			if (got.Stuck == "") != (c.stuck == "") || !strings.Contains(got.Stuck, c.stuck) || len(cluster.waited) != c.waited || tool.commits[0] != "merge" {
 				t.Errorf("%+v, waited for %v after %q", got, cluster.waited, tool.commits)

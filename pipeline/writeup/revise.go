@@ -22,8 +22,11 @@ func (Writer) Revised(p incident.Proposal, c incident.Change, why string) string
 	return b.String()
 }
 
-// Followed is the comment on a pull request that was opened again after its end.
-func (Writer) Followed(next incident.Key) string {
+// Followed is the comment on a pull request that was opened again after its end. none says why no attempt takes its place.
+func (Writer) Followed(next incident.Key, none string) string {
+	if none != "" {
+		return fmt.Sprintf("### Not planned anew\n\n%s. This one is closed.\n", text(none))
+	}
 	return fmt.Sprintf("### Planned anew\n\nWhat this was approved or refused by is out of date: %s plans it anew, and asks in a pull request of its own where there is still something to do. This one is closed.\n", code(next.Workflow()))
 }
 

@@ -33,8 +33,12 @@ func rival(t *testing.T, h *house) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	incident := strings.Split(id, "/")[1]
-	h.product(t, "retry", incident)
+	again := func(workflowID string) {
+		t.Helper()
+		part := strings.Split(workflowID, "/")
+		h.product(t, "retry", part[1], "--attempt", part[2])
+	}
+	again(id)
 	h.ends(t, next(t, id), "ADVISED", says)
 	if after, err := h.Pulls(t.Context()); err != nil || len(after) != len(before) {
 		t.Errorf("%d pull requests after %d, %v", len(after), len(before), err)
@@ -45,7 +49,7 @@ func rival(t *testing.T, h *house) {
 	if err := h.forge(t.Context(), "dana", http.MethodPatch, fmt.Sprintf("/pulls/%d", theirs.Number), map[string]string{"state": "closed"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	h.product(t, "retry", incident, "--attempt", "2")
+	again(next(t, id))
 	third := next(t, next(t, id))
 	if err := h.Approve(t.Context(), "sam", h.pullOf(t, third).Number); err != nil {
 		t.Fatal(err)
