@@ -41,6 +41,7 @@ type Bus struct {
 	log     *slog.Logger
 	metrics metrics
 	sender  sender
+	untold  untold
 	stop    context.CancelFunc
 	closed  sync.WaitGroup
 }

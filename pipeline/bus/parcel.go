@@ -114,7 +114,7 @@ func (b *Bus) void(p *parcel) {
 }
 
 // PublishSignals returns after all of them are stored, with the number of those that had been stored before by a publish of
-// the same list. On an error some may be: publish all of them again, their IDs make that harmless.
+// the same list that was answered so. On an error some may be: publish all of them again, their IDs make that harmless.
 func (b *Bus) PublishSignals(ctx context.Context, list []incident.Signal) (duplicates int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
@@ -132,21 +132,65 @@ func (b *Bus) PublishSignals(ctx context.Context, list []incident.Signal) (dupli
 		}
 		futures = append(futures, f)
 	}
+	before := make([]bool, len(futures)) // it was stored
 	for i, f := range futures {
-		p := parcels[i]
 		select {
 		case ack := <-f.Ok():
-			if ack.Duplicate {
-				duplicates += len(p.ids)
-				b.void(p)
-			}
+			before[i] = ack.Duplicate
 		case failed := <-f.Err():
-			b.void(p)
 			err = fmt.Errorf("publish signals: %w", failed)
+			b.void(parcels[i])
 		case <-ctx.Done():
-			b.void(p)
 			err = fmt.Errorf("publish signals: no answer from NATS: %w", ctx.Err())
+			b.void(parcels[i])
+		}
+		if before[i] {
+			b.void(parcels[i])
+		}
+	}
+	for i, p := range parcels[:len(futures)] {
+		if err != nil {
+			b.untold.add(p, before[i])
+		} else if untold := b.untold.take(p); before[i] && !untold {
+			duplicates += len(p.ids)
 		}
 	}
 	return duplicates, err
+}
+
+// untold are the parcels that may be stored although whoever sent them was told that they are not: that they are there
+// already when they come again does not make them duplicates. The zero value is empty.
+type untold struct {
+	mu          sync.Mutex
+	new, former map[string]bool // by ID
+}
+
+const mostUntold = 10_000
+
+// add notes one. What had been stored before is untold only if it was.
+func (u *untold) add(p *parcel, before bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	id := p.id()
+	if before && !u.new[id] && !u.former[id] {
+		return
+	}
+	if u.new == nil || len(u.new) >= mostUntold {
+		u.new, u.former = map[string]bool{}, u.new
+	}
+	u.new[id] = true
+}
+
+// take reports whether it was untold, which it is no more.
+func (u *untold) take(p *parcel) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.new)+len(u.former) == 0 { // as nearly always: the ID takes a while
+		return false
+	}
+	id := p.id()
+	found := u.new[id] || u.former[id]
+	delete(u.new, id)
+	delete(u.former, id)
+	return found
 }

@@ -59,7 +59,7 @@ func (w *World) jetStream(ctx context.Context, e *Evidence) error {
 		return fmt.Errorf("reach NATS: %w", err)
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(time.Minute)) // it may have much to do at the moment
 	if err != nil {
 		return err
 	}
