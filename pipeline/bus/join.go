@@ -101,7 +101,7 @@ func (j *Join) Since(ctx context.Context, before time.Duration) (uint64, error) 
 }
 
 // Follow hands over what comes from a position on, in order, until ctx ends or handle fails. What handle has returned from is
-// acknowledged: it must have stored what came of it.
+// acknowledged; what came of it and is not stored by then, the next who joins makes again of the last hour.
 func (j *Join) Follow(ctx context.Context, from uint64, handle func(context.Context, []incident.JoinRecord) error) error {
 	sub, err := j.bus.nc.Subscribe(j.bus.beatSubject("*"), j.hear)
 	if err != nil {

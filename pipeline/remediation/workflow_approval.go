@@ -1,0 +1,137 @@
+package remediation
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// deadline of the approval.
+func (f *flow) deadline() time.Time { return f.change.Since().Add(f.planned.Within) }
+
+// pending shows that people are waited for.
+func (f *flow) pending(ctx workflow.Context) {
+	f.enter(ctx, incident.ApprovalPending, fmt.Sprintf("%s\n\n[pull request %d](%s) waits for %d approval(s) until %s",
+		f.planned.Summary, f.change.Number, f.change.URL, f.planned.People, f.deadline().UTC().Format("15:04:05 MST")))
+}
+
+// agree asks people and delivers what they approve, and asks again where that is not what would be delivered any more.
+func (f *flow) agree(ctx workflow.Context) (*incident.Outcome, error) {
+	for {
+		if end, err := f.approval(ctx); err != nil || end != nil {
+			return end, err
+		}
+		end, err := f.deliver(ctx)
+		if err == nil || end != nil {
+			return end, err
+		}
+		if end, err = f.moved(ctx, err); err != nil || end != nil {
+			return end, err
+		}
+	}
+}
+
+// approval waits for people. Signals only say that something happened: what counts is what the forge says.
+func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
+	f.pending(ctx)
+	actions := workflow.GetSignalChannel(ctx, ActionSignal)
+	var closed *incident.Outcome // by us: what that means, unless somebody merged it at the same time
+	late := f.announced.Message == ""
+	for {
+		var seen Judgement
+		deadline := f.deadline()
+		in := JudgeInput{Key: f.start.Key, Change: f.change, People: f.planned.People, Among: f.among, Deadline: deadline, Now: workflow.Now(ctx), Clicks: f.clicks, Heard: f.heard}
+		if err := f.do(ctx, quick, "Judge", in, &seen); err != nil {
+			return nil, err
+		}
+		switch seen.State {
+		case "approved", "merged":
+			f.by, f.merge, f.judged = seen.By, seen.Merge, in
+			return nil, nil
+		case "rejected", "voided":
+			if closed != nil && seen.State == "rejected" { // our own closing, by a forge whose clock is behind
+				return closed, nil
+			}
+			f.shut = seen.Shut
+			return &incident.Outcome{Phase: incident.Rejected, Reason: seen.Why}, nil
+		case "expired":
+			if !late { // a click counts by when it was accepted, and may still be on its way
+				late = true
+				f.wait(ctx, actions, workflow.Now(ctx).Add(onItsWay))
+				continue
+			}
+			if closed != nil {
+				return closed, nil
+			}
+			// Close, then look once more: somebody may have merged in between.
+			if err := f.do(ctx, quick, "Expire", in, nil); err != nil {
+				return nil, err
+			}
+			closed = &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}
+			continue
+		}
+		if closed != nil { // our own closing is not a person's
+			return closed, nil
+		}
+		if seen.Asks != nil {
+			if err := f.asked(ctx, *seen.Asks); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		end, err := f.living(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if end != nil {
+			if err := f.do(ctx, quick, "Withdraw", WithdrawInput{Key: f.start.Key, Change: f.change, Why: end.Reason}, nil); err != nil {
+				return nil, err
+			}
+			closed = end
+			continue
+		}
+		f.wait(ctx, actions, deadline)
+	}
+}
+
+// wait returns after the next actions, just after the deadline, or after a while, whichever is first.
+func (f *flow) wait(ctx workflow.Context, actions workflow.ReceiveChannel, deadline time.Time) {
+	timerCtx, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	left := min(max(deadline.Sub(workflow.Now(ctx))+time.Second, time.Second), lookAgain)
+	if soon := f.soon(); !soon.IsZero() {
+		left = min(left, max(soon.Sub(workflow.Now(ctx)), time.Second))
+	}
+	workflow.NewSelector(ctx).
+		AddFuture(workflow.NewTimerWithOptions(timerCtx, left, workflow.TimerOptions{Summary: "approval deadline"}), func(workflow.Future) {}).
+		AddReceive(actions, func(c workflow.ReceiveChannel, _ bool) { f.hear(c) }).
+		AddReceive(workflow.GetSignalChannel(ctx, EvidenceSignal), func(c workflow.ReceiveChannel, _ bool) { f.listen(c) }).
+		Select(ctx)
+}
+
+// hear takes what has come in.
+func (f *flow) hear(actions workflow.ReceiveChannel) {
+	for a := (incident.Action{}); actions.ReceiveAsync(&a); a = (incident.Action{}) {
+		if a.Kind == incident.Merge && a.MergeSHA != "" && a.Number == f.change.Number {
+			f.theirs = a
+		}
+		again := slices.ContainsFunc(f.clicks, func(c incident.Action) bool { return c.Delivery == a.Delivery })
+		if a.Via == incident.ViaSlack && !again { // the forge tells of all others when it is asked
+			f.clicks = append(f.clicks, a)
+		}
+	}
+}
+
+// unheard are clicks that came while it was being closed.
+func (f *flow) unheard(ctx workflow.Context) []incident.Action {
+	if f.merge != "" {
+		return nil
+	}
+	heard := len(f.clicks)
+	f.hear(workflow.GetSignalChannel(ctx, ActionSignal))
+	return f.clicks[heard:]
+}
