@@ -1,7 +1,9 @@
 package locate
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -29,6 +31,30 @@ func (l *looseness) takes(u unit, o Object) bool {
 		l.said = fmt.Sprintf("; %s renders %s without a namespace, and %s", u.name(), o, how)
 	}
 	return how == ""
+}
+
+// partial tells whether o is a patch rather than a manifest, as an overlay that has lost its kustomization leaves it: no API server
+// takes a workload without a selector and with a container without an image.
+func (l *looseness) partial(u unit, o Object) bool {
+	if o.Group != "apps" || !slices.Contains([]string{"Deployment", "StatefulSet", "DaemonSet"}, o.Kind) {
+		return false
+	}
+	var whole struct {
+		Spec struct {
+			Selector any
+			Template struct {
+				Spec struct{ Containers []struct{ Image string } }
+			}
+		}
+	}
+	if json.Unmarshal(o.JSON, &whole) != nil || whole.Spec.Selector != nil ||
+		!slices.ContainsFunc(whole.Spec.Template.Spec.Containers, func(c struct{ Image string }) bool { return c.Image == "" }) {
+		return false
+	}
+	if l.said == "" {
+		l.said = fmt.Sprintf("; %s has a part of it only: a patch that nothing here applies", u.name())
+	}
+	return true
 }
 
 // included names a kustomization that includes u, and what it makes of the object; "" where none does.

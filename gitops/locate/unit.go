@@ -68,7 +68,7 @@ func seek(files Files, q Query) (*search, error) {
 	if err != nil {
 		return nil, err
 	}
-	var broken error
+	var broken broken
 	l := &looseness{q: q, units: units}
 	for _, loose := range []bool{false, true} {
 		if loose && len(q.Overlays) > 0 {
@@ -89,16 +89,32 @@ func seek(files Files, q Query) (*search, error) {
 		}
 	}
 	switch {
-	case broken != nil && len(q.Overlays) == 0:
-		return nil, fmt.Errorf("%s is rendered by nothing that can be read: %w", q.Object, broken)
+	case broken.err != nil && len(q.Overlays) == 0:
+		return nil, fmt.Errorf("%s is rendered by nothing that can be read: %w", q.Object, broken.err)
 	case len(q.Overlays) == 0:
 		return nil, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s is rendered by no kustomization and in no manifest%s", q.Object, l.said)}
 	}
 	return nil, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s is rendered by none of %s", q.Object, list(q.Overlays))}
 }
 
+// broken are the units that cannot be rendered, and why the first cannot.
+type broken struct {
+	names []string
+	err   error
+}
+
+// reads tells whether a file is in the folder of one: perhaps it is a patch, which nothing but that kustomization could tell.
+func (b *broken) reads(file string) bool {
+	for dir := path.Dir(file); dir != "."; dir = path.Dir(dir) {
+		if slices.Contains(b.names, dir) {
+			return true
+		}
+	}
+	return path.Dir(file) == "." && slices.Contains(b.names, ".")
+}
+
 // seekIn finds the one of the units that renders the object.
-func seekIn(files Files, units []unit, l *looseness, broken *error) (*search, error) {
+func seekIn(files Files, units []unit, l *looseness, broken *broken) (*search, error) {
 	var hit *search
 	q := l.q
 	for _, u := range units {
@@ -110,13 +126,17 @@ func seekIn(files Files, units []unit, l *looseness, broken *error) (*search, er
 			if len(q.Overlays) > 0 {
 				return nil, err
 			}
-			if *broken == nil {
-				*broken = err
+			broken.names = append(broken.names, u.name())
+			if broken.err == nil {
+				broken.err = err
 			}
 			continue
 		}
 		for i, o := range objects {
 			if !o.is(q.Object) && !l.takes(u, o) {
+				continue
+			}
+			if _, ok := u.(*plain); ok && (broken.reads(u.name()) || l.partial(u, o)) {
 				continue
 			}
 			if hit != nil {
