@@ -150,7 +150,11 @@ func (q *question) answer(w io.Writer, a answered, err error) error {
 		a.text(w)
 		return nil
 	}
-	return &exit{exitRefused, fmt.Errorf("refused (%s): %w", reason, err)}
+	hint := ""
+	if reason == string(locate.Ambiguous) && q.path == "" {
+		hint = "; say which by --path"
+	}
+	return &exit{exitRefused, fmt.Errorf("refused (%s): %w%s", reason, err, hint)}
 }
 
 func encode(w io.Writer, v any) error {

@@ -23,6 +23,9 @@ func Fits(sel Selector, p Path, object any, value string) error {
 	if p[0].Key == "status" {
 		return unfit("%s of %s is what controllers say, and not for git to set", p, sel)
 	}
+	if sel.Group == "apps" && len(p) > 1 && p[0].Key == "spec" && p[1].Key == "selector" {
+		return unfit("%s of %s cannot be changed once it is there: make another %s", p, sel, sel.Kind)
+	}
 	was, there := p.Get(object)
 	if why := misfit(sel, p, value); why != "" {
 		return unfit("%s", why)

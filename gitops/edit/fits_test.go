@@ -30,6 +30,7 @@ func TestFits(t *testing.T) {
 		{checkout, workload, "spec.template.spec.containers[name=app].resources.limit.memory", "1Gi", "has no field spec.template.spec.containers[name=app].resources.limit", true},
 		{checkout, workload, "spec.template.metadata.annotations['a.b/c']", "x", "", false},
 		{checkout, workload, "spec.strategy.rollingUpdate.maxSurge", "25%", "", false},
+		{checkout, workload, "spec.selector.matchLabels.app", "b", "cannot be changed once it is there", false},
 		{checkout, workload, "status.replicas", "3", "is what controllers say", false},
 		{checkout, workload, "spec.template.spec.containers[name=nope].image", "a:2", "has no one spec.template.spec.containers[name=nope]", true},
 		{checkout, workload, "spec.template.spec.containers[3].image", "a:2", "has no one spec.template.spec.containers[3]", true},
