@@ -51,8 +51,9 @@ check: ## Formatting, vet, the linters, the dependency rule among them, and what
 	go run go.temporal.io/sdk/contrib/tools/workflowcheck@v0.6.0 ./pipeline/remediation
 	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.2 run ./...
 
+bench: export GOFLAGS := $(YOURS)
 bench: ## Compare with the tools that people have, into out/bench.jsonl (BENCH=gitops), or run Go benchmarks (BENCH=regexp)
-	@GOFLAGS="$(YOURS)" go run ./cmd/bench '$(BENCH)'
+	@go run ./cmd/bench '$(BENCH)'
 
 backup: ## Back up the ledger, Temporal's databases and the memory (DEST=folder, CONFIG=cortexops.yaml)
 	go run ./cmd/cortexops backup "$(or $(DEST),$(error say where to: make backup DEST=folder))" --config "$(or $(CONFIG),cortexops.yaml)"
