@@ -93,12 +93,14 @@ func TestSave(t *testing.T) {
 // Both sides of the policy's measurement decide, and as often.
 func TestDecide(t *testing.T) {
 	t.Parallel()
-	answer, err := decideChild(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if took := answer.(took); len(took.Ours) != decisions || len(took.Plain) != decisions {
-		t.Errorf("%d and %d decisions", len(took.Ours), len(took.Plain))
+	for _, side := range []string{"ours", "plain"} {
+		answer, err := decideChild(t.Context(), []string{side})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := answer.([]float64); len(took) != decisions {
+			t.Errorf("%d decisions: %s", len(took), side)
+		}
 	}
 	r := &run{}
 	r.least("x: rows/s", 1, 2, 0.5)

@@ -64,7 +64,11 @@ func startNATS(ctx context.Context, dir string) (url string, stop func(), err er
 	if err := l.Close(); err != nil {
 		return "", nil, err
 	}
-	cmd := exec.CommandContext(ctx, program, "-a", address.IP.String(), "-p", fmt.Sprint(address.Port), "-js", "-sd", dir)
+	config := dir + ".conf" // the streams of all rounds ask for more together than they ever hold
+	if err := os.WriteFile(config, fmt.Appendf(nil, "jetstream {store_dir: %q, max_file_store: 64GB}\n", dir), 0o600); err != nil {
+		return "", nil, err
+	}
+	cmd := exec.CommandContext(ctx, program, "-c", config, "-a", address.IP.String(), "-p", fmt.Sprint(address.Port))
 	if err := cmd.Start(); err != nil {
 		return "", nil, err
 	}
