@@ -74,21 +74,21 @@ func (w wish) check() error {
 	case !w.given("scale-quantity") && (w.given("min") || w.given("max")):
 		return fmt.Errorf("--min and --max go with --scale-quantity")
 	case w.given("scale-quantity"):
-		_, err := edit.ScaleQuantity("1", w.scale, w.min, w.max)
+		_, err := edit.ScaleQuantity("1", false, w.scale, w.min, w.max)
 		return err
 	}
 	return nil
 }
 
 // value is the new one of the field that has the current one.
-func (w wish) value(current string) (string, error) {
+func (w wish) value(q locate.Query, current string) (string, error) {
 	if w.given("set") {
 		return w.set, nil
 	}
 	to, err := edit.Image(current, w.tag, w.digest)
 	cannot := errNoImage
 	if w.given("scale-quantity") {
-		to, err = edit.ScaleQuantity(current, w.scale, w.min, w.max)
+		to, err = edit.ScaleQuantity(current, edit.Divides(q.Object, q.Field), w.scale, w.min, w.max)
 		cannot = errNoQuantity
 	}
 	if err != nil {
@@ -155,7 +155,7 @@ func propose(ctx context.Context, from *source, q locate.Query, w wish, render b
 	if !there && !w.given("set") {
 		return edited{}, &locate.Refusal{Reason: locate.NotFound, Why: fmt.Sprintf("nothing sets %s of %s: only --set can add it", q.Field, q.Object)}
 	}
-	to, err := w.value(current)
+	to, err := w.value(q, current)
 	if err != nil {
 		return edited{}, err
 	}
