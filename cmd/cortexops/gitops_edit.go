@@ -172,7 +172,7 @@ func propose(ctx context.Context, from *source, q locate.Query, w wish, render b
 		return edited{}, err
 	}
 	out.Place, out.Overlay = placeOf(found, current), found.Overlay
-	if out.Diff, err = diff(from.files, changed, from.prefix); err != nil {
+	if out.Diff, err = diff(from.files, changed); err != nil {
 		return edited{}, err
 	}
 	if render {
@@ -219,8 +219,8 @@ func prove(ctx context.Context, source *source, changed map[string][]byte, q loc
 	return out, others, nil
 }
 
-// diff is the change of the files as git writes it, with the prefix before their paths.
-func diff(files locate.Files, changed map[string][]byte, prefix string) (string, error) {
+// diff is the change of the files as git writes it.
+func diff(files locate.Files, changed map[string][]byte) (string, error) {
 	var b strings.Builder
 	for _, file := range slices.Sorted(maps.Keys(changed)) {
 		before, err := files.ReadFile(file)
@@ -231,7 +231,7 @@ func diff(files locate.Files, changed map[string][]byte, prefix string) (string,
 		if !fresh && bytes.Equal(before, changed[file]) {
 			continue
 		}
-		old, now := "a/"+prefix+file, "b/"+prefix+file
+		old, now := "a/"+file, "b/"+file
 		fmt.Fprintf(&b, "diff --git %s %s\n", gitName(old), gitName(now))
 		if fresh {
 			b.WriteString("new file mode 100644\n")
