@@ -153,7 +153,8 @@ func propose(ctx context.Context, from *source, q locate.Query, w wish, render b
 		return edited{}, err
 	}
 	if !there && !w.given("set") {
-		return edited{}, &locate.Refusal{Reason: locate.NotFound, Why: fmt.Sprintf("nothing sets %s of %s: only --set can add it", q.Field, q.Object)}
+		_, err := from.locate(ctx, q)
+		return edited{}, &locate.Refusal{Reason: locate.NotFound, Why: fmt.Sprintf("nothing sets it, and only --set can add it: %v", err), Err: err}
 	}
 	to, err := w.value(q, current)
 	if err != nil {

@@ -59,6 +59,7 @@ func TestWhatIsSaidOfAFleet(t *testing.T) {
 		"a kind":                 {[]string{"locate", "apps/v1/deployment/shop/api", "spec.replicas"}, 3, "; did you mean apps/v1/Deployment/shop/api?\n"},
 		"a container":            {[]string{"locate", api, "spec.template.spec.containers[name=ap].image"}, 3, "; did you mean " + app + "?\n"},
 		"a field":                {[]string{"locate", api, app + ".imgae"}, 3, "; did you mean " + app + ".image?\n"},
+		"a field to scale":       {[]string{"edit", api, "spec.replica", "--scale-quantity", "2"}, 3, "; did you mean spec.replicas?\n"},
 		"a field to add":         {[]string{"edit", api, "spec.replica", "--set", "3"}, 3, "; did you mean spec.replicas?\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
