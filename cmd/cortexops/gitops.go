@@ -39,8 +39,8 @@ type question struct {
 
 func (q *question) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&q.repo, "repo", ".", "the working directory of the repository; symbolic links out of it are not followed")
-	f.StringVar(&q.path, "path", "", "the overlay that renders the object, a folder below --repo; without it every kustomization and manifest is searched")
+	f.StringVar(&q.repo, "repo", ".", "a folder of the repository, which is read from its root: the folder above that has .git, or this one where none has; symbolic links out of it are not followed")
+	f.StringVar(&q.path, "path", "", "the overlay that renders the object: a folder or file below --repo, or else below the root of the repository, as the paths that are printed; without it every kustomization and manifest is searched")
 	f.StringVar(&q.resource, "resource", "", "GROUP/VERSION/KIND/NAMESPACE/NAME: apps/v1/Deployment/shop/checkout, /v1/Service/shop/checkout, rbac.authorization.k8s.io/v1/ClusterRole//view")
 	f.StringVar(&q.field, "field", "", "spec.template.spec.containers[name=api].resources.limits.memory, metadata.annotations['a.b/c'], spec.args[0]")
 	f.StringVar(&q.output, "output", "text", "text or json")
@@ -66,21 +66,21 @@ func (q *question) read(ctx context.Context) (*source, locate.Query, error) {
 	if err != nil {
 		return nil, none, usage(fmt.Errorf("--field: %w", err))
 	}
-	files, err := openTree(q.repo)
+	root, err := gitRoot(q.repo)
+	if err != nil {
+		return nil, none, usage(fmt.Errorf("--repo: %w", err))
+	}
+	files, err := openTree(root)
 	if err != nil {
 		return nil, none, usage(fmt.Errorf("--repo: %w", err))
 	}
 	query := locate.Query{Object: edit.Selector{Group: parts[0], Kind: parts[2], Namespace: parts[3], Name: parts[4]}, Field: field, Whole: true}
 	if q.path != "" {
-		if query.Overlays, err = files.units(q.repo, q.path); err != nil {
+		if query.Overlays, err = files.units(root, q.repo, q.path); err != nil {
 			return nil, none, usage(fmt.Errorf("--path: %w", err))
 		}
 	}
 	from, err := openSource(ctx, files, query)
-	if err != nil {
-		return nil, query, err
-	}
-	from.prefix, err = gitPrefix(q.repo)
 	return from, query, err
 }
 

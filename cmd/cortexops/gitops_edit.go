@@ -74,21 +74,21 @@ func (w wish) check() error {
 	case !w.given("scale-quantity") && (w.given("min") || w.given("max")):
 		return fmt.Errorf("--min and --max go with --scale-quantity")
 	case w.given("scale-quantity"):
-		_, err := edit.ScaleQuantity("1", w.scale, w.min, w.max)
+		_, err := edit.ScaleQuantity("1", false, w.scale, w.min, w.max)
 		return err
 	}
 	return nil
 }
 
 // value is the new one of the field that has the current one.
-func (w wish) value(current string) (string, error) {
+func (w wish) value(q locate.Query, current string) (string, error) {
 	if w.given("set") {
 		return w.set, nil
 	}
 	to, err := edit.Image(current, w.tag, w.digest)
 	cannot := errNoImage
 	if w.given("scale-quantity") {
-		to, err = edit.ScaleQuantity(current, w.scale, w.min, w.max)
+		to, err = edit.ScaleQuantity(current, edit.Divides(q.Object, q.Field), w.scale, w.min, w.max)
 		cannot = errNoQuantity
 	}
 	if err != nil {
@@ -153,9 +153,10 @@ func propose(ctx context.Context, from *source, q locate.Query, w wish, render b
 		return edited{}, err
 	}
 	if !there && !w.given("set") {
-		return edited{}, &locate.Refusal{Reason: locate.NotFound, Why: fmt.Sprintf("nothing sets %s of %s: only --set can add it", q.Field, q.Object)}
+		_, err := from.locate(ctx, q)
+		return edited{}, &locate.Refusal{Reason: locate.NotFound, Why: fmt.Sprintf("nothing sets it, and only --set can add it: %v", err), Err: err}
 	}
-	to, err := w.value(current)
+	to, err := w.value(q, current)
 	if err != nil {
 		return edited{}, err
 	}
@@ -172,7 +173,7 @@ func propose(ctx context.Context, from *source, q locate.Query, w wish, render b
 		return edited{}, err
 	}
 	out.Place, out.Overlay = placeOf(found, current), found.Overlay
-	if out.Diff, err = diff(from.files, changed, from.prefix); err != nil {
+	if out.Diff, err = diff(from.files, changed); err != nil {
 		return edited{}, err
 	}
 	if render {
@@ -219,8 +220,8 @@ func prove(ctx context.Context, source *source, changed map[string][]byte, q loc
 	return out, others, nil
 }
 
-// diff is the change of the files as git writes it, with the prefix before their paths.
-func diff(files locate.Files, changed map[string][]byte, prefix string) (string, error) {
+// diff is the change of the files as git writes it.
+func diff(files locate.Files, changed map[string][]byte) (string, error) {
 	var b strings.Builder
 	for _, file := range slices.Sorted(maps.Keys(changed)) {
 		before, err := files.ReadFile(file)
@@ -231,7 +232,7 @@ func diff(files locate.Files, changed map[string][]byte, prefix string) (string,
 		if !fresh && bytes.Equal(before, changed[file]) {
 			continue
 		}
-		old, now := "a/"+prefix+file, "b/"+prefix+file
+		old, now := "a/"+file, "b/"+file
 		fmt.Fprintf(&b, "diff --git %s %s\n", gitName(old), gitName(now))
 		if fresh {
 			b.WriteString("new file mode 100644\n")

@@ -26,7 +26,7 @@ func TestEditOfAnObjectWithoutANamespace(t *testing.T) {
 		says      string
 	}{
 		"the namespace of Flux":        {flux, "prod", 0, "+++ b/apps/prod/kustomization.yaml"},
-		"another than Flux's":          {flux, "payments", exitRefused, "refused (notFound): Deployment payments/api is rendered by no kustomization and in no manifest; apps/prod renders Deployment api without a namespace, and Kustomization flux-system/prod (under clusters/prod.yaml) delivers it as Deployment prod/api"},
+		"another than Flux's":          {flux, "payments", exitRefused, "refused (notFound): Deployment payments/api is rendered by no kustomization and in no manifest; apps/prod renders Deployment api without a namespace, and Kustomization flux-system/prod (under clusters/prod.yaml) delivers it as Deployment prod/api; did you mean apps/v1/Deployment/prod/api?"},
 		"a folder that Argo leaves":    {argo, "shop", exitRefused, "refused (notFound): Deployment shop/api is rendered by no kustomization and in no manifest; plain/sub/d.yaml renders Deployment api without a namespace, and Application argocd/api (under argo/app.yaml) delivers plain, and in it nothing of that name"},
 		"a plain folder of nobody":     {map[string]string{"plain/sub/d.yaml": nameless}, "any", 0, "+++ b/plain/sub/d.yaml"},
 		"a kustomization of nobody":    {map[string]string{"d.yaml": nameless, "kustomization.yaml": "resources: [d.yaml]\n"}, "any", 0, "+++ b/d.yaml"},

@@ -31,22 +31,47 @@ func TestEditOfAFolderOfARepository(t *testing.T) {
 	}
 }
 
-// A folder in no repository has paths from itself, and the root of one has no prefix, however it is reached.
-func TestGitPrefix(t *testing.T) {
+// A folder in no repository is its own root, and the root of one is found from inside, however that is reached.
+func TestGitRoot(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "repo/.git"), 0o755); err != nil {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "repo/a/b"), 0o755); err != nil {
-		t.Fatal(err)
+	for _, d := range []string{"repo/.git", "repo/a/b", "other"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.Symlink("repo/a", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	for at, want := range map[string]string{"repo": "", "repo/a": "a/", "repo/a/b": "a/b/", "link/b": "a/b/"} {
-		if got, err := gitPrefix(filepath.Join(dir, at)); got != want || err != nil {
+	for at, want := range map[string]string{"repo": "repo", "repo/a": "repo", "repo/a/b": "repo", "link/b": "repo", "other": "other"} {
+		if got, err := gitRoot(filepath.Join(dir, at)); got != filepath.Join(dir, want) || err != nil {
 			t.Errorf("%s: %q, %v", at, got, err)
 		}
+	}
+}
+
+// In a folder of a repository, what lies above it is read too, and --path is said from there, from the root, or whole.
+func TestLocateFromAFolderOfARepository(t *testing.T) {
+	t.Parallel()
+	dir, _ := gitTree(t, map[string]string{"base/d.yaml": nameless, "base/kustomization.yaml": "resources: [d.yaml]\n",
+		"overlays/prod/kustomization.yaml": "resources: [../../base]\nnamespace: shop\n", "overlays/dev/kustomization.yaml": "resources: [../../base]\nnamespace: shop\n"})
+	for at, paths := range map[string][]string{
+		"overlays":      {"prod", "./prod/", "overlays/prod", filepath.Join(dir, "overlays/prod")},
+		"overlays/prod": {".", "../prod", "overlays/prod"},
+		"base":          {"../overlays/prod", "overlays/prod"},
+		".":             {"overlays/prod"},
+	} {
+		for _, p := range paths {
+			out, errs, code := ran(t, "gitops", "locate", "--repo", filepath.Join(dir, at), "--path", p, "--resource", "apps/v1/Deployment/shop/api", "--field", "spec.replicas")
+			if code != 0 || !strings.HasPrefix(out, "base/d.yaml:5:13 2\noverlays/prod renders ") {
+				t.Errorf("--path %s in %s: exit %d\n%s%s", p, at, code, out, errs)
+			}
+		}
+	}
+	if out, errs, code := ran(t, "gitops", "locate", "--repo", filepath.Join(dir, "base"), "--path", "../..", "--resource", "apps/v1/Deployment/shop/api", "--field", "spec.replicas"); code != exitUsage || !strings.Contains(errs, "whose root is") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/cortexops/cortexops/gitops/chain"
 	"github.com/cortexops/cortexops/gitops/edit"
@@ -14,12 +15,13 @@ import (
 // is asked for, else by its kustomizations and manifests.
 type source struct {
 	files  locate.Files
-	prefix string // of its paths, in the git repository that it is a folder of
 	charts *helm.Renderer
 	way    *chain.Chain // nil: nothing delivers it
 	missed error        // what may deliver it, and cannot be rendered
 
 	delivering func(unit string, object edit.Selector) (how string)
+	leftOut    func(unit string) (by string)
+	delivered  func(q locate.Query) []locate.Object
 	leaves     func(ctx context.Context, changed map[string][]byte) error // all that is delivered as it is
 }
 
@@ -34,7 +36,8 @@ func openSource(ctx context.Context, files locate.Files, q locate.Query) (*sourc
 		charts.Close()
 		return nil, err
 	}
-	s := &source{files: files, charts: charts, delivering: way.Delivering, leaves: way.Leaves}
+	s := &source{files: files, charts: charts, delivering: way.Delivering, leftOut: way.LeftOut, leaves: way.Leaves}
+	s.delivered = func(q locate.Query) []locate.Object { return way.Objects(chain.Query{Query: q}) }
 	if way.Delivers(chain.Query{Query: q}) {
 		s.way = way
 	} else {
@@ -44,13 +47,28 @@ func openSource(ctx context.Context, files locate.Files, q locate.Query) (*sourc
 }
 
 // plain is the answer of the kustomizations and manifests alone. Where they have none, what may deliver the object says
-// more.
-func (s *source) plain(err error) error {
-	var r *locate.Refusal
-	if s.missed != nil && errors.As(err, &r) && r.Reason == locate.NotFound {
-		return s.missed
+// more, or a name like it does; where an ApplicationSet leaves out what they have, that is said.
+func (s *source) plain(q locate.Query, found locate.Found, err error) (locate.Found, error) {
+	if err == nil {
+		if out := s.leftOut(found.Overlay); out != "" {
+			found.Chain = append(found.Chain, "beware: "+out)
+		}
+		return found, nil
 	}
-	return err
+	var r *locate.Refusal
+	if !errors.As(err, &r) || r.Reason != locate.NotFound {
+		return found, err
+	}
+	if s.missed != nil {
+		return found, s.missed
+	}
+	objects := append(s.delivered(q), locate.Objects(s.files, q)...)
+	if slices.ContainsFunc(objects, func(o locate.Object) bool {
+		return o.Kind == q.Object.Kind && o.Name == q.Object.Name && o.Namespace == q.Object.Namespace
+	}) {
+		return found, err // it is the field that is not there
+	}
+	return found, &locate.Refusal{Reason: r.Reason, Why: r.Why + locate.Near(q.Object, objects), Err: err}
 }
 
 func (s *source) close() { s.charts.Close() }
@@ -59,7 +77,8 @@ func (s *source) current(q locate.Query) (string, bool, error) {
 	if s.way == nil {
 		q.Delivered = s.delivering
 		value, there, err := locate.Current(s.files, q)
-		return value, there, s.plain(err)
+		_, err = s.plain(q, locate.Found{}, err)
+		return value, there, err
 	}
 	return s.way.Current(chain.Query{Query: q})
 }
@@ -68,7 +87,7 @@ func (s *source) locate(ctx context.Context, q locate.Query) (locate.Found, erro
 	if s.way == nil {
 		q.Delivered = s.delivering
 		found, err := locate.Locate(s.files, q)
-		return found, s.plain(err)
+		return s.plain(q, found, err)
 	}
 	return s.way.Locate(ctx, chain.Query{Query: q})
 }
@@ -78,7 +97,7 @@ func (s *source) place(ctx context.Context, q locate.Query, value string) (locat
 		q.Delivered = s.delivering
 		q.Elsewhere = func(changed map[string][]byte) error { return s.leaves(ctx, changed) }
 		found, err := locate.Place(s.files, q, value)
-		return found, s.plain(err)
+		return s.plain(q, found, err)
 	}
 	return s.way.Place(ctx, chain.Query{Query: q}, value)
 }

@@ -342,7 +342,7 @@ func TestDiffIsGits(t *testing.T) {
 	for name, text := range after {
 		changed[name] = []byte(text)
 	}
-	made, err := diff(files, changed, "")
+	made, err := diff(files, changed)
 	if err != nil || strings.Contains(made, "same.yaml") {
 		t.Fatalf("%v\n%s", err, made)
 	}

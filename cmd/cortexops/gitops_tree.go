@@ -33,44 +33,55 @@ func (t tree) ReadFile(name string) ([]byte, error) {
 	return nil, &locate.Refusal{Reason: locate.Outside, Why: fmt.Sprintf("%s cannot be read within the repository: %v", name, err), Err: err}
 }
 
-// units is the one overlay that p names, as a path of the repository: p is below dir, or begins with it.
-func (t tree) units(dir, p string) ([]string, error) {
-	if filepath.IsAbs(p) {
-		abs, err := filepath.Abs(dir)
-		if err != nil {
-			return nil, err
-		}
-		if p, err = filepath.Rel(abs, p); err != nil {
-			return nil, err
+// units is the one overlay that p names, as a path of the repository: from dir, as git takes paths, or from the root where
+// dir has none of it.
+func (t tree) units(root, dir, p string) ([]string, error) {
+	abs, err := realPath(dir)
+	if err != nil {
+		return nil, err
+	}
+	full := p
+	if !filepath.IsAbs(p) {
+		full = filepath.Join(abs, p)
+	} else if here, err := filepath.Abs(dir); err == nil { // dir may be reached by a link
+		if rel, err := filepath.Rel(here, p); err == nil {
+			full = filepath.Join(abs, rel)
 		}
 	}
-	p = path.Clean(filepath.ToSlash(p))
-	if p == ".." || strings.HasPrefix(p, "../") {
-		return nil, fmt.Errorf("%s is outside the repository", p)
+	if _, err := os.Lstat(full); err != nil && !filepath.IsAbs(p) {
+		full = filepath.Join(root, p)
 	}
-	return []string{p}, nil
+	rel, err := filepath.Rel(root, full)
+	if err != nil {
+		return nil, err
+	}
+	rel = path.Clean(filepath.ToSlash(rel))
+	if rel == ".." || strings.HasPrefix(rel, "../") {
+		return nil, fmt.Errorf("%s is outside the repository, whose root is %s", p, root)
+	}
+	return []string{rel}, nil
 }
 
-// gitPrefix is a folder's path in the git repository that it is in, with a slash at its end: git apply knows files by such
-// paths, wherever it runs. It is "" for the repository's root, and where there is no repository.
-func gitPrefix(dir string) (string, error) {
+func realPath(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
-	if err == nil {
-		abs, err = filepath.EvalSymlinks(abs)
-	}
 	if err != nil {
-		return "", fmt.Errorf("--repo: %w", err)
+		return "", err
+	}
+	return filepath.EvalSymlinks(abs)
+}
+
+// gitRoot is the root of the git repository that a folder is in, or the folder itself where it is in none.
+func gitRoot(dir string) (string, error) {
+	abs, err := realPath(dir)
+	if err != nil {
+		return "", err
 	}
 	for root := abs; ; root = filepath.Dir(root) {
 		if _, err := os.Lstat(filepath.Join(root, ".git")); err == nil {
-			rel, err := filepath.Rel(root, abs)
-			if rel == "." || err != nil {
-				return "", err
-			}
-			return filepath.ToSlash(rel) + "/", nil
+			return root, nil
 		}
 		if root == filepath.Dir(root) {
-			return "", nil
+			return abs, nil
 		}
 	}
 }

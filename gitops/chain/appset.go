@@ -123,12 +123,15 @@ func (w *world) fromGit(u *unit, g any) ([]params, error) {
 	}
 	slices.Sort(all)
 	var out []params
-	for _, dir := range chosen(list(g, "directories"), foldersOf(all), func(pattern string) func(string) bool {
+	dirs, excluded := chosen(list(g, "directories"), foldersOf(all), func(pattern string) func(string) bool {
 		return func(p string) bool { ok, _ := path.Match(pattern, p); return ok }
-	}) {
+	})
+	u.excluded = append(u.excluded, excluded...)
+	for _, dir := range dirs {
 		out = append(out, ofPath(params{}, dir))
 	}
-	for _, p := range chosen(list(g, "files"), all, pathspec) {
+	from, _ := chosen(list(g, "files"), all, pathspec)
+	for _, p := range from {
 		data, err := u.reads.ReadFile(p)
 		if err != nil {
 			return nil, err
@@ -168,8 +171,8 @@ func foldersOf(files []string) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// chosen are the names that some pattern has and none excludes.
-func chosen(patterns []any, names []string, matcher func(pattern string) func(name string) bool) []string {
+// chosen are the names that some pattern has and none excludes, and those that one excludes.
+func chosen(patterns []any, names []string, matcher func(pattern string) func(name string) bool) (taken, excluded []string) {
 	var in, out []func(string) bool
 	for _, p := range patterns {
 		match := matcher(strings.TrimPrefix(text(p, "path"), "/"))
@@ -182,7 +185,15 @@ func chosen(patterns []any, names []string, matcher func(pattern string) func(na
 	hit := func(name string) func(func(string) bool) bool {
 		return func(m func(string) bool) bool { return m(name) }
 	}
-	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !slices.ContainsFunc(in, hit(n)) || slices.ContainsFunc(out, hit(n)) })
+	for _, n := range names {
+		switch {
+		case slices.ContainsFunc(out, hit(n)):
+			excluded = append(excluded, n)
+		case slices.ContainsFunc(in, hit(n)):
+			taken = append(taken, n)
+		}
+	}
+	return taken, excluded
 }
 
 // pathspec matches as git does: a * goes over slashes too.

@@ -46,7 +46,7 @@ func (s *search) fits(value string) error {
 		return err
 	}
 	if err := edit.Fits(s.q.Object, s.field, doc, value); err != nil {
-		return locate.Unfit(err)
+		return locate.Unfit(err, s.field.Near(s.q.Object, s.doc))
 	}
 	if s.field.String() != "spec.replicas" {
 		return nil

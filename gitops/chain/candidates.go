@@ -77,6 +77,9 @@ func (s *search) candidates() []candidate {
 			continue
 		}
 		for _, c := range scalars {
+			if s.says(c) && s.element(c, scalars) {
+				s.shadowed = append(s.shadowed, c)
+			}
 			if r := s.rank(c); r < rankNever {
 				out = append(out, candidate{c, r})
 			}
@@ -88,7 +91,7 @@ func (s *search) candidates() []candidate {
 
 // rank says how likely c drives the field.
 func (s *search) rank(c edit.Scalar) int {
-	field := c.Object.Kind == s.q.Object.Kind && c.Object.Group == s.q.Object.Group && c.Inner == nil && sameKeys(c.Path, s.field)
+	field := s.isField(c)
 	switch {
 	case structural(c):
 		return rankNever
@@ -104,10 +107,39 @@ func (s *search) rank(c edit.Scalar) int {
 	case s.isText && part(s.value, c.Value):
 		return rankPart
 	}
-	if field && c.Value != s.value && c.Object.Name != "" && strings.Contains(s.q.Object.Name, c.Object.Name) {
-		s.shadowed = append(s.shadowed, c)
-	}
 	return rankNever
+}
+
+// isField reports whether c is the field of an object of the kind, in some element of its lists.
+func (s *search) isField(c edit.Scalar) bool {
+	return c.Object.Kind == s.q.Object.Kind && c.Object.Group == s.q.Object.Group && c.Inner == nil && sameKeys(c.Path, s.field)
+}
+
+// says reports whether c gives the field of the object another value than it has.
+func (s *search) says(c edit.Scalar) bool {
+	return s.isField(c) && !c.Empty && c.Value != s.value && !(s.isText && part(s.value, c.Value)) && c.Object.Name != "" && strings.Contains(s.q.Object.Name, c.Object.Name)
+}
+
+// element reports whether c is in the elements of lists that the field is in, one of the scalars of its file.
+func (s *search) element(c edit.Scalar, scalars []edit.Scalar) bool {
+	for i, st := range s.field {
+		if len(c.Path) != len(s.field) {
+			return false
+		}
+		if st.Key != "" {
+			continue
+		}
+		if st.By == "" && c.Path[i].Index != st.Index {
+			return false
+		}
+		name := append(slices.Clone(c.Path[:i+1]), edit.Step{Key: st.By})
+		if st.By != "" && !slices.ContainsFunc(scalars, func(x edit.Scalar) bool {
+			return x.Object == c.Object && x.Value == st.Value && x.Inner == nil && slices.Equal(x.Path, name)
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // structural are values that say what an object is.

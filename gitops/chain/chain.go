@@ -61,7 +61,7 @@ func (c *Chain) Locate(ctx context.Context, q Query) (locate.Found, error) {
 		return locate.Found{}, err
 	}
 	if !s.there {
-		return locate.Found{}, refuse(locate.NotFound, "%s renders %s without %s", s.unit, q.Object, q.Field)
+		return locate.Found{}, refuse(locate.NotFound, "%s renders %s without %s%s", s.unit, q.Object, q.Field, q.Field.Near(q.Object, s.doc))
 	}
 	s.asked = true
 	return s.run(ctx)

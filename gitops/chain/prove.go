@@ -50,6 +50,9 @@ func (s *search) compare(next *world, whole bool) error {
 				at, was, is = len(before), without(a, map[string]bool{self: true}), without(b, map[string]bool{self: true})
 			}
 		}
+		if at >= 0 {
+			was = locate.Follow(was, is, at)
+		}
 		if err := compareObjects(a.where(), was, is, at, s.field); err != nil {
 			return err
 		}
@@ -178,7 +181,7 @@ func (s *search) holds(next *world, want string) error {
 	if u.err != nil {
 		return &locate.Refusal{Reason: locate.Unproven, Why: fmt.Sprintf("after the edit, %v", u.err), Err: u.err}
 	}
-	i := u.has(s.q.Object)
+	i := s.index(u)
 	if i < 0 {
 		return refuse(locate.Unproven, "%s no longer renders %s after the edit", u, s.q.Object)
 	}

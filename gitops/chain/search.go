@@ -21,6 +21,7 @@ type search struct {
 	q      Query
 	field  edit.Path
 	there  bool // the rendering has the field
+	doc    any  // the object
 	value  string
 	isText bool
 	mixed  bool // it may be a number or a text
@@ -42,6 +43,7 @@ func (s *search) look() error {
 	if err != nil {
 		return err
 	}
+	s.doc = doc
 	var v any
 	v, s.there = s.field.Get(doc)
 	switch v.(type) {
@@ -129,6 +131,13 @@ func (s *search) run(ctx context.Context) (locate.Found, error) {
 		}
 		return f, refuse(locate.Shared, "%v; elsewhere: %v", s.shared, other)
 	}
+	f, err := s.generated(ctx)
+	if f != nil {
+		return *f, nil
+	}
+	if err != nil {
+		return locate.Found{}, err
+	}
 	return locate.Found{}, s.refusal()
 }
 
@@ -147,7 +156,7 @@ func (s *search) story() {
 		case applied:
 			s.say("%s is applied as it is", u)
 		case applicationSet:
-			s.say("%s%s makes %d Applications", u, from, len(u.objects))
+			s.say("%s%s makes %s", u, from, counted(len(u.objects), application))
 		default:
 			s.say("%s%s renders %s", u, from, first(u.folder, "."))
 		}
@@ -156,7 +165,11 @@ func (s *search) story() {
 			s.say("%s is suspended: an edit waits until it is resumed", u)
 		}
 	}
-	s.say("%s has %s: %s", s.unit.objects[s.target], s.field, s.value)
+	if !s.there {
+		s.say("%s has no %s", s.unit.objects[s.target], s.field)
+		return
+	}
+	s.say("%s has %s: %s", s.unit.objects[s.target], s.field, shown(s.q, s.value))
 }
 
 // hit is a candidate that drives the field: the field is before, the candidate's value, and after.
@@ -277,5 +290,5 @@ func (s *search) refusal() error {
 	case s.unread != nil:
 		return &locate.Refusal{Reason: locate.Uneditable, Why: s.unread.Error(), Err: s.unread}
 	}
-	return refuse(locate.Generated, "no value that %s reads sets %s of %s to %s: a template or a transformer makes it", s.unit, s.field, s.q.Object, s.value)
+	return refuse(locate.Generated, "no value that %s reads sets %s of %s to %s: a template or a transformer makes it", s.unit, s.field, s.q.Object, shown(s.q, s.value))
 }

@@ -43,6 +43,7 @@ type unit struct {
 	defaults string // the namespace of objects that name none
 	folder   string // what it renders
 	charts   []chartFolder
+	excluded []string // folders that a set makes no Application of
 	named    []string // files of values that it names, the weakest first
 	notes    []string
 	err      error

@@ -239,7 +239,7 @@ func (w *world) render(ctx context.Context, u *unit, t *tree) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	u.sources, u.hidden, u.charts, u.named, u.notes = nil, nil, nil, nil, nil
+	u.sources, u.hidden, u.charts, u.named, u.notes, u.excluded = nil, nil, nil, nil, nil, nil
 	for _, r := range u.references() {
 		if o, ok := t.find(r.kind, u.namespace, r.name); ok {
 			u.sources = append(u.sources, o)
@@ -293,7 +293,7 @@ func (u *unit) key() string {
 // take copies what rendering filled in.
 func (u *unit) take(from unit) {
 	u.objects, u.reads, u.err, u.vars = from.objects, from.reads, from.err, from.vars
-	u.charts, u.named, u.hidden = from.charts, from.named, from.hidden
+	u.charts, u.named, u.hidden, u.excluded = from.charts, from.named, from.hidden, from.excluded
 	u.defaults, u.folder, u.base, u.source, u.notes = from.defaults, from.folder, from.base, from.source, from.notes
 }
 

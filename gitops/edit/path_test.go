@@ -138,7 +138,7 @@ func TestScaleQuantity(t *testing.T) {
 		{"1Gi", 1e300, "", "2Gi", "2Gi"},
 	}
 	for _, tt := range tests {
-		got, err := ScaleQuantity(tt.current, tt.by, tt.min, tt.max)
+		got, err := ScaleQuantity(tt.current, false, tt.by, tt.min, tt.max)
 		if err != nil || got != tt.want {
 			t.Errorf("%s × %v within [%s, %s]: got %s, %v, want %s", tt.current, tt.by, tt.min, tt.max, got, err, tt.want)
 		}
@@ -148,8 +148,44 @@ func TestScaleQuantity(t *testing.T) {
 		by      float64
 		max     string
 	}{{"x", 2, ""}, {"1Gi", 0, ""}, {"1Gi", -1, ""}, {"0", 2, ""}, {"1Gi", 2, "much"}, {"", 2, ""}, {"1Gi", 1e300, ""}, {"1Gi", 2, "1Mi"}, {"1e2000000000", 2, ""}} {
-		if got, err := ScaleQuantity(tt.current, tt.by, map[bool]string{true: "1Gi"}[tt.max == "1Mi"], tt.max); err == nil {
+		if got, err := ScaleQuantity(tt.current, false, tt.by, map[bool]string{true: "1Gi"}[tt.max == "1Mi"], tt.max); err == nil {
 			t.Errorf("%+v: got %s", tt, got)
+		}
+	}
+}
+
+// A processor has parts, a pod and a device do not, and memory stays in the units that people read.
+func TestScaleByWhatTheFieldIs(t *testing.T) {
+	t.Parallel()
+	api := Selector{Group: "apps", Kind: "Deployment", Name: "api"}
+	const resources = "spec.template.spec.containers[name=api].resources.limits"
+	for _, c := range []struct {
+		sel         Selector
+		field, from string
+		by          float64
+		want        string
+	}{
+		{api, resources + ".cpu", "1", 1.5, "1500m"},
+		{api, resources + ".cpu", "2", 1.5, "3"},
+		{api, resources + ".cpu", "1", 0.25, "250m"},
+		{api, resources + ".cpu", "250m", 1.5, "375m"},
+		{api, resources + ".memory", "512Mi", 1.5, "768Mi"},
+		{api, resources + ".memory", "1Gi", 1.5, "1536Mi"},
+		{api, resources + ".memory", "1", 1.5, "2"}, // bytes
+		{api, resources + "['nvidia.com/gpu']", "1", 1.5, "2"},
+		{api, "spec.replicas", "3", 1.5, "5"},
+		{Selector{Kind: "ResourceQuota"}, "spec.hard['limits.cpu']", "1", 1.5, "1500m"},
+		{Selector{Kind: "ResourceQuota"}, "spec.hard.pods", "3", 1.5, "5"},
+		{Selector{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}, "spec.metrics[0].pods.target.averageValue", "1", 1.5, "1500m"},
+		{Selector{Group: "monitoring.coreos.com", Kind: "Prometheus"}, "spec.resources.limits.cpu", "1", 1.5, "1500m"},
+		{Selector{Group: "example.com", Kind: "Pool"}, "spec.size", "3", 1.5, "5"},
+	} {
+		p, err := ParsePath(c.field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ScaleQuantity(c.from, Divides(c.sel, p), c.by, "", ""); err != nil || got != c.want {
+			t.Errorf("%s of %s × %v: %s, %v, want %s", c.field, c.sel.Kind, c.by, got, err, c.want)
 		}
 	}
 }

@@ -2,8 +2,10 @@ package edit
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"gopkg.in/inf.v0"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -50,11 +52,23 @@ func Within(value, min, max string) error {
 	return nil
 }
 
+// Divides reports whether a field may have a part of one: processors and an autoscaler's targets do; pods, devices and
+// bytes are counted.
+func Divides(sel Selector, p Path) bool {
+	if len(p) == 0 {
+		return false
+	}
+	last := len(p) - 1
+	if typeOf(sel, p) == reflect.TypeFor[resource.Quantity]() && isStruct(typeOf(sel, p[:last])) {
+		return true
+	}
+	return strings.HasSuffix(strings.ToLower(p[last].Key), "cpu")
+}
+
 // ScaleQuantity multiplies a Kubernetes quantity and keeps it within min and max, each of which may be empty. The
 // result is rounded up to what a person would write: whole Mi (Ki below one), whole M, or thousandths; a bare whole
-// number stays one, since it may count replicas. A bound never turns the change round: 3Gi doubled with a maximum of
-// 2Gi stays 3Gi.
-func ScaleQuantity(current string, by float64, min, max string) (string, error) {
+// number stays one unless it divides. A bound never turns the change round: 3Gi doubled with a maximum of 2Gi stays 3Gi.
+func ScaleQuantity(current string, divides bool, by float64, min, max string) (string, error) {
 	q, err := quantity(current)
 	if err != nil {
 		return "", fmt.Errorf("%q is no quantity: %w", current, err)
@@ -68,7 +82,7 @@ func ScaleQuantity(current string, by float64, min, max string) (string, error) 
 	}
 	unit := inf.NewDec(1, 0)
 	product := new(inf.Dec).Mul(q.AsDec(), factor)
-	if _, err := strconv.ParseUint(current, 10, 64); err != nil {
+	if _, err := strconv.ParseUint(current, 10, 64); err != nil || divides {
 		unit = unitOf(product, q.Format)
 	}
 	whole := new(inf.Dec).QuoRound(product, unit, 0, inf.RoundCeil)

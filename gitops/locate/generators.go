@@ -3,6 +3,7 @@ package locate
 import (
 	"bytes"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -57,7 +58,7 @@ func (w *walk) generator(l *layer, i int, g types.ConfigMapArgs) {
 			k, file = ref[strings.LastIndexByte(ref, '/')+1:], ref
 		}
 		if k == name {
-			w.block(&Refusal{Reason: Generated, Why: fmt.Sprintf("the value is all of the file %s, which %s makes a ConfigMap of", file, l.file)})
+			w.block(&Refusal{Reason: Generated, Why: fmt.Sprintf("the value is all of the file %s, which %s makes a ConfigMap of", path.Join(path.Dir(l.file), file), l.file)})
 		}
 	}
 }

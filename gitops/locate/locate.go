@@ -155,7 +155,7 @@ func (s *search) run() (Found, error) {
 		return Found{}, err
 	}
 	if !there {
-		return Found{}, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s renders %s without %s%s", s.unit.name(), s.q.Object, s.q.Field, s.q.Field.Doubt())}
+		return Found{}, &Refusal{Reason: NotFound, Why: fmt.Sprintf("%s renders %s without %s%s%s", s.unit.name(), s.q.Object, s.q.Field, s.q.Field.Doubt(), s.q.Field.Near(s.q.Object, s.ask.doc))}
 	}
 	switch s.was.(type) {
 	case map[string]any, []any, nil:

@@ -61,16 +61,16 @@ func (s *search) fits(value string) error {
 	case map[string]any, []any:
 		return &Refusal{Reason: Uneditable, Why: fmt.Sprintf("%s of %s is not a single value", s.q.Field, s.q.Object)}
 	}
-	return Unfit(edit.Fits(s.q.Object, s.q.Field, s.ask.doc, value))
+	return Unfit(edit.Fits(s.q.Object, s.q.Field, s.ask.doc, value), s.q.Field.Near(s.q.Object, s.ask.doc))
 }
 
-// Unfit is what edit.Fits says as a Refusal.
-func Unfit(err error) error {
+// Unfit is what edit.Fits says as a Refusal, with the path that may have been meant.
+func Unfit(err error, near string) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, edit.ErrNotFound):
-		return &Refusal{Reason: NotFound, Why: strings.TrimSuffix(err.Error(), ": "+edit.ErrNotFound.Error()), Err: err}
+		return &Refusal{Reason: NotFound, Why: strings.TrimSuffix(err.Error(), ": "+edit.ErrNotFound.Error()) + near, Err: err}
 	}
 	return &Refusal{Reason: Uneditable, Why: err.Error(), Err: err}
 }

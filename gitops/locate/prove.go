@@ -127,7 +127,7 @@ type change struct {
 // generated ConfigMap that is the target is another object for each content, and what names it follows: that counts as
 // no difference.
 func compare(from, to []Object, target int) (comparison, error) {
-	from = follow(from, to, target)
+	from = Follow(from, to, target)
 	c := comparison{from: from, to: to}
 	if !slices.EqualFunc(from, to, func(a, b Object) bool {
 		return a.Group == b.Group && a.Version == b.Version && a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name
@@ -155,8 +155,8 @@ func compare(from, to []Object, target int) (comparison, error) {
 
 const hashLength = 10 // of what kustomize puts behind a generated name
 
-// follow gives the target in from, where it is a generated ConfigMap, the name that it has in to, everywhere.
-func follow(from, to []Object, target int) []Object {
+// Follow gives the target in from, where it is a generated ConfigMap, the name that it has in to, everywhere.
+func Follow(from, to []Object, target int) []Object {
 	if target < 0 || len(from) != len(to) || from[target].Kind != "ConfigMap" || from[target].Name == to[target].Name {
 		return from
 	}

@@ -107,7 +107,7 @@ func (w *work) scaled(hpa incident.Resource, path edit.Path, by *playbooks.Scale
 	case exactly != nil:
 		to = *exactly
 	case by != nil:
-		if to, err = w.scale(path, *by, text); err != nil {
+		if to, err = w.scale(hpa, path, *by, text); err != nil {
 			return 0, 0, &incident.NoPlan{Why: fmt.Sprintf("%s: %s: %v", hpa, path, err)}
 		}
 	}

@@ -13,14 +13,14 @@ import (
 )
 
 // scale is the value as the playbook scales it, or as a person chose it within the playbook's bounds.
-func (w *work) scale(path edit.Path, by playbooks.Scale, value string) (string, error) {
+func (w *work) scale(object incident.Resource, path edit.Path, by playbooks.Scale, value string) (string, error) {
 	p := incident.Parameter{Name: w.name(path), Min: by.Min, Max: by.Max}
 	to, chosen := w.Parameters[p.Name]
 	var err error
 	if chosen {
 		p.Asks, err = to, edit.Within(to, by.Min, by.Max)
 	} else {
-		to, err = edit.ScaleQuantity(value, by.By, by.Min, by.Max)
+		to, err = edit.ScaleQuantity(value, edit.Divides(w.query(object, path, false).Object, path), by.By, by.Min, by.Max)
 	}
 	w.parameters = append(w.parameters, p)
 	return to, err

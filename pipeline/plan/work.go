@@ -95,7 +95,7 @@ func (w *work) value(ctx context.Context, e playbooks.Edit, path edit.Path) (to 
 	case e.Image != nil:
 		to, err = edit.Image(value, e.Image.Tag, e.Image.Digest)
 	default:
-		to, err = w.scale(path, *e.Scale, value)
+		to, err = w.scale(w.root, path, *e.Scale, value)
 	}
 	if err != nil { // of the value that is there: no retry mends it
 		return "", &incident.NoPlan{Why: fmt.Sprintf("%s: %s: %v", w.root, e.Field, err)}
