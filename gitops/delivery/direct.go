@@ -110,6 +110,9 @@ func (d *Direct) DryRun(ctx context.Context, object []byte) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
+	if object, err = by.marked(object, live); err != nil {
+		return Change{}, err
+	}
 	would, err := d.rehearse(ctx, t, object, by)
 	if err != nil {
 		return Change{}, err

@@ -75,7 +75,7 @@ func TestFluxBringsTheMergedRevision(t *testing.T) {
 	f := c.flux(c.shipped("flux")...)
 	c.says("Kustomization", "apps", conditions("Ready=False HealthCheckFailed checkout is not ready"))
 
-	change, err := f.Preview(t.Context(), c.delivered("512Mi", kustomizeGroup, "apps"), c.delivered("1Gi", kustomizeGroup, "apps"))
+	change, err := f.Preview(t.Context(), c.deployment("512Mi"), c.deployment("1Gi")) // git does not say Flux's labels
 	check(t, err)
 	if len(change.Fields) != 1 || change.InSync || len(change.Drift) > 0 {
 		t.Errorf("%+v", change)
@@ -107,6 +107,9 @@ func TestFluxBringsTheMergedRevision(t *testing.T) {
 	}
 	if apps := []string{"Kustomization " + c.namespace + "/apps"}; !slices.Equal(w.wrote, apps) { // the others were asked before
 		t.Errorf("it tells that it asked %q", w.wrote)
+	}
+	if same, err := f.DryRun(t.Context(), c.deployment("1Gi")); err != nil || !same.InSync {
+		t.Errorf("what Flux has applied is not in sync: %+v, %v", same, err)
 	}
 	live, err := c.kube.AppsV1().Deployments(c.namespace).Get(t.Context(), "checkout", metav1.GetOptions{})
 	check(t, err)

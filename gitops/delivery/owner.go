@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,8 +31,13 @@ const (
 	applicationKind   = "Application"
 )
 
-// argoManager is the field manager that Argo CD applies with.
-const argoManager = "argocd-controller"
+const (
+	// argoManager is the field manager that Argo CD applies with.
+	argoManager = "argocd-controller"
+	// argoTracking and, as the label of a cluster that is configured so, argoInstance name the Application of an object.
+	argoTracking = "argocd.argoproj.io/tracking-id"
+	argoInstance = "app.kubernetes.io/instance"
+)
 
 // owner is what delivers an object: nothing where the mode is ByUs.
 type owner struct {
@@ -67,17 +73,52 @@ func ownerOf(live *unstructured.Unstructured) owner {
 // applicationOf is the name of the Application that the live object is tracked by. The annotation of an object that was
 // copied from another names that one; the label is Helm's too, and means Argo CD only where that has applied.
 func applicationOf(live *unstructured.Unstructured) string {
-	app, object, _ := strings.Cut(live.GetAnnotations()["argocd.argoproj.io/tracking-id"], ":")
+	app, object, _ := strings.Cut(live.GetAnnotations()[argoTracking], ":")
 	gvk := live.GroupVersionKind()
 	if app != "" && object == fmt.Sprintf("%s/%s:%s/%s", gvk.Group, gvk.Kind, live.GetNamespace(), live.GetName()) {
 		return app
 	}
 	for _, m := range live.GetManagedFields() {
 		if m.Manager == argoManager {
-			return live.GetLabels()["app.kubernetes.io/instance"]
+			return live.GetLabels()[argoInstance]
 		}
 	}
 	return ""
+}
+
+// marked is the object as its tool applies it: with the labels and annotations by which it knows its own, and which git does
+// not say.
+func (o owner) marked(object []byte, live *unstructured.Unstructured) ([]byte, error) {
+	if o.mode == ByUs {
+		return object, nil
+	}
+	var u unstructured.Unstructured
+	if err := json.Unmarshal(object, &u.Object); err != nil {
+		return nil, err
+	}
+	mark := func(of string, was map[string]string, keys ...string) error {
+		for _, key := range keys {
+			if value, there := was[key]; there {
+				if err := unstructured.SetNestedField(u.Object, value, "metadata", of, key); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	var err error
+	switch {
+	case o.mode == ByFlux:
+		err = mark("labels", live.GetLabels(), o.unit.Group+"/name", o.unit.Group+"/namespace")
+	case live.GetAnnotations()[argoTracking] != "":
+		err = mark("annotations", live.GetAnnotations(), argoTracking)
+	default:
+		err = mark("labels", live.GetLabels(), argoInstance)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(u.Object)
 }
 
 // charge refuses an object that is not delivered the way that we are configured for.

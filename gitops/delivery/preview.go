@@ -33,6 +33,12 @@ func (d *Direct) Preview(ctx context.Context, before, after []byte) (Change, err
 	if err != nil {
 		return Change{}, err
 	}
+	if before, err = by.marked(before, live); err != nil {
+		return Change{}, err
+	}
+	if after, err = by.marked(after, live); err != nil {
+		return Change{}, err
+	}
 	would, err := d.rehearse(ctx, t, after, by)
 	if err != nil {
 		return Change{}, err

@@ -148,21 +148,27 @@ func mergedLater(t *testing.T, h *house) {
 // hastyPlaybook gives people so long.
 func hastyPlaybook(t *testing.T, within time.Duration) func(config map[string]any) {
 	t.Helper()
-	hasty := filepath.Join(t.TempDir(), "playbooks")
+	return playbookWith(t, "within: 15m", "within: "+within.String())
+}
+
+// playbookWith has checkout remediated by a playbook that says something else in one place.
+func playbookWith(t *testing.T, old, instead string) func(config map[string]any) {
+	t.Helper()
+	playbooks := filepath.Join(t.TempDir(), "playbooks")
 	return func(config map[string]any) {
 		which := config["playbooks"].(map[string]any)
-		if err := os.CopyFS(hasty, os.DirFS(which["directory"].(string))); err != nil {
+		if err := os.CopyFS(playbooks, os.DirFS(which["directory"].(string))); err != nil {
 			t.Fatal(err)
 		}
-		file := filepath.Join(hasty, "raise-memory-limit", "playbook.yaml")
+		file := filepath.Join(playbooks, "raise-memory-limit", "playbook.yaml")
 		text, err := os.ReadFile(file)
-		short := strings.Replace(string(text), "within: 15m", "within: "+within.String(), 1)
-		if err == nil && short == string(text) {
-			t.Fatal("the playbook gives no 15 minutes any more")
+		now := strings.Replace(string(text), old, instead, 1)
+		if err == nil && now == string(text) {
+			t.Fatalf("the playbook does not say %q any more", old)
 		}
-		if err := errors.Join(err, os.WriteFile(file, []byte(short), 0o600)); err != nil {
+		if err := errors.Join(err, os.WriteFile(file, []byte(now), 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		which["directory"] = hasty
+		which["directory"] = playbooks
 	}
 }

@@ -8,13 +8,11 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"go.temporal.io/api/workflowservice/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/cortexops/cortexops/cmd/sandbox/seed"
@@ -87,41 +85,6 @@ func (h *house) metrics(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(text)
-}
-
-// begun lowers checkout's limit and waits until its remediation is in the phase.
-func (h *house) begun(t *testing.T, phase string) (workflowID string) {
-	t.Helper()
-	known := h.remediations(t)
-	if _, err := seed.LowerMemory(t.Context(), h.Stack); err != nil {
-		t.Fatal(err)
-	}
-	if err := wait(t.Context(), "a remediation to be "+phase, 2*time.Minute, func(ctx context.Context) (bool, error) {
-		for _, id := range h.remediations(t) {
-			if !slices.Contains(known, id) {
-				workflowID = id
-				now, err := h.Phase(ctx, id)
-				return now == phase, err
-			}
-		}
-		return false, nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return workflowID
-}
-
-func (h *house) remediations(t *testing.T) (ids []string) {
-	t.Helper()
-	list, err := h.temporal.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Namespace: h.Stack.Temporal.Namespace,
-		Query: `WorkflowType="Remediate"`})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range list.GetExecutions() {
-		ids = append(ids, e.GetExecution().GetWorkflowId())
-	}
-	return ids
 }
 
 // pullOf waits for the pull request of a workflow.

@@ -201,7 +201,7 @@ func parseLog(out string) (commits []commit) {
 }
 
 func (d *deployer) deploy(ctx context.Context, c commit) error {
-	files, err := readRevision(ctx, d.git, c.sha)
+	files, err := ReadRevision(ctx, d.git, c.sha)
 	if err != nil {
 		return err
 	}

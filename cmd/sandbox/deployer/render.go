@@ -22,8 +22,8 @@ const maxFile = 4 << 20
 // Files are the files of one revision by their path in the repository.
 type Files map[string][]byte
 
-// readRevision reads the files from the repository in c.Dir, without a checkout.
-func readRevision(ctx context.Context, c *git.Client, sha string) (Files, error) {
+// ReadRevision reads the files from the repository in c.Dir, without a checkout.
+func ReadRevision(ctx context.Context, c *git.Client, sha string) (Files, error) {
 	archive, err := c.Run(ctx, "archive", "--format=tar", sha)
 	if err != nil {
 		return nil, err

@@ -207,3 +207,25 @@ func inClone(ctx context.Context, s *stack.Stack, do func(*git.Client) error) er
 	}
 	return do(c)
 }
+
+// Declare is what people do to have a tool deliver production: its objects are in a file of the repository. It returns the commit's SHA.
+func Declare(ctx context.Context, s *stack.Stack, file, content, message string) (sha string, err error) {
+	err = inClone(ctx, s, func(c *git.Client) error {
+		path := filepath.Join(c.Dir, filepath.FromSlash(file))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			return err
+		}
+		if err := commit(ctx, c, "main", message); err != nil {
+			return err
+		}
+		sha, err = c.Line(ctx, "rev-parse", "HEAD")
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("commit %s as %s: %w", file, author, err)
+	}
+	return sha, nil
+}
