@@ -15,12 +15,7 @@ import (
 // place chooses among the values that drive the field, and says how it is written.
 func (s *search) place(ctx context.Context, hits []hit) (locate.Found, error) {
 	s.hits = hits
-	main := hits[0]
-	for _, h := range hits {
-		if h.after == "" && (main.after != "" || len(h.before) > len(main.before)) {
-			main = h // of an image: the tag
-		}
-	}
+	main := chief(hits)
 	if !s.certain(main) && s.asked {
 		return locate.Found{}, refuse(locate.Remote, "%s sets %s of %s, unless %s does, which cannot be read", position(main.Scalar), s.field, s.q.Object, s.unit.hidden[0])
 	}
@@ -50,6 +45,17 @@ func (s *search) place(ctx context.Context, hits []hit) (locate.Found, error) {
 	return s.found(main, append([]hit{main}, hits...)), nil
 }
 
+// chief is the one that is named: of the parts of an image, the tag.
+func chief(hits []hit) hit {
+	main := hits[0]
+	for _, h := range hits {
+		if !main.whole() && h.last() && (!main.last() || len(h.before) > len(main.before)) {
+			main = h
+		}
+	}
+	return main
+}
+
 // found is the place of main; what is written there goes to the one of the hits that it fits.
 func (s *search) found(main hit, hits []hit) locate.Found {
 	f := locate.Found{Overlay: s.unit.where(), File: main.File, Line: main.Line, Column: main.Column, Value: s.value, Chain: s.chain}
@@ -59,12 +65,12 @@ func (s *search) found(main hit, hits []hit) locate.Found {
 	})
 }
 
-// settle proves the place with the value. Where the value changes a part that other units share, it is set for this one
-// alone.
+// settle proves the place with the value. Where the value changes another part than the place is of, or one that
+// other units share, that is set for this one alone.
 func (s *search) settle(ctx context.Context, f locate.Found, value string) (locate.Found, error) {
 	err := s.writes(ctx, f, value)
 	var r *locate.Refusal
-	if !errors.As(err, &r) || r.Reason != locate.Shared {
+	if !errors.As(err, &r) || r.Reason != locate.Shared && r.Reason != locate.Uneditable {
 		return f, err
 	}
 	for _, h := range s.hits {

@@ -33,8 +33,8 @@ type search struct {
 	shared   error
 	trials   int
 	hits     []hit
-	wide     *hit // the first that sets more than the field
-	asked    bool // where the value comes from, whatever else comes from there
+	wide     []hit // those that set more than the field
+	asked    bool  // where the value comes from, whatever else comes from there
 }
 
 // look reads the field as it is rendered.
@@ -122,10 +122,11 @@ func (s *search) run(ctx context.Context) (locate.Found, error) {
 	switch {
 	case len(hits) > 0:
 		return s.place(ctx, hits)
-	case s.wide != nil && s.asked:
-		return s.found(*s.wide, []hit{*s.wide}), nil
-	case s.wide != nil:
-		f, other := s.override(ctx, *s.wide, "elsewhere it is set for this one alone")
+	case len(s.wide) > 0 && s.asked:
+		return s.found(chief(s.wide), s.wide), nil
+	case len(s.wide) > 0:
+		s.hits = s.wide
+		f, other := s.override(ctx, chief(s.wide), "elsewhere it is set for this one alone")
 		if other == nil {
 			return f, nil
 		}
@@ -216,8 +217,8 @@ func (s *search) try(ctx context.Context, c candidate) (hit, bool, error) {
 	}
 	if err != nil {
 		s.say("%s sets it and more: %v", position(c.Scalar), err)
+		s.wide = append(s.wide, hit{c, before, after})
 		if s.shared == nil {
-			s.wide = &hit{c, before, after}
 			s.shared = &locate.Refusal{Reason: locate.Shared, Why: fmt.Sprintf("%s sets more than %s of %s: also %v", position(c.Scalar), s.field, s.q.Object, err)}
 		}
 		return hit{}, false, nil

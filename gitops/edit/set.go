@@ -87,6 +87,16 @@ func yaml11Word(s string) bool {
 	return sexagesimal.MatchString(s)
 }
 
+// Quote puts the texts of n in quotes that those readers would take for something else: the encoder does not.
+func Quote(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && n.Style == 0 && yaml11Word(n.Value) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	for _, c := range n.Content {
+		Quote(c)
+	}
+}
+
 func sameClass(a, b string) bool {
 	number := func(tag string) bool { return tag == "!!int" || tag == "!!float" }
 	return a == b || number(a) && number(b)

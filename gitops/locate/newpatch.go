@@ -107,6 +107,7 @@ func target(o edit.Selector) string {
 	if o.Namespace != "" {
 		t.Content = append(t.Content, str("namespace"), str(o.Namespace))
 	}
+	edit.Quote(t)
 	b, err := yaml.Marshal(t)
 	if err != nil {
 		return "" // strings always encode

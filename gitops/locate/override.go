@@ -120,10 +120,12 @@ func (w *adder) patchFile(l *layer, ref, element string, text func(value string)
 		if err != nil {
 			return nil, err
 		}
+		patch := text(value)
+		edit.Quote(patch)
 		var b bytes.Buffer
 		e := yaml.NewEncoder(&b)
 		e.SetIndent(2)
-		if err := e.Encode(text(value)); err != nil {
+		if err := e.Encode(patch); err != nil {
 			return nil, fmt.Errorf("write a patch: %w", err)
 		}
 		out := b.Bytes()
