@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -234,6 +235,28 @@ func TestEvaluateClockAndReason(t *testing.T) {
 	in.DryRun = nil
 	if d, err := e.Evaluate(t.Context(), Plan, in); err != nil || !d.Allow {
 		t.Errorf("%+v %v", d, err)
+	}
+}
+
+// TestWithoutPeople: a set that has lost the file that names them allows nobody everything.
+func TestWithoutPeople(t *testing.T) {
+	t.Parallel()
+	set := fstest.MapFS{}
+	for _, name := range []string{"approve.rego", "apply.rego", "plan.rego", "rules.rego"} {
+		text, err := fs.ReadFile(Default(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set[name] = &fstest.MapFile{Data: text}
+	}
+	e, err := New(t.Context(), set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, gate := range []string{Approve, Apply} {
+		if d, err := e.Evaluate(t.Context(), gate, input()); err != nil || d.Allow || !strings.Contains(fmt.Sprint(d.Reasons), "cortexops.people is missing") {
+			t.Errorf("%s: %+v %v", gate, d, err)
+		}
 	}
 }
 

@@ -69,6 +69,8 @@ denials contains {"rule": "edit", "message": "There is no edit to decide on."} i
 
 edited if count(input.edits) > 0
 
+denials contains {"rule": "people", "message": "The policies do not say who may approve: the package cortexops.people is missing."} if not named.approvers
+
 denials contains {"rule": "freeze", "message": sprintf("Freeze %s: nothing is changed in %s until %s.", [f.name, input.environment, f.until])} if {
 	some f in input.freezes
 	applies(f)

@@ -202,3 +202,9 @@ test_apply_counts_only_who_may if {
 		with data.cortexops.people.approvers as people
 	apply.allow with input as approved(["mallory"]) with data.cortexops.people.approvers as {"payments": {"sam"}}
 }
+
+test_nobody_may_where_no_policy_names_people if {
+	not apply.allow with input as approved(["dana"]) with data.cortexops.people as {}
+	plan.reasons[{"rule": "people", "message": "The policies do not say who may approve: the package cortexops.people is missing."}] with input as base
+		with data.cortexops.people as {}
+}

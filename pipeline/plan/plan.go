@@ -128,8 +128,25 @@ func (w work) follow(ctx context.Context, book *playbooks.Playbook, container st
 	if err = w.rendered(&out); err != nil {
 		return incident.Proposal{}, advised(err)
 	}
+	if err = within(out); err != nil {
+		return incident.Proposal{}, err
+	}
 	out.Explain, err = playbooks.Explain(*book, explanation(out, container, w.blame))
 	return out, err
+}
+
+// within refuses to take a commit back that changed several namespaces: who may approve, when nothing may be changed, and what
+// else is under way are judged for one.
+func within(p incident.Proposal) error {
+	if p.Reverts == nil {
+		return nil
+	}
+	for _, o := range p.Objects {
+		if at := p.Objects[0].Resource.Namespace; o.Resource.Namespace != at {
+			return &incident.NoPlan{Why: fmt.Sprintf("taking the suspect %s back would change what is in the namespaces %s and %s, and one pull request is judged for one", p.Reverts.Short(), at, o.Resource.Namespace)}
+		}
+	}
+	return nil
 }
 
 // Facts is what playbooks are matched by where nobody asks git: the root, and what its own signals say. What its victims'

@@ -362,3 +362,20 @@ func TestChanged(t *testing.T) {
 		t.Errorf("places %v", places)
 	}
 }
+
+// A commit that changed two namespaces is for people.
+func TestARevertIsWithinANamespace(t *testing.T) {
+	t.Parallel()
+	web := strings.ReplaceAll(api, "name: api", "name: web")
+	r := request(map[string]string{"prod/kustomization.yaml": "resources: [shop, pay]\n",
+		"prod/shop/kustomization.yaml": "namespace: shop\nresources: [api.yaml]\n", "prod/shop/api.yaml": api,
+		"prod/pay/kustomization.yaml": "namespace: payments\nresources: [web.yaml]\n", "prod/pay/web.yaml": web})
+	r.Suspects = []incident.Suspect{{SHA: "a", Before: time.Hour, Paths: []string{"prod/shop/api.yaml"}, Subject: "x"}}
+	r.Reverts = map[string]repo.Reverted{"a": {Files: map[string][]byte{"prod/shop/api.yaml": []byte(strings.Replace(api, "512Mi", "1Gi", 1)),
+		"prod/pay/web.yaml": []byte(strings.ReplaceAll(web, "1.4.0", "1.3.0"))}}}
+	_, _, err := planner(t, "revert: {suspect: {within: 2h}}", "prod").Propose(t.Context(), r)
+	var none *incident.NoPlan
+	if !errors.As(err, &none) || !strings.Contains(none.Why, "payments") {
+		t.Errorf("%v", err)
+	}
+}

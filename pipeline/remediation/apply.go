@@ -120,15 +120,20 @@ func (a *Applier) Apply(ctx context.Context, in ApplyInput) (Applied, error) {
 			return map[string]any{"commit": in.Merge, "asked": asked}, err
 		})
 	}
+	// Look first: after a crash the API server may have it already. What it would refuse of one object, nothing of the others
+	// is applied for.
+	synced := make([]bool, len(approved))
 	for i, o := range approved {
-		// Look first: after a crash the API server may have it already.
 		seen, err := a.Cluster.DryRun(ctx, o.JSON)
 		if err != nil {
 			return Applied{}, classify(err)
 		}
-		err = write(ctx, a.Book, in.Key, in.phase(), fmt.Sprintf("%s-%d", step, i), func() (any, error) {
-			detail := map[string]any{"object": o.Resource.String(), "digest": o.Digest, "commit": in.Merge, "inSync": seen.InSync}
-			if seen.InSync {
+		synced[i] = seen.InSync
+	}
+	for i, o := range approved {
+		err := write(ctx, a.Book, in.Key, in.phase(), fmt.Sprintf("%s-%d", step, i), func() (any, error) {
+			detail := map[string]any{"object": o.Resource.String(), "digest": o.Digest, "commit": in.Merge, "inSync": synced[i]}
+			if synced[i] {
 				return detail, nil
 			}
 			return detail, a.Cluster.Apply(ctx, o.JSON)

@@ -3,6 +3,7 @@ package remediation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -168,5 +169,49 @@ func TestABaseThatMovesUnderAnApproval(t *testing.T) {
 		if c.want == "" && err != nil || c.want != "" && (!errors.As(err, &app) || app.Type() != typeMoved || !app.NonRetryable() || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// halfClosed refuses one of two objects.
+type halfClosed struct {
+	server
+	applied int
+}
+
+func (h *halfClosed) DryRun(_ context.Context, object []byte) (delivery.Change, error) {
+	if string(object) == `{"n":2}` {
+		return delivery.Change{}, &delivery.Forbidden{Rule: "a rule"}
+	}
+	return delivery.Change{}, nil
+}
+
+func (h *halfClosed) Apply(context.Context, []byte) error {
+	h.applied++
+	return nil
+}
+
+// TestNothingIsHalfApplied: what is refused of the second object is known before the first is applied.
+func TestNothingIsHalfApplied(t *testing.T) {
+	t.Parallel()
+	var wanted []incident.RenderedObject
+	var rendered []locate.Object
+	for name, text := range []string{`{"n":1}`, `{"n":2}`} {
+		name := fmt.Sprint(name)
+		wanted = append(wanted, incident.Rendered(incident.Resource{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: name}, []byte(text)))
+		rendered = append(rendered, locate.Object{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: name, JSON: []byte(text)})
+	}
+	book, cluster, asked := &pages{}, &halfClosed{}, ""
+	digest, err := put(t.Context(), book, incident.Proposal{Objects: wanted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &Applier{Book: book, Repo: line{head: "merge", asked: &asked}, Base: "main", Cluster: cluster,
+		Render: func(context.Context, locate.Files, string) ([]locate.Object, error) { return rendered, nil }}
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(a.Apply)
+	_, err = env.ExecuteActivity(a.Apply, ApplyInput{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Proposal: digest, Merge: "merge"})
+	if err == nil || cluster.applied != 0 || len(book.rows) != 0 {
+		t.Errorf("%v, %d applied, %v", err, cluster.applied, book.rows)
 	}
 }

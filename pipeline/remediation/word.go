@@ -21,9 +21,15 @@ type Word struct {
 // atLeast so many digits of a commit name it.
 const atLeast = 7
 
-// command is the line of a comment that begins with /cortexops, in words, without that.
+// command is the line of a comment that begins with /cortexops, in words, without that. One that Markdown shows as code is none.
 func command(body string) []string {
-	first, _, _ := strings.Cut(strings.TrimSpace(body), "\n")
+	first, rest, more := strings.Cut(body, "\n")
+	for strings.TrimSpace(first) == "" && more {
+		first, rest, more = strings.Cut(rest, "\n")
+	}
+	if strings.HasPrefix(first, "    ") || strings.HasPrefix(first, "\t") {
+		return nil
+	}
 	if words := strings.Fields(first); len(words) > 1 && words[0] == "/cortexops" {
 		return words[1:]
 	}

@@ -27,6 +27,9 @@ func TestCommandsInComments(t *testing.T) {
 	}{
 		"approve":                     {first, "/cortexops approve", 1, incident.Approve, "", "", nil},
 		"with more below":             {first, " /cortexops  approve \r\nsince it is right", 1, incident.Approve, "", "", nil},
+		"below empty lines":           {first, " \r\n\n/cortexops approve", 1, incident.Approve, "", "", nil},
+		"in a block of code":          {first, "\n    /cortexops approve", 1, "", "", "", nil},
+		"in one by a tab":             {first, "\t/cortexops approve", 1, "", "", "", nil},
 		"approve the commit":          {first, "/cortexops approve 1a2b3c4", 1, incident.Approve, "", "", nil},
 		"approve another commit":      {first, "/cortexops approve 1a2b3c5", 1, "", "approve", "which commit", nil},
 		"too short a commit":          {first, "/cortexops approve 1a2b3c", 1, "", "approve", "with nothing, with a commit", nil},
