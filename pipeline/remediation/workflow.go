@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -107,13 +108,14 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	f.listen(workflow.GetSignalChannel(ctx, EvidenceSignal))
 	ending := Ending{Target: start.Target, Message: f.announced.Message, Shut: f.shut, Key: start.Key, Outcome: end, Change: f.change, Proposal: f.planned.Proposal, Merge: f.merge, Playbook: f.planned.Playbook,
 		Joined: f.planned.Holder != nil, Suspects: f.planned.Suspects, Late: f.unheard(ctx), Outbreak: f.outbreak()}
-	if err := run(ctx, quick, "Close", ending, nil); err != nil {
-		return end, err
+	unclosed := run(ctx, quick, "Close", ending, nil)
+	if unclosed != nil && workflow.GetVersion(ctx, "on-though-unclosed", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return end, unclosed
 	}
 	if err := f.missed(ctx); err != nil {
 		return end, err
 	}
-	return end, f.again(ctx, settled)
+	return end, cmp.Or(f.again(ctx, settled), unclosed)
 }
 
 func (f *flow) journey(ctx workflow.Context) (incident.Outcome, error) {

@@ -1,12 +1,14 @@
 package remediation
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/mock"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
 
@@ -28,35 +30,38 @@ func TestAnOutbreakDuringTheEnding(t *testing.T) {
 		"another incident":                   {[]Evidence{{ID: "ba9876543210", Outbreak: 1, Incident: "other", AsOf: later}}, false},
 		"nothing":                            {nil, false},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := happy()
-			var next []Start
-			w.later = func(env *testsuite.TestWorkflowEnvironment) {
-				w.closing = func() {
-					w.closing = nil
-					for _, e := range c.hears {
-						if e.ID == "" {
-							e.ID = "0123456789ab"
+		for _, unclosed := range []error{nil, temporal.NewNonRetryableApplicationError("the forge is away", "Away", nil)} {
+			t.Run(fmt.Sprint(name, unclosed), func(t *testing.T) {
+				t.Parallel()
+				w := happy()
+				w.unclosed = unclosed
+				var next []Start
+				w.later = func(env *testsuite.TestWorkflowEnvironment) {
+					w.closing = func() {
+						w.closing = nil
+						for _, e := range c.hears {
+							if e.ID == "" {
+								e.ID = "0123456789ab"
+							}
+							env.SignalWorkflow(EvidenceSignal, e)
 						}
-						env.SignalWorkflow(EvidenceSignal, e)
 					}
+					env.SetOnChildWorkflowStartedListener(func(_ *workflow.Info, _ workflow.Context, args converter.EncodedValues) {
+						var s Start
+						if err := args.Get(&s); err != nil {
+							t.Error(err)
+						}
+						next = append(next, s)
+					})
 				}
-				env.SetOnChildWorkflowStartedListener(func(_ *workflow.Info, _ workflow.Context, args converter.EncodedValues) {
-					var s Start
-					if err := args.Get(&s); err != nil {
-						t.Error(err)
-					}
-					next = append(next, s)
-				})
-			}
-			if got := w.play(t); got.Phase != incident.Succeeded || (len(next) == 1) != c.want {
-				t.Fatalf("%+v, then %+v", got, next)
-			}
-			if c.want && (next[0].Key.Attempt != 2 || next[0].Incident != "again" || *next[0].Outbreak != 1 || next[0].Target != "t") {
-				t.Errorf("then %+v", next[0])
-			}
-		})
+				if got := w.play(t); got.Phase != incident.Succeeded || (len(next) == 1) != c.want {
+					t.Fatalf("%+v, then %+v", got, next)
+				}
+				if c.want && (next[0].Key.Attempt != 2 || next[0].Incident != "again" || *next[0].Outbreak != 1 || next[0].Target != "t") {
+					t.Errorf("then %+v", next[0])
+				}
+			})
+		}
 	}
 }
 
