@@ -2,6 +2,7 @@ package chain
 
 import (
 	"bytes"
+	"path"
 	"slices"
 	"strings"
 	"unicode"
@@ -57,7 +58,7 @@ func (s *search) editable(u *unit, p string) bool {
 	if u.inChart(p) {
 		return u.prefixOf(p) != nil || slices.Contains(u.named, p)
 	}
-	return manifest(p) && isFile(s.world.files, p)
+	return (manifest(p) || path.Ext(p) == ".json") && isFile(s.world.files, p)
 }
 
 // candidates lists the values of the files that may drive the field, the likeliest first. Files that cannot be read as
