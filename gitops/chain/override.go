@@ -116,9 +116,6 @@ var errNoPlace = errors.New("it is no place for the value")
 
 // addTo adds the value to a file, if that is a place for it, and sees where it lands.
 func (s *search) addTo(ctx context.Context, h hit, f own, file string) (locate.Found, error) {
-	if path.Ext(file) == ".json" { // what is added is YAML
-		return locate.Found{}, errNoPlace
-	}
 	data, err := s.world.files.ReadFile(file)
 	if err != nil {
 		return locate.Found{}, err

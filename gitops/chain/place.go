@@ -65,12 +65,12 @@ func (s *search) found(main hit, hits []hit) locate.Found {
 	})
 }
 
-// settle proves the place with the value. Where the value changes another part than the place is of, or one that
-// other units share, that is set for this one alone.
+// settle proves the place with the value. Where the value changes a part that other units share, or another one than what is added
+// for this unit alone, it is set for this one alone.
 func (s *search) settle(ctx context.Context, f locate.Found, value string) (locate.Found, error) {
 	err := s.writes(ctx, f, value)
 	var r *locate.Refusal
-	if !errors.As(err, &r) || r.Reason != locate.Shared && r.Reason != locate.Uneditable {
+	if !errors.As(err, &r) || r.Reason != locate.Shared && !(r.Reason == locate.Uneditable && f.New) {
 		return f, err
 	}
 	for _, h := range s.hits {

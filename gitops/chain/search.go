@@ -104,7 +104,7 @@ func (s *search) run(ctx context.Context) (locate.Found, error) {
 	s.story()
 	candidates := s.candidates()
 	for _, c := range s.shadowed {
-		s.say("%s says %s, which is overridden", position(c), c.Value)
+		s.say("%s says %s, which is overridden", position(c), shown(s.q, c.Value))
 	}
 	var hits []hit
 	for _, c := range candidates {

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,7 +92,7 @@ func (o owner) marked(object []byte, live *unstructured.Unstructured) ([]byte, e
 		return object, nil
 	}
 	var u unstructured.Unstructured
-	if err := json.Unmarshal(object, &u.Object); err != nil {
+	if err := u.UnmarshalJSON(object); err != nil {
 		return nil, err
 	}
 	mark := func(of string, was map[string]string, keys ...string) error {
@@ -118,7 +117,7 @@ func (o owner) marked(object []byte, live *unstructured.Unstructured) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(u.Object)
+	return u.MarshalJSON()
 }
 
 // charge refuses an object that is not delivered the way that we are configured for.

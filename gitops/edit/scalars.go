@@ -244,7 +244,7 @@ func (s Scalar) Set(value string) ([]byte, error) {
 			}
 			out := slices.Concat(s.frame.src[:s.Start], []byte(w), s.frame.src[s.End:])
 			tag, ok := proven(s.File, out, s.frame.docs, s.node, whole)
-			if !ok || sameType && !sameClass(s.node.Tag, tag) {
+			if !ok || sameType && !sameClass(s.node.Tag, tag) || !staysJSON(s.File, s.frame.src, out) {
 				continue
 			}
 			return s.embed(w, out)

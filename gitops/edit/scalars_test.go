@@ -1,6 +1,8 @@
 package edit
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,4 +128,36 @@ func FuzzScalars(f *testing.F) {
 			t.Fatalf("%q at %d:%d of %q is %q in %q, %v", value, s.Line, s.Column, src, again.Value, out, err)
 		}
 	})
+}
+
+// A file of JSON stays one: a number in it does not become a bare quantity, and nothing is added as YAML writes it.
+func TestJSONStaysJSON(t *testing.T) {
+	t.Parallel()
+	src := []byte(`{"kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"memory": 2, "image": "api:1"}}`)
+	sel := Selector{Kind: "ConfigMap", Name: "a"}
+	at := func(key string) Path { return Path{{Key: "data"}, {Key: key}} }
+	var r *Refusal
+	if out, err := Set("a.json", src, sel, at("memory"), "2Gi"); !errors.As(err, &r) {
+		t.Errorf("%s %v", out, err)
+	}
+	if out, err := Add("a.json", src, sel, at("more"), "x"); !errors.As(err, &r) {
+		t.Errorf("%s %v", out, err)
+	}
+	all, err := Scalars("a.json", src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range all {
+		if c.Value == "2" {
+			if out, err := c.Set("2Gi"); !errors.As(err, &r) {
+				t.Errorf("%s %v", out, err)
+			}
+		}
+	}
+	if out, err := Set("a.json", src, sel, at("image"), "yes"); err != nil || !json.Valid(out) || !strings.Contains(string(out), `"image": "yes"`) {
+		t.Errorf("%s %v", out, err)
+	}
+	if out, err := Set("a.yaml", src, sel, at("memory"), "2Gi"); err != nil || !strings.Contains(string(out), `"memory": 2Gi`) {
+		t.Errorf("%s %v", out, err)
+	}
 }

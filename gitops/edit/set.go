@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func Set(file string, src []byte, sel Selector, p Path, value string) ([]byte, e
 	for _, sameType := range []bool{true, false} {
 		for _, w := range writings(node, value, sameType) {
 			out := slices.Concat(src[:pos.Start], []byte(w), src[pos.End:])
-			if tag, ok := proven(file, out, docs, node, value); ok && (!sameType || sameClass(node.Tag, tag)) {
+			if tag, ok := proven(file, out, docs, node, value); ok && (!sameType || sameClass(node.Tag, tag)) && staysJSON(file, src, out) {
 				return out, nil
 			}
 		}
@@ -85,6 +86,11 @@ func yaml11Word(s string) bool {
 		return true
 	}
 	return sexagesimal.MatchString(s)
+}
+
+// staysJSON reports whether a file of JSON still is one: not all that reads it reads YAML.
+func staysJSON(file string, src, out []byte) bool {
+	return path.Ext(file) != ".json" || !json.Valid(src) || json.Valid(out)
 }
 
 // Quote puts the texts of n in quotes that those readers would take for something else: the encoder does not.

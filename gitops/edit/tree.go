@@ -48,7 +48,7 @@ func (p plan) become(n *yaml.Node) *yaml.Node {
 // cannot be proven.
 func (c *content) made(p plan) []byte {
 	out := spliced(c.src, p.changes)
-	if out == nil {
+	if out == nil || !staysJSON(c.file, c.src, out) {
 		return nil
 	}
 	after, err := parse(c.file, out)

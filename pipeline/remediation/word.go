@@ -27,7 +27,7 @@ func command(body string) []string {
 	for strings.TrimSpace(first) == "" && more {
 		first, rest, more = strings.Cut(rest, "\n")
 	}
-	if strings.HasPrefix(first, "    ") || strings.HasPrefix(first, "\t") {
+	if indent := first[:len(first)-len(strings.TrimLeft(first, " \t"))]; len(indent) > 3 || strings.Contains(indent, "\t") {
 		return nil
 	}
 	if words := strings.Fields(first); len(words) > 1 && words[0] == "/cortexops" {

@@ -29,6 +29,7 @@ func TestCommandsInComments(t *testing.T) {
 		"with more below":             {first, " /cortexops  approve \r\nsince it is right", 1, incident.Approve, "", "", nil},
 		"below empty lines":           {first, " \r\n\n/cortexops approve", 1, incident.Approve, "", "", nil},
 		"in a block of code":          {first, "\n    /cortexops approve", 1, "", "", "", nil},
+		"in one by both":              {first, " \t/cortexops approve", 1, "", "", "", nil},
 		"in one by a tab":             {first, "\t/cortexops approve", 1, "", "", "", nil},
 		"approve the commit":          {first, "/cortexops approve 1a2b3c4", 1, incident.Approve, "", "", nil},
 		"approve another commit":      {first, "/cortexops approve 1a2b3c5", 1, "", "approve", "which commit", nil},

@@ -39,6 +39,17 @@ func (h *house) another(t *testing.T, known []string, phase string) (workflowID 
 	return workflowID
 }
 
+// reaches waits until a remediation is in the phase.
+func (h *house) reaches(t *testing.T, workflowID, phase string) {
+	t.Helper()
+	if err := wait(t.Context(), workflowID+" to be "+phase, time.Minute, func(ctx context.Context) (bool, error) {
+		now, err := h.Phase(ctx, workflowID)
+		return now == phase, err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (h *house) remediations(t *testing.T) (ids []string) {
 	t.Helper()
 	list, err := h.temporal.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Namespace: h.Stack.Temporal.Namespace,

@@ -55,9 +55,9 @@ func fluxMark(o *unstructured.Unstructured) {
 }
 
 func fluxDelivers(t *testing.T, h *house) {
-	f := &flux{}
-	f.tool = delivering(t, h, fluxNamespace, "kustomize-controller", "*-controller-*/*.yaml", fmt.Sprintf(fluxObjects, git.URL(h.Stack)),
-		f.reconcile, fluxMark)
+	f := &flux{tool: delivering(t, h, fluxNamespace, "kustomize-controller", "*-controller-*/*.yaml", fmt.Sprintf(fluxObjects, git.URL(h.Stack)))}
+	f.plays(t, f.reconcile)
+	f.hasAll(t, fluxMark)
 	undo := h.reconfigured(t, func(config map[string]any) { config["delivery"] = map[string]any{"mode": "flux"} })
 	defer undo()
 	for _, part := range []struct {
@@ -71,8 +71,8 @@ func fluxDelivers(t *testing.T, h *house) {
 }
 
 // reconcile is what the controllers do next.
-func (f *flux) reconcile(ctx context.Context, u *tool) error {
-	source, err := u.client.Resource(gitRepositories).Namespace(fluxNamespace).Get(ctx, "shop", metav1.GetOptions{})
+func (f *flux) reconcile(ctx context.Context) error {
+	source, err := f.client.Resource(gitRepositories).Namespace(fluxNamespace).Get(ctx, "shop", metav1.GetOptions{})
 	if err != nil {
 		return err
 	}
@@ -82,18 +82,18 @@ func (f *flux) reconcile(ctx context.Context, u *tool) error {
 	}
 	revision := at(source, "status", "artifact", "revision")
 	if asked := source.GetAnnotations()[fluxRequest]; revision == "" || asked != at(source, "status", "lastHandledReconcileAt") {
-		sha, err := u.fetch(ctx)
+		sha, err := f.fetch(ctx)
 		if err != nil {
 			return err
 		}
 		revision = "main@sha1:" + sha
-		if err := u.merge(ctx, gitRepositories, source, fluxStatus(source, map[string]any{"artifact": map[string]any{"digest": "sha256:" + strings.Repeat("0", 64),
+		if err := f.merge(ctx, gitRepositories, source, fluxStatus(source, map[string]any{"artifact": map[string]any{"digest": "sha256:" + strings.Repeat("0", 64),
 			"lastUpdateTime": time.Now().UTC().Format(time.RFC3339), "path": "shop", "revision": revision, "url": "http://source/shop"}},
 			"Ready", "True", "Succeeded", "stored artifact for revision '"+revision+"'"), "status"); err != nil {
 			return err
 		}
 	}
-	k, err := u.client.Resource(kustomizations).Namespace(fluxNamespace).Get(ctx, "shop", metav1.GetOptions{})
+	k, err := f.client.Resource(kustomizations).Namespace(fluxNamespace).Get(ctx, "shop", metav1.GetOptions{})
 	if err != nil {
 		return err
 	}
@@ -108,13 +108,13 @@ func (f *flux) reconcile(ctx context.Context, u *tool) error {
 	stuck := f.stuck == revision
 	f.mu.Unlock()
 	if stuck {
-		return u.merge(ctx, kustomizations, k, fluxStatus(k, map[string]any{"lastAttemptedRevision": revision},
+		return f.merge(ctx, kustomizations, k, fluxStatus(k, map[string]any{"lastAttemptedRevision": revision},
 			"Ready", "False", "InvalidCELExpression", "failed to evaluate healthChecks", "Stalled", "True", "InvalidCELExpression", "it has no such field"), "status")
 	}
-	if err := u.deploys(ctx, strings.TrimPrefix(revision, "main@sha1:"), fluxMark); err != nil {
+	if err := f.deploys(ctx, strings.TrimPrefix(revision, "main@sha1:"), fluxMark); err != nil {
 		return err
 	}
-	return u.merge(ctx, kustomizations, k, fluxStatus(k, map[string]any{"lastAttemptedRevision": revision, "lastAppliedRevision": revision},
+	return f.merge(ctx, kustomizations, k, fluxStatus(k, map[string]any{"lastAttemptedRevision": revision, "lastAppliedRevision": revision},
 		"Ready", "True", "ReconciliationSucceeded", "Applied revision: "+revision), "status")
 }
 

@@ -1,14 +1,12 @@
 package demo
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // TestOthers has others act beside CortexOps, one after another on one stack: who rolls out, who keeps or restores what was for
@@ -41,12 +39,7 @@ func confounded(t *testing.T, h *house) {
 	if err := h.Approve(t.Context(), "sam", p.Number); err != nil {
 		t.Fatal(err)
 	}
-	if err := wait(t.Context(), "the verification", time.Minute, func(ctx context.Context) (bool, error) {
-		now, err := h.Phase(ctx, id)
-		return now == "VERIFYING", err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	h.reaches(t, id, "VERIFYING")
 	restart := `{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"` + time.Now().UTC().Format(time.RFC3339) + `"}}}}}`
 	if _, err := h.kube.AppsV1().Deployments(Namespace).Patch(t.Context(), "checkout", types.StrategicMergePatchType, []byte(restart),
 		metav1.PatchOptions{FieldManager: "kubectl-rollout"}); err != nil {

@@ -43,12 +43,7 @@ func TestRestore(t *testing.T) {
 	if err := h.sup.Restart("temporal"); err != nil {
 		t.Fatal(err)
 	}
-	if err := wait(t.Context(), "the workflow to be where it was", time.Minute, func(ctx context.Context) (bool, error) {
-		now, err := h.Phase(ctx, id)
-		return now == "APPROVAL_PENDING", err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	h.reaches(t, id, "APPROVAL_PENDING")
 	if err := h.sup.Restart("cortexops"); err != nil {
 		t.Fatal(err)
 	}

@@ -13,12 +13,7 @@ func silenceAsks(t *testing.T, h *house) {
 	if err := h.approved(t.Context(), h.tell, p); err != nil {
 		t.Fatal(err)
 	}
-	if err := wait(t.Context(), "the verification", time.Minute, func(ctx context.Context) (bool, error) {
-		now, err := h.Phase(ctx, id)
-		return now == "VERIFYING", err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	h.reaches(t, id, "VERIFYING")
 	if err := h.sup.Pause("prometheus"); err != nil {
 		t.Fatal(err)
 	}

@@ -36,8 +36,8 @@ type tool struct {
 }
 
 // delivering has a tool deliver production: its CRDs and its namespace, what the product may do there, what the repository
-// declares. It goes on until the part is over; then production is the deployer's again.
-func delivering(t *testing.T, h *house, name, manager, crds, objects string, reconcile func(context.Context, *tool) error, mark func(*unstructured.Unstructured)) *tool {
+// declares.
+func delivering(t *testing.T, h *house, name, manager, crds, objects string) *tool {
 	t.Helper()
 	rc, err := kubeconfig.Load(h.Stack.Kube.AdminKubeconfig)
 	check(t, err)
@@ -75,11 +75,16 @@ func delivering(t *testing.T, h *house, name, manager, crds, objects string, rec
 			t.Fatal(err)
 		}
 	}
+	return u
+}
+
+// plays the controllers until the part is over; then production is the deployer's again.
+func (u *tool) plays(t *testing.T, reconcile func(context.Context) error) {
 	play, stop := context.WithCancel(t.Context())
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		if err := poll(play, "the end", time.Hour, 200*time.Millisecond, func(ctx context.Context) (bool, error) { return false, reconcile(ctx, u) }); err != nil && play.Err() == nil {
+		if err := poll(play, "the end", time.Hour, 200*time.Millisecond, func(ctx context.Context) (bool, error) { return false, reconcile(ctx) }); err != nil && play.Err() == nil {
 			t.Error(err)
 		}
 	}()
@@ -92,12 +97,17 @@ func delivering(t *testing.T, h *house, name, manager, crds, objects string, rec
 		if err := u.deploys(context.Background(), "main", func(*unstructured.Unstructured) {}); err != nil { // without its mark
 			t.Error(err)
 		}
-		if err := h.sup.Restart("deployer"); err != nil {
+		if err := u.h.sup.Restart("deployer"); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+// hasAll waits until the live object has the tool's mark.
+func (u *tool) hasAll(t *testing.T, mark func(*unstructured.Unstructured)) {
+	t.Helper()
 	if err := wait(t.Context(), "it to have everything", time.Minute, func(ctx context.Context) (bool, error) {
-		d, err := h.Deployment(ctx, "checkout")
+		d, err := u.h.Deployment(ctx, "checkout")
 		if err != nil {
 			return false, err
 		}
@@ -111,7 +121,6 @@ func delivering(t *testing.T, h *house, name, manager, crds, objects string, rec
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return u
 }
 
 func contains(all, some map[string]string) bool {
