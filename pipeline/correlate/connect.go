@@ -24,6 +24,11 @@ func (j *Joiner) hold(t *trouble, p identity, s *incident.Signal) {
 	}
 	t.alerts, j.alerts[p] = append(t.alerts, a), a
 	a.set(s)
+	if t.unknown > 0 && s.StartsAt.Before(t.group.asOf) && !s.AcceptedAt.Before(t.group.asOf) { // it is one of those
+		before := t.alight()
+		t.unknown--
+		t.tally(before)
+	}
 }
 
 // openTrouble begins to fold the signals of a workload, and links it to the others that are in trouble.
@@ -34,12 +39,12 @@ func (j *Joiner) openTrouble(owner incident.Resource, s *incident.Signal) *troub
 	}
 	t.began(s.StartsAt)
 	j.queue = append(j.queue, t)
-	j.connect(t, *s)
+	j.connect(t)
 	return t
 }
 
 // connect t with the others that are in trouble.
-func (j *Joiner) connect(t *trouble, signals ...incident.Signal) {
+func (j *Joiner) connect(t *trouble) {
 	for _, n := range j.Graph.Near(t.owner) {
 		other := j.active[whoIs(n.Resource)]
 		if other == nil || other == t {
@@ -53,27 +58,10 @@ func (j *Joiner) connect(t *trouble, signals ...incident.Signal) {
 	}
 	j.active[whoIs(t.owner)] = t
 	if r := short(t.rollout.Revision); r != "" {
-		tieTo(j.changes, r, t, &link{})
+		j.name(t, rolledOut+r)
 	}
-	for _, s := range signals {
-		for _, name := range traces {
-			if id := s.Labels[name]; id != "" {
-				tieTo(j.traced, name+" "+id, t, &link{trace: name + " " + id})
-			}
-		}
-	}
-}
-
-// tieTo ties t to the one that is known by this name, and makes it that where there is none.
-func tieTo(known map[string]*trouble, name string, t *trouble, l *link) {
-	other := known[name]
-	if other == nil || other.over {
-		known[name] = t
-		return
-	}
-	if other != t {
-		l.cause, l.effect = other, t
-		tie(l)
+	for _, a := range t.texts {
+		j.trace(t, a.signal)
 	}
 }
 

@@ -14,6 +14,10 @@ import (
 // horizon is how long a healed incident is remembered, to tell a late word about it from a new outbreak.
 const horizon = time.Hour
 
+// overtaking is how long after a resolution the firing before it may come (again) and mean nothing: a sender repeats what it
+// got no answer for.
+const overtaking = 10 * time.Second
+
 // budget of the signals in one published revision, in bytes of JSON: with the rest it fits a message of NATS's default
 // size. An incident knows all of its signals; those beyond the budget are only counted when it is told.
 const budget = 512 << 10

@@ -12,7 +12,8 @@ import (
 // Dedupe is the first stage, one for each partition: it lets through what says something new, and with its text only so many
 // signals of one alert on one workload, as far as a name tells. The joiner would not mind the rest; this spares it the work.
 type Dedupe struct {
-	accepted map[word]instant // the earliest
+	accepted map[word]instant // the earliest, or that of a firing which was told anew
+	ended    map[word]instant // by fingerprint: when its last resolution was accepted
 	texts    map[told]int
 	latest   time.Time
 	swept    time.Time
@@ -41,7 +42,7 @@ var wanted = append([]string{"revision"}, traces...)
 
 // NewDedupe has seen nothing.
 func NewDedupe() *Dedupe {
-	return &Dedupe{accepted: map[word]instant{}, texts: map[told]int{}}
+	return &Dedupe{accepted: map[word]instant{}, ended: map[word]instant{}, texts: map[told]int{}}
 }
 
 func wordOf(id string) (w word) {
@@ -66,18 +67,37 @@ func (d *Dedupe) isNew(s *incident.Signal) bool {
 	if d.latest.Sub(d.swept) > horizon/10 {
 		d.swept = d.latest
 		clear(d.texts)
-		for id, at := range d.accepted {
-			if d.latest.Sub(at.time()) > horizon {
-				delete(d.accepted, id)
+		for _, known := range []map[word]instant{d.accepted, d.ended} {
+			for id, at := range known {
+				if d.latest.Sub(at.time()) > horizon {
+					delete(known, id)
+				}
 			}
 		}
 	}
 	w := wordOf(s.ID)
-	if at, again := d.accepted[w]; again && !s.AcceptedAt.Before(at.time()) {
+	if at, again := d.accepted[w]; again && !s.AcceptedAt.Before(at.time()) && !d.anew(s, at) {
 		return false
 	}
 	d.accepted[w] = instantOf(s.AcceptedAt)
+	if s.Status == incident.Resolved {
+		d.ended[printOf(s)] = d.accepted[w]
+	}
 	return true
+}
+
+// anew reports whether a firing is told again that has been resolved meanwhile, and not just now.
+func (d *Dedupe) anew(s *incident.Signal, before instant) bool {
+	if s.Status != incident.Firing || len(d.ended) == 0 {
+		return false
+	}
+	ended, ok := d.ended[printOf(s)]
+	return ok && ended.time().After(before.time()) && s.AcceptedAt.Sub(ended.time()) > overtaking
+}
+
+func printOf(s *incident.Signal) (w word) {
+	sum := sha256.Sum256([]byte(s.Source + " " + s.Fingerprint))
+	return word(sum[:len(w)])
 }
 
 // Fold lets through what is new of a batch, and says how far the batch goes. Its signals are good until the next batch.

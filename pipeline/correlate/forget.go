@@ -12,7 +12,7 @@ func (j *Joiner) forget() {
 		return
 	}
 	j.swept = j.now
-	for len(j.healed) > 0 && j.now.Sub(j.healed[0].healedAt) > horizon {
+	for len(j.healed) > 0 && j.now.Sub(j.healed[0].healedAt) > horizon && !j.healed[0].dirty { // else its end is to be told yet
 		g := j.healed[0]
 		j.healed = j.healed[1:]
 		for _, t := range g.troubles {
@@ -39,13 +39,4 @@ func (j *Joiner) forget() {
 			delete(j.told, id)
 		}
 	}
-	clean := func(known map[string]*trouble) {
-		for name, t := range known {
-			if t.over {
-				delete(known, name)
-			}
-		}
-	}
-	clean(j.changes)
-	clean(j.traced)
 }

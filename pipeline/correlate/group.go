@@ -140,7 +140,7 @@ func (j *Joiner) seal() {
 			t.because = l // nil in a group of its own
 		}
 		t.group = g
-		if t.firing > 0 {
+		if t.alight() {
 			g.troubled++
 		}
 	}
@@ -220,7 +220,11 @@ func (j *Joiner) hushed() {
 func (j *Joiner) heal(g *group, at time.Time) {
 	g.state, g.healedAt, g.dirty = incident.Healed, at, false // a state is told at once
 	for _, t := range g.troubles {
-		t.over, t.links = true, nil
+		t.over = true
+	}
+	for _, t := range g.troubles {
+		t.cut()
+		j.unname(t)
 		id := whoIs(t.owner)
 		if j.active[id] == t {
 			delete(j.active, id)
@@ -241,7 +245,7 @@ func (j *Joiner) reopen(g *group) {
 		j.leave(id, g)
 		if j.active[id] == nil {
 			t.over = false
-			j.connect(t, t.signals()...)
+			j.connect(t)
 		}
 	}
 	j.stir(g)

@@ -53,12 +53,11 @@ type Joiner struct {
 	quiet   []hush     // by due
 	healed  []*group   // by HealedAt
 	onsets  map[who]time.Time
-	changes map[string]*trouble // a live one by revision
-	traced  map[string]*trouble // a live one by trace
-	kept    int                 // signals with text
-	dirty   []*trouble          // pending, and changed since they were told
-	stirred []*group            // likewise
-	putOff  struct {            // what is told later; it stays dirty
+	alike   map[string][]*trouble // live ones by what names them together, the soonest first
+	kept    int                   // signals with text
+	dirty   []*trouble            // pending, and changed since they were told
+	stirred []*group              // likewise
+	putOff  struct {              // what is told later; it stays dirty
 		troubles []*trouble
 		groups   []*group
 		looked   time.Time
@@ -85,17 +84,18 @@ type hush struct {
 func NewJoiner(o JoinerOptions) *Joiner {
 	o.Settle, o.Lateness, o.Reopen = cmp.Or(o.Settle, 10*time.Second), cmp.Or(o.Lateness, time.Second), cmp.Or(o.Reopen, 10*time.Minute)
 	return &Joiner{JoinerOptions: o, alerts: map[identity]*alert{}, active: map[who]*trouble{}, past: map[who][]*group{},
-		waiting: map[identity]incident.Signal{}, onsets: map[who]time.Time{}, changes: map[string]*trouble{}, traced: map[string]*trouble{},
+		waiting: map[identity]incident.Signal{}, onsets: map[who]time.Time{}, alike: map[string][]*trouble{},
 		told: map[string]memo{}, hinted: map[who]*incident.Resource{}}
 }
 
 // Add takes a signal in, in any order. Its effect is told by Advance.
 func (j *Joiner) Add(s incident.Signal) { j.add(&s) }
 
-// add keeps s itself until it is worked off.
+// add keeps s itself until it is worked off. What is late counts as accepted now: what it would have changed is told already.
 func (j *Joiner) add(s *incident.Signal) {
 	if s.AcceptedAt.Before(j.now) {
 		j.Late++
+		s.AcceptedAt = j.now
 	}
 	if e := j.tail.put(event{signal: s}); j.Announce {
 		j.hint(e)
@@ -179,7 +179,7 @@ func (j *Joiner) next() {
 			j.Refused++
 		}
 	case e.signal.Status == incident.Resolved:
-		j.resolve(e.signal)
+		j.resolve(&e)
 	default:
 		j.fire(&e)
 	}
@@ -200,7 +200,7 @@ func (j *Joiner) fire(e *event) {
 			j.enter(t.owner, p, s)
 			return
 		}
-		if !s.StartsAt.After(a.starts) || !j.now.After(t.group.healedAt) {
+		if !a.outranked(s) || !s.AcceptedAt.After(t.group.healedAt) {
 			return // a late word about what has healed
 		}
 		j.enter(t.owner, p, s) // as it was then: the topology may have moved on
@@ -222,17 +222,31 @@ func (j *Joiner) unended(a *alert, s *incident.Signal) bool {
 	for _, t := range g.troubles {
 		last = later(last, t.last)
 	}
-	return s.StartsAt.Sub(last) > horizon
+	began := s.StartsAt
+	if began.After(s.AcceptedAt) { // by a clock that is ahead
+		began = s.AcceptedAt
+	}
+	return began.Sub(last) > horizon
 }
 
 func (j *Joiner) fireAgain(a *alert, s *incident.Signal) {
 	t := a.trouble
-	if t.group == nil && t.began(s.StartsAt) {
+	if t.group == nil && j.began(t, s.StartsAt) {
 		j.touch(t)
 	}
 	if a.outranked(s) {
 		a.set(s)
 		j.touch(t)
+		j.overtaken(s)
+	}
+}
+
+// overtaken takes in the resolution of a firing that it came before.
+func (j *Joiner) overtaken(s *incident.Signal) {
+	p := fingerprint(s)
+	if w, ok := j.waiting[p]; ok && !w.StartsAt.Before(s.StartsAt) && !j.forgotten(w) {
+		delete(j.waiting, p)
+		j.resolve(&event{signal: &w})
 	}
 }
 
@@ -258,13 +272,11 @@ func (j *Joiner) enter(owner incident.Resource, p identity, s *incident.Signal) 
 	}
 	j.hold(t, p, s)
 	if t.group == nil {
-		t.began(s.StartsAt)
+		j.began(t, s.StartsAt)
 	}
+	j.trace(t, s)
 	j.touch(t)
-	if w, ok := j.waiting[p]; ok && !w.StartsAt.Before(s.StartsAt) && !j.forgotten(w) {
-		delete(j.waiting, p)
-		j.resolve(&w)
-	}
+	j.overtaken(s)
 }
 
 // touch marks what has to be told.

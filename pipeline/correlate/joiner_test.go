@@ -95,7 +95,12 @@ func TestLife(t *testing.T) {
 		"not healed before it has held":              {[]incident.Signal{a, ended}, 30, "db sealed: shop/db(1)"},
 		"healed before it was sealed":                {[]incident.Signal{a, end(a, 4, 5)}, 20, "db resolved: shop/db(1)"},
 		"a heal that does not hold":                  {[]incident.Signal{a, ended, on("Slow", "db", 25, 26)}, 60, "db sealed: shop/db(2)"},
-		"told again after it has healed":             {[]incident.Signal{a, ended, on("Oom", "db", 0, 50)}, 80, "db resolved: shop/db(1)"},
+		"a late word of what is over":                {[]incident.Signal{a, ended, on("Oom", "db", 0, 30)}, 80, "db resolved: shop/db(1)"},
+		"told again after it has healed":             {[]incident.Signal{a, ended, on("Oom", "db", 0, 50)}, 80, "db sealed: shop/db(1)"},
+		"told again while others fire":               {[]incident.Signal{a, on("Slow", "db", 1, 2), ended, on("Oom", "db", 0, 50), end(on("Slow", "db", 1, 2), 55, 56)}, 80, "db sealed: shop/db(2)"},
+		"told again, and over again":                 {[]incident.Signal{a, ended, on("Oom", "db", 0, 50), end(a, 60, 61), end(a, 20, 62)}, 80, "db resolved: shop/db(1)"},
+		"the end of what was before comes again":     {[]incident.Signal{a, ended, on("Oom", "db", 0, 50), end(a, 20, 62)}, 80, "db sealed: shop/db(1)"},
+		"an end that overtook what fires anew":       {[]incident.Signal{a, on("Slow", "db", 1, 2), ended, end(again, 65, 66), accepted(again, 67), end(on("Slow", "db", 1, 2), 68, 69)}, 90, "db resolved: shop/db(2)"},
 		"a resolution that overtook its firing":      {[]incident.Signal{end(a, 5, 0.5), a}, 20, "db resolved: shop/db(1)"},
 		"a resolution without a firing is forgotten": {[]incident.Signal{end(a, 0.5, 1), on("Oom", "db", 0, 30)}, 60, "db sealed: shop/db(1)"},
 		"a recovery tells the time of its own":       {[]incident.Signal{a, end(on("Oom", "db", 8, 0), 8, 9)}, 20, "db resolved: shop/db(1)"},
@@ -188,7 +193,7 @@ func TestJoinerForgets(t *testing.T) {
 	j.Add(end(on("Oom", "never", 0, 0), 2, 3))
 	j.Advance(at(60))
 	j.Advance(at(7200))
-	if n := len(j.alerts) + len(j.active) + len(j.past) + len(j.waiting) + len(j.queue) + len(j.quiet) + len(j.healed) + len(j.onsets) + len(j.changes) + len(j.traced) + len(j.told) + j.tail.len() + j.kept; n != 0 {
+	if n := len(j.alerts) + len(j.active) + len(j.past) + len(j.waiting) + len(j.queue) + len(j.quiet) + len(j.healed) + len(j.onsets) + len(j.alike) + len(j.told) + j.tail.len() + j.kept; n != 0 {
 		t.Errorf("still holds %d things: %+v", n, j)
 	}
 }

@@ -36,7 +36,11 @@ func (j *Joiner) restore(i incident.Incident) {
 	}
 	of := map[who]*trouble{}
 	for _, m := range members {
-		t := &trouble{owner: m.Resource, onset: m.Onset, names: slices.Clone(m.Alerts), container: m.Container, rollout: j.Graph.Rollout(m.Resource), group: g, former: &m}
+		t := &trouble{owner: m.Resource, onset: m.Onset, names: slices.Clone(m.Alerts), container: m.Container, rollout: j.Graph.Rollout(m.Resource), group: g, former: &m,
+			unknown: m.Firing}
+		if t.alight() {
+			g.troubled++
+		}
 		of[whoIs(m.Resource)] = t
 		g.troubles = append(g.troubles, t)
 	}
@@ -61,7 +65,7 @@ func (j *Joiner) restore(i incident.Incident) {
 		return
 	}
 	for _, t := range g.troubles {
-		j.connect(t, t.signals()...)
+		j.connect(t)
 	}
 	if g.troubled == 0 {
 		since := i.AsOf

@@ -50,6 +50,11 @@ func end(s incident.Signal, ends, accepted float64) incident.Signal {
 	return s
 }
 
+func accepted(s incident.Signal, seconds float64) incident.Signal {
+	s.AcceptedAt = at(seconds)
+	return s
+}
+
 func TestAnEndThatWasNeverTold(t *testing.T) {
 	t.Parallel()
 	j := joiner(line("web", "db"))

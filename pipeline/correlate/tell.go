@@ -176,19 +176,31 @@ func (j *Joiner) incident(g *group) incident.Incident {
 func (j *Joiner) fill(i *incident.Incident, troubles []*trouble) {
 	slices.SortFunc(troubles[1:], sooner)
 	i.Score = 1
-	left := membersBudget
+	i.Members = make([]incident.Member, len(troubles))
+	total := 0
 	for n, t := range troubles {
-		m := t.member()
-		if n > 0 {
-			i.Score = min(i.Score, m.Score)
-		}
-		if left -= sizeOf(m); left < 0 {
-			i.Unlisted = len(troubles) - n
-			break
-		}
-		i.Members = append(i.Members, m)
+		i.Members[n] = t.member()
+		i.Score = min(i.Score, i.Members[n].Score)
+		total += sizeOf(i.Members[n])
+	}
+	if total > membersBudget {
+		shorten(i)
 	}
 	i.Signals, i.Folded = evidence(troubles, i.State)
+}
+
+// shorten the members to what a revision has room for. Those that fire go before the others: whoever takes the incident up from it
+// must not think that all is over.
+func shorten(i *incident.Incident) {
+	all := i.Members
+	slices.SortStableFunc(all[1:], func(a, b incident.Member) int { return compare(b.Firing > 0, a.Firing > 0) })
+	left := membersBudget
+	for n, m := range all {
+		if left -= sizeOf(m); left < 0 {
+			i.Members, i.Unlisted = all[:n:n], len(all)-n
+			return
+		}
+	}
 }
 
 // evidence is signals of a few of each workload and more of the root's, then of the others as far as there is room, and how
@@ -247,7 +259,7 @@ func (t *trouble) before() int {
 }
 
 func (t *trouble) member() incident.Member {
-	m := incident.Member{Resource: t.owner, Alerts: slices.Clone(t.names), Container: t.container, Signals: max(len(t.alerts), t.before()), Firing: t.firing, Onset: t.onset}
+	m := incident.Member{Resource: t.owner, Alerts: slices.Clone(t.names), Container: t.container, Signals: max(len(t.alerts), t.before()), Firing: t.firing + t.unknown, Onset: t.onset}
 	l := t.because
 	switch {
 	case t.former != nil:

@@ -30,13 +30,15 @@ type trouble struct {
 	texts   []*alert // those that are kept with their text
 	ordered bool     // these, by time
 	firing  int
+	unknown int       // more that fire, as the joiner before us told, of which nothing else is known
 	onset   time.Time // the earliest StartsAt of a firing
 	first   time.Time // when the first was accepted
 	last    time.Time // the latest acceptance
 	rollout incident.Rollout
 	links   []*link
-	group   *group // nil while pending
-	over    bool   // its group has healed: nothing new is linked to it
+	alike   []string // what names it together with others
+	group   *group   // nil while pending
+	over    bool     // its group has healed: nothing new is linked to it
 
 	names     []string // of the alerts that fired, sorted
 	container string   // that they agree on
@@ -55,46 +57,77 @@ type alert struct {
 	id      string
 	firing  bool
 	starts  time.Time
-	ends    time.Time
+	ends    time.Time // of the last resolution
+	at      int64     // when that state was accepted, in nanoseconds of Unix
 	trouble *trouble
 	signal  *incident.Signal // nil: only counted
 	size    int              // of its JSON, 0: not asked yet
 }
 
 func (a *alert) outranked(s *incident.Signal) bool {
-	rank := func(firing bool) int {
-		if firing {
-			return 0
-		}
-		return 1
+	firing := s.Status == incident.Firing
+	switch c := s.StartsAt.Compare(a.starts); {
+	case firing && !a.firing && a.relapsed(s):
+		return true
+	case c != 0:
+		return c > 0
+	case firing != a.firing:
+		return a.firing && (a.ends.IsZero() || s.EndsAt.After(a.ends)) // else it is the end of what was before it fired again
+	case firing:
+		return s.ID > a.id
 	}
-	return cmp.Or(s.StartsAt.Compare(a.starts), cmp.Compare(rank(s.Status == incident.Firing), rank(a.firing)), s.EndsAt.Compare(a.ends), cmp.Compare(s.ID, a.id)) > 0
+	return cmp.Or(s.EndsAt.Compare(a.ends), cmp.Compare(s.ID, a.id)) > 0
+}
+
+// relapsed reports whether a firing that was told before is told anew, long after the resolution: an alert that Alertmanager
+// has resolved because nobody told it any more fires again with the start that it had.
+func (a *alert) relapsed(s *incident.Signal) bool {
+	return s.AcceptedAt.UnixNano()-a.at > int64(overtaking)
 }
 
 // set the state, and keep the text where it was kept.
 func (a *alert) set(s *incident.Signal) {
 	t := a.trouble
-	before := t.firing > 0
+	before := t.alight()
 	if a.firing {
 		t.firing--
 	}
-	a.id, a.firing, a.starts, a.ends = s.ID, s.Status == incident.Firing, s.StartsAt, s.EndsAt
+	a.id, a.firing, a.starts, a.at = s.ID, s.Status == incident.Firing, s.StartsAt, s.AcceptedAt.UnixNano()
 	if a.firing {
 		t.firing++
 		t.learn(s)
+	} else {
+		a.ends = s.EndsAt
 	}
+	t.reckon(s)
 	if a.signal != nil {
 		kept := *s
 		a.signal, a.size = &kept, 0
 		t.ordered = false
 	}
 	t.last = later(t.last, s.AcceptedAt)
-	if after := t.firing > 0; t.group != nil && after != before {
+	t.tally(before)
+}
+
+// alight reports whether something fires.
+func (t *trouble) alight() bool { return t.firing+t.unknown > 0 }
+
+// tally tells the group where that has changed.
+func (t *trouble) tally(before bool) {
+	if after := t.alight(); t.group != nil && after != before {
 		if after {
 			t.group.troubled++
 		} else {
 			t.group.troubled--
 		}
+	}
+}
+
+// reckon how many more alerts fire than we know: what a revision has no room for is only counted in it. While we read again
+// what it was made of, it is what is lacking of its figure.
+func (t *trouble) reckon(s *incident.Signal) {
+	if t.former != nil && s.AcceptedAt.Before(t.group.asOf) {
+		t.unknown = max(0, t.former.Firing-t.firing)
 	}
 }
 
@@ -139,7 +172,6 @@ func (t *trouble) cause() *link {
 	if t.judged {
 		return t.best
 	}
-	t.links = slices.DeleteFunc(t.links, func(l *link) bool { return l.cause.over || l.effect.over })
 	t.judged, t.best = true, nil
 	best := 0
 	for _, l := range t.links {
@@ -175,4 +207,19 @@ func (t *trouble) joined(join func(other *trouble, l *link)) {
 			join(l.effect, l)
 		}
 	}
+}
+
+// cut what ties t to others.
+func (t *trouble) cut() {
+	for _, l := range t.links {
+		other := l.cause
+		if other == t {
+			other = l.effect
+		}
+		if !other.over {
+			other.links = slices.DeleteFunc(other.links, func(o *link) bool { return o == l })
+			other.judged = false
+		}
+	}
+	t.links, t.judged = nil, false
 }

@@ -1,0 +1,133 @@
+package correlate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
+
+// last revision of each incident, as the next joiner finds it.
+func last(list []Revision) []incident.Incident {
+	stored := map[string]incident.Incident{}
+	for _, r := range list {
+		stored[r.ID] = r.Incident
+	}
+	var out []incident.Incident
+	for _, i := range stored {
+		out = append(out, i)
+	}
+	return out
+}
+
+// large is an incident of which a revision has no room for all alerts, and only those that it lists are over.
+func large(t *testing.T) (all []incident.Signal, told []Revision) {
+	t.Helper()
+	j := joiner(line("web", "db"))
+	for n := range 3000 {
+		s := on("Oom", "db", 0, 1)
+		s.Fingerprint += fmt.Sprint(n)
+		s.ID = s.Fingerprint
+		s.Annotations = map[string]string{"text": strings.Repeat("x", 1000)}
+		all = append(all, s)
+		j.Add(s)
+	}
+	told = j.Advance(at(20))
+	listed := slices.Clone(told[len(told)-1].Signals)
+	if n := len(listed); n == 0 || n > 1000 {
+		t.Fatalf("%d are listed", n)
+	}
+	for _, s := range listed {
+		j.Add(end(s, 30, 31))
+	}
+	told = append(told, j.Advance(at(60))...)
+	if i := told[len(told)-1]; i.State != incident.Sealed || i.Members[0].Firing != 3000-len(listed) {
+		t.Fatalf("%s, %d fire", i.State, i.Members[0].Firing)
+	}
+	return all, told
+}
+
+func TestWhatIsOnlyCountedStillFiresAfterARestart(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]int{"all is too old to be read again": 0, "some is read again": 1500, "all is read again": 3000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all, told := large(t)
+			j := joiner(line("web", "db"))
+			j.Restore(last(told))
+			over := map[string]bool{}
+			for _, s := range told[len(told)-1].Signals {
+				over[s.Fingerprint] = s.Status == incident.Resolved
+			}
+			for _, s := range all[:again] {
+				j.Add(s)
+				if over[s.Fingerprint] {
+					j.Add(end(s, 30, 31))
+				}
+			}
+			if out := j.Advance(at(300)); len(out) > 0 && out[len(out)-1].State == incident.Healed {
+				t.Fatalf("healed with %d that fire", 3000-len(over))
+			}
+			out := []Revision{}
+			for _, s := range all {
+				if !over[s.Fingerprint] {
+					j.Add(s) // told again by its source, while it fires
+					j.Add(end(s, 400, 401))
+					out = append(out, j.Advance(at(402))...)
+				}
+			}
+			if out = append(out, j.Advance(at(405))...); len(out) > 0 && out[len(out)-1].State == incident.Healed {
+				t.Fatal("healed before it has held")
+			}
+			if out = append(out, j.Finish()...); len(out) == 0 || out[len(out)-1].State != incident.Healed || out[len(out)-1].Members[0].Firing != 0 {
+				t.Fatalf("not healed: %+v", out)
+			}
+		})
+	}
+}
+
+func TestAHealIsToldHoweverLateItIsRead(t *testing.T) {
+	t.Parallel()
+	a := on("Oom", "db", 0, 1)
+	j := joiner(line("web", "db"))
+	j.Add(a)
+	told := j.Advance(at(20))
+	j = joiner(line("web", "db"))
+	j.Restore(last(told))
+	j.Add(a)
+	j.Add(end(a, 29, 30))
+	out := j.Advance(at(10_000))
+	if len(out) != 1 || out[0].State != incident.Healed || out[0].Revision != told[len(told)-1].Revision+1 {
+		t.Errorf("got %+v", out)
+	}
+	if out = j.Advance(at(10_010)); len(out) != 0 || len(j.told) != 0 {
+		t.Errorf("still holds %v, told %+v", j.told, out)
+	}
+}
+
+func TestWhatFiresIsListedBeforeWhatIsOver(t *testing.T) {
+	t.Parallel()
+	g := line("x", "db")
+	j := joiner(g)
+	for n := range 1500 {
+		name := fmt.Sprintf("app%d", n)
+		g.and(name, "db")
+		s := on("Slow", name, 0, 1)
+		j.Add(s)
+		if n < 1400 {
+			j.Add(end(s, 30, 31))
+		}
+	}
+	j.Add(on("Oom", "db", 0, 0.5))
+	out := j.Finish()
+	i := out[len(out)-1]
+	firing := 0
+	for _, m := range i.Members {
+		firing += m.Firing
+	}
+	if i.Unlisted == 0 || len(i.Members)+i.Unlisted != 1501 || firing != 101 || i.Members[0].Resource.Name != "db" {
+		t.Errorf("%d members and %d more, %d fire", len(i.Members), i.Unlisted, firing)
+	}
+}
