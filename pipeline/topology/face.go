@@ -1,5 +1,7 @@
 package topology
 
+import "slices"
+
 // face is a workload, or what is none's, with the edges of all that it owns: walks go from face to face, and never look at
 // the ten pods of each.
 type face struct {
@@ -16,6 +18,7 @@ type face struct {
 type tie struct {
 	to    int32
 	count int32
+	twin  int32 // where the other face has it in its list of the other direction
 	kind  uint8
 }
 
@@ -62,25 +65,50 @@ func (g *Graph) join(a, b int32, kind uint8, by int32) {
 	if x == y {
 		return
 	}
-	g.faces[x].out = bump(g.faces[x].out, tie{y, by, kind})
-	g.faces[y].in = bump(g.faces[y].in, tie{x, by, kind})
-	g.faces[x].outKinds |= 1 << kind
-	g.faces[y].inKinds |= 1 << kind
+	from, to := &g.faces[x], &g.faces[y]
+	at := from.tied(to, x, y, kind)
+	if at < 0 {
+		from.out = append(from.out, tie{y, by, int32(len(to.in)), kind})
+		to.in = append(to.in, tie{x, by, int32(len(from.out) - 1), kind})
+		from.outKinds |= 1 << kind
+		to.inKinds |= 1 << kind
+		return
+	}
+	t := &from.out[at]
+	twin := t.twin
+	t.count += by
+	to.in[twin].count = t.count
+	if t.count != 0 {
+		return
+	}
+	var moved *tie
+	if from.out, moved = without(from.out, at); moved != nil {
+		g.faces[moved.to].in[moved.twin].twin = at
+	}
+	if to.in, moved = without(to.in, twin); moved != nil {
+		g.faces[moved.to].out[moved.twin].twin = twin
+	}
 }
 
-func bump(list []tie, t tie) []tie {
-	for i := range list {
-		if list[i].to != t.to || list[i].kind != t.kind {
-			continue
-		}
-		if list[i].count += t.count; list[i].count == 0 {
-			last := len(list) - 1
-			list[i] = list[last]
-			list = list[:last]
-		}
-		return list
+// tied is where out of x holds the tie to y, or -1. It looks at the end that has fewer: a hub has thousands.
+func (f *face) tied(to *face, x, y int32, kind uint8) int32 {
+	if len(f.out) <= len(to.in) {
+		return int32(slices.IndexFunc(f.out, func(t tie) bool { return t.to == y && t.kind == kind }))
 	}
-	return append(list, t)
+	if i := slices.IndexFunc(to.in, func(t tie) bool { return t.to == x && t.kind == kind }); i >= 0 {
+		return to.in[i].twin
+	}
+	return -1
+}
+
+// without one tie, and the one that has taken its place.
+func without(list []tie, at int32) (left []tie, moved *tie) {
+	last := len(list) - 1
+	list[at] = list[last]
+	if left = list[:last]; int(at) < last {
+		moved = &left[at]
+	}
+	return left, moved
 }
 
 // move what id owns, and id, to the face that they have after an edge of ownership was changed.

@@ -295,3 +295,59 @@ func TestAHubIsCutAtADistance(t *testing.T) {
 		slices.Reverse(list)
 	}
 }
+
+// A hub has more dependents than a walk visits: they are its neighbours all the same, and it stays quick to change.
+func TestAHubHasAllItsDependents(t *testing.T) {
+	t.Parallel()
+	const n = 3000
+	list := []incident.GraphChange{put(incident.Node{Resource: of("Deployment", "hub")})}
+	for i := range n {
+		list = append(list, bind(of("Deployment", fmt.Sprintf("app-%d", i)), of("Deployment", "hub"), incident.DependsOn), bind(of("Deployment", fmt.Sprintf("gate-%d", i)), of("Deployment", fmt.Sprintf("app-%d", i)), incident.DependsOn))
+	}
+	g := built(t, list)
+	near := g.Near(of("Deployment", "hub"))
+	if len(near) != n || slices.ContainsFunc(near, func(n incident.Neighbour) bool { return n.Hops != 1 }) {
+		t.Errorf("%d neighbours, want %d one hop away", len(near), n)
+	}
+	if b := g.Blast(of("Deployment", "hub")); !b.AtLeast {
+		t.Errorf("a blast radius of %d is whole", b.Dependents)
+	}
+}
+
+// ties of both ends know each other, whatever comes and goes.
+func TestTiesAgree(t *testing.T) {
+	t.Parallel()
+	draw := rand.New(rand.NewSource(1))
+	g := NewGraph()
+	there := map[incident.Edge]bool{}
+	for range 20_000 {
+		e := incident.Edge{From: of("Deployment", fmt.Sprint(draw.Intn(12))), To: of("Deployment", fmt.Sprint(draw.Intn(12))), Kind: []incident.EdgeKind{incident.DependsOn, incident.Calls, incident.Refers}[draw.Intn(3)]}
+		c := bind(e.From, e.To, e.Kind)
+		if there[e] {
+			c.Upsert, c.Delete = nil, c.Upsert
+		}
+		there[e] = !there[e]
+		if err := g.Apply(c); err != nil {
+			t.Fatal(err)
+		}
+		count := 0
+		for x := range g.faces {
+			for i, o := range g.faces[x].out {
+				in := g.faces[o.to].in[o.twin]
+				if in.to != int32(x) || in.twin != int32(i) || in.kind != o.kind || in.count != o.count || o.count < 1 {
+					t.Fatalf("%+v and %+v", o, in)
+				}
+				count += int(o.count)
+			}
+		}
+		want := 0
+		for e, on := range there {
+			if on && e.From != e.To {
+				want++
+			}
+		}
+		if count != want {
+			t.Fatalf("%d edges, want %d", count, want)
+		}
+	}
+}

@@ -11,23 +11,31 @@ import (
 const (
 	far    = 8   // hops, of a blast radius
 	near   = 3   // hops, of neighbours
-	most   = 500 // workloads that a walk visits
+	direct = 1   // hops: all of these are neighbours, however many
+	most   = 500 // workloads that a walk visits else
 	listed = 20  // names in a blast radius; the rest is counted
 )
 
+// reach of a walk, in hops.
+type reach struct {
+	hops  int
+	whole int // up to which nothing is cut short; -1: nothing is whole
+}
+
 // walk visits what is hit when start fails (down), or whose failure hits start (up), nearest first. It is cut short before
 // the distance at which it would visit more than most, so that it does not depend on the order of the edges.
-func (g *Graph) walk(start int32, down bool, hops int, visit func(f *face, hops int)) (short bool) {
+func (g *Graph) walk(start int32, down bool, far reach, visit func(f *face, hops int)) (short bool) {
 	g.walks++
 	g.now, g.next = g.now[:0], append(g.next[:0], start)
 	g.faces[start].seen = g.walks
 	left, kinds := most, ways(down)
-	for distance := 0; len(g.next) > 0 && distance <= hops; distance++ {
+	for distance := 0; len(g.next) > 0 && distance <= far.hops; distance++ {
 		g.now, g.next = g.next, g.now[:0]
-		for i := 0; i < len(g.now) && len(g.now) <= left; i++ {
+		whole := distance <= far.whole
+		for i := 0; i < len(g.now) && (whole || len(g.now) <= left); i++ {
 			g.expand(g.now[i], &kinds)
 		}
-		if left -= len(g.now); left < 0 {
+		if left -= len(g.now); left < 0 && !whole {
 			return true
 		}
 		for _, f := range g.now {
@@ -76,7 +84,7 @@ func ways(down bool) (kinds [2]uint16) {
 }
 
 // Near lists the workloads, and what no workload owns, within three hops of r, nearest first; of one that is both up and
-// down the stream, both. It is empty where r is not known.
+// down the stream, both. Of more than 500 only those one hop away are listed. It is empty where r is not known.
 func (g *Graph) Near(r incident.Resource) []incident.Neighbour {
 	start := g.find(r)
 	if start == none {
@@ -85,7 +93,7 @@ func (g *Graph) Near(r incident.Resource) []incident.Neighbour {
 	own := g.face(start)
 	var list []incident.Neighbour
 	for _, down := range []bool{false, true} {
-		g.walk(own, down, near, func(f *face, hops int) {
+		g.walk(own, down, reach{near, direct}, func(f *face, hops int) {
 			if f.node != g.faces[own].node {
 				list = append(list, incident.Neighbour{Resource: g.resource(f.node), Hops: hops, Upstream: !down})
 			}
@@ -108,7 +116,7 @@ func (g *Graph) radius(r incident.Resource, down bool) incident.BlastRadius {
 	}
 	own := g.face(start)
 	var services, workloads, tiers, owners []int32
-	out.AtLeast = g.walk(own, down, far, func(f *face, hops int) {
+	out.AtLeast = g.walk(own, down, reach{far, -1}, func(f *face, hops int) {
 		n := &g.nodes[f.node]
 		k := &g.kinds[n.kind]
 		if hops == 0 {
