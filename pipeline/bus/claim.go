@@ -117,6 +117,9 @@ func (c *claim) ours(ctx context.Context, msgs []*nats.Msg) (stored int, err err
 		return 0, fmt.Errorf("ask what is stored in %s: %w", c.stream, err)
 	}
 	last, err := s.GetLastMsgForSubject(ctx, c.under+".>")
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil // not even the claim: the stream is another
+	}
 	if err != nil {
 		return 0, fmt.Errorf("ask what is stored in %s: %w", c.stream, err)
 	}

@@ -21,7 +21,8 @@ const provisionalKept = time.Hour
 // Join is the reading of all folds and of the topology, in one order, and the writing of incidents, in the hands of one owner.
 type Join struct {
 	*claim
-	floor  uint64 // what the owner before us had joined
+	floor  uint64    // what the owner before us had joined
+	of     time.Time // when FOLDS was made, which this is the position in
 	totals map[int]uint64
 
 	position uint64
@@ -40,8 +41,12 @@ func (b *Bus) claimJoin(ctx context.Context, owner string, lose context.CancelFu
 		return nil, err
 	}
 	c.alone = true
+	s, err := b.js.Stream(ctx, b.prefix+"-"+folds)
+	if err != nil {
+		return nil, fmt.Errorf("take up the join: %w", err)
+	}
 	floor, err := b.acknowledged(ctx, readFolds)
-	return &Join{claim: c, floor: floor, decoder: newDecoder(), totals: map[int]uint64{}, pulses: map[int]pulse{}}, err
+	return &Join{claim: c, floor: floor, of: s.CachedInfo().Created, decoder: newDecoder(), totals: map[int]uint64{}, pulses: map[int]pulse{}}, err
 }
 
 // LastIncidents reads the last revision of every incident.
@@ -109,7 +114,7 @@ func (j *Join) Follow(ctx context.Context, from uint64, handle func(context.Cont
 	}
 	defer sub.Unsubscribe() //nolint:errcheck // the connection is closed
 	j.position = from - 1
-	f := &follower{bus: j.bus, reader: readFolds, position: j.position}
+	f := &follower{bus: j.bus, reader: readFolds, position: j.position, of: j.of} // another stream is for who claims the join anew
 	return f.follow(ctx, func(ctx context.Context, batch []jetstream.Msg, _ time.Time) error {
 		var list []incident.JoinRecord
 		for _, m := range batch {
@@ -189,7 +194,7 @@ func (j *Join) hear(m *nats.Msg) {
 		return
 	}
 	var p pulse
-	if err := json.Unmarshal(m.Data, &p); err != nil || p.Partition < 0 || p.Partition >= Partitions {
+	if err := json.Unmarshal(m.Data, &p); err != nil || p.Partition < 0 || p.Partition >= Partitions || !p.Of.IsZero() && !p.Of.Equal(j.of) {
 		return
 	}
 	j.mu.Lock()

@@ -1,10 +1,6 @@
 package bus
 
 import (
-	"context"
-	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
@@ -44,32 +40,4 @@ func newMetrics(r prometheus.Registerer) metrics {
 		m.retried.WithLabelValues(stream)
 	}
 	return m
-}
-
-// watchPending follows the backlog of each consumer, also of those that another process reads.
-func (b *Bus) watchPending(ctx context.Context) {
-	tick := time.NewTicker(2 * time.Second)
-	defer tick.Stop()
-	for {
-		waiting := map[string]float64{}
-		var err error
-		for _, r := range readers() {
-			var c jetstream.Consumer
-			if c, err = b.js.Consumer(ctx, b.prefix+"-"+r.stream, r.durable); err != nil {
-				break // the server is away: the last figures stand
-			}
-			info := c.CachedInfo()
-			waiting[r.label] += float64(info.NumPending) + float64(info.NumAckPending)
-		}
-		for stream, n := range waiting {
-			if err == nil {
-				b.metrics.pending.WithLabelValues(stream).Set(n)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

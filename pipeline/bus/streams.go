@@ -153,8 +153,8 @@ func (b *Bus) refuseFormer(ctx context.Context) error {
 // declare creates or updates the streams and their readers: a reader that is there before the first message misses none
 // uncounted. It refuses limits whose sum the server could not keep: past the server's own limit even a stream that drops
 // its oldest would refuse a publish.
-func (b *Bus) declare(ctx context.Context, l Limits) error {
-	all := streams(b.prefix, l)
+func (b *Bus) declare(ctx context.Context) error {
+	all := streams(b.prefix, b.limits)
 	need := map[jetstream.StorageType]int64{}
 	for _, s := range all {
 		need[s.Storage] += s.MaxBytes
