@@ -2,6 +2,7 @@ package bus
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -193,5 +194,25 @@ func TestARetryStoresNothingTwice(t *testing.T) {
 	}
 	if n := s.CachedInfo().State.Msgs; n != 601 {
 		t.Errorf("%d messages are stored, want 600 and the claim", n)
+	}
+}
+
+// However large the incidents are, the join is taken over: the server cuts off who is sent more than it reads.
+func TestTheJoinIsTakenOverWithLargeIncidents(t *testing.T) {
+	t.Parallel()
+	limits := small
+	limits.Incidents = 128 * mib
+	b, _ := open(t, limits)
+	const many = 120
+	var list []incident.Incident
+	for n := range many {
+		list = append(list, incident.Incident{ID: fmt.Sprintf("i%03d", n), State: incident.Sealed, Revision: 1, Signals: []incident.Signal{{Name: strings.Repeat("x", 850_000)}}})
+	}
+	if err := joining(t, b).PublishIncidents(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	got, err := joining(t, b).LastIncidents(t.Context())
+	if err != nil || len(got) != many {
+		t.Errorf("took up %d incidents of %d, %v", len(got), many, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 type metrics struct {
 	pending    *prometheus.GaugeVec
+	used       *prometheus.GaugeVec
 	owned      prometheus.Gauge
 	joins      prometheus.Gauge
 	dropped    prometheus.Counter
@@ -20,6 +21,8 @@ func newMetrics(r prometheus.Registerer) metrics {
 	m := metrics{
 		pending: auto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_bus_pending",
 			Help: "Messages not yet handled: not delivered, or delivered and not acknowledged. Of SIGNALS, all partitions together; a message holds what one webhook said to one of them."}, []string{"stream"}),
+		used: auto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_bus_used_ratio",
+			Help: "How much of its limit a stream holds that drops nothing and refuses instead, of 1."}, []string{"stream"}),
 		owned: auto.NewGauge(prometheus.GaugeOpts{Name: "cortexops_bus_partitions_owned",
 			Help: "Partitions of SIGNALS that this process folds."}),
 		joins: auto.NewGauge(prometheus.GaugeOpts{Name: "cortexops_bus_joins",

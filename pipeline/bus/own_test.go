@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -298,25 +297,5 @@ func TestStreamsWithoutPartitionsAreRefused(t *testing.T) {
 	var old *FormerError
 	if !errors.As(err, &old) || old.Stream != former.Name {
 		t.Errorf("got %v, want a refusal", err)
-	}
-}
-
-// However large the incidents are, the join is taken over: the server cuts off who is sent more than it reads.
-func TestTheJoinIsTakenOverWithLargeIncidents(t *testing.T) {
-	t.Parallel()
-	limits := small
-	limits.Incidents = 128 * mib
-	b, _ := open(t, limits)
-	const many = 120
-	var list []incident.Incident
-	for n := range many {
-		list = append(list, incident.Incident{ID: fmt.Sprintf("i%03d", n), State: incident.Sealed, Revision: 1, Signals: []incident.Signal{{Name: strings.Repeat("x", 850_000)}}})
-	}
-	if err := joining(t, b).PublishIncidents(t.Context(), list); err != nil {
-		t.Fatal(err)
-	}
-	got, err := joining(t, b).LastIncidents(t.Context())
-	if err != nil || len(got) != many {
-		t.Errorf("took up %d incidents of %d, %v", len(got), many, err)
 	}
 }

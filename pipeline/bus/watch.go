@@ -13,7 +13,7 @@ import (
 
 const watching = 2 * time.Second // between two looks at the streams
 
-// watch sees to it that the streams are there, and follows the backlog, until ctx ends. What is kept in the memory of a server
+// watch sees to it that the streams are there, and follows how full they are and what waits, until ctx ends. What is kept in the memory of a server
 // is gone when that restarts, and somebody may take away what is kept on disk: then it is declared again, since without it every
 // publish fails. Every process does so, as it may be the only one.
 func (b *Bus) watch(ctx context.Context, back <-chan struct{}) {
@@ -40,6 +40,7 @@ func (b *Bus) mend(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.look(there)
 	gone := b.gone(there)
 	if len(gone) == 0 {
 		err := b.backlog(ctx)
