@@ -21,9 +21,9 @@ const provisionalKept = time.Hour
 // Join is the reading of all folds and of the topology, in one order, and the writing of incidents, in the hands of one owner.
 type Join struct {
 	*claim
-	floor  uint64    // what the owner before us had joined
-	of     time.Time // when FOLDS was made, which this is the position in
-	totals map[int]uint64
+	floor uint64    // what the owner before us had joined
+	of    time.Time // when FOLDS was made, which this is the position in
+	tally tally
 
 	position uint64
 	decoder  *decoder
@@ -45,8 +45,11 @@ func (b *Bus) claimJoin(ctx context.Context, owner string, lose context.CancelFu
 	if err != nil {
 		return nil, fmt.Errorf("take up the join: %w", err)
 	}
-	floor, err := b.acknowledged(ctx, readFolds)
-	return &Join{claim: c, floor: floor, of: s.CachedInfo().Created, decoder: newDecoder(), totals: map[int]uint64{}, pulses: map[int]pulse{}}, err
+	j := &Join{claim: c, of: s.CachedInfo().Created, decoder: newDecoder(), pulses: map[int]pulse{}}
+	if j.floor, err = b.acknowledged(ctx, readFolds); err != nil {
+		return nil, err
+	}
+	return j, j.takeUp(ctx)
 }
 
 // LastIncidents reads the last revision of every incident.
@@ -126,10 +129,13 @@ func (j *Join) Follow(ctx context.Context, from uint64, handle func(context.Cont
 				list = append(list, *r)
 			}
 		}
-		if list = append(list, j.heard(f.position)...); len(list) == 0 {
-			return nil
+		if list = append(list, j.heard(f.position)...); len(list) > 0 {
+			if err := handle(ctx, list); err != nil {
+				return err
+			}
 		}
-		return handle(ctx, list)
+		j.reach()
+		return nil
 	})
 }
 
@@ -170,21 +176,10 @@ func (j *Join) read(ctx context.Context, m jetstream.Msg) (*incident.JoinRecord,
 		j.bus.log.ErrorContext(ctx, "gave up a fold that cannot be decoded", "subject", m.Subject(), "error", err)
 		return nil, nil
 	}
-	j.count(r, m.Headers())
+	if _, total, err := progress(m.Headers()); err == nil {
+		j.bus.metrics.dropped.Add(float64(j.tally.count(j.position, fold.Partition, uint64(len(fold.Signals)), total)))
+	}
 	return r, nil
-}
-
-// count what FOLDS let go of, being full, before it was joined.
-func (j *Join) count(r *incident.JoinRecord, h nats.Header) {
-	_, total, err := progress(h)
-	if err != nil {
-		return
-	}
-	held := uint64(len(r.Fold.Signals))
-	if before, known := j.totals[r.Fold.Partition]; known && r.Position > j.floor && total > before+held {
-		j.bus.metrics.dropped.Add(float64(total - before - held))
-	}
-	j.totals[r.Fold.Partition] = total
 }
 
 // hear what is said aloud.

@@ -89,7 +89,7 @@ func TestNothingIsTakenWhileIncidentsAreFull(t *testing.T) {
 	_, err := c.PublishSignals(t.Context(), some(1, 2))
 	var full *FullError
 	if !errors.As(err, &full) || full.Stream != b.prefix+"-"+incidents {
-		t.Errorf("signals are taken: %v", err)
+		t.Fatalf("signals are taken: %v", err)
 	}
 	if err := c.Room(t.Context()); !strings.Contains(err.Error(), "nats stream purge "+full.Stream) {
 		t.Errorf("health says %v", err)
@@ -124,7 +124,7 @@ func TestLimitsBeyondTheServerAreRefused(t *testing.T) {
 	url := server(t)
 	_, err := Connect(t.Context(), Options{URL: url, Prefix: "test-huge", Limits: Limits{Signals: 1 << 50, Actions: 1 << 50, Incidents: 1 << 50, Folds: 1 << 50, Graph: 1 << 50}})
 	var storage *StorageError
-	if !errors.As(err, &storage) || storage.Need != 5<<50+workersBytes || !strings.Contains(err.Error(), "5368709120 MiB") {
+	if !errors.As(err, &storage) || storage.Need != 5<<50+2*smallBytes || !strings.Contains(err.Error(), "5368709120 MiB") {
 		t.Errorf("got %v, want a refusal with the figure", err)
 	}
 }

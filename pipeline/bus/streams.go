@@ -43,7 +43,7 @@ func part(p int) string { return signals + "-" + strconv.Itoa(p) }
 
 const (
 	mib           = 1 << 20
-	workersBytes  = 64 << 10
+	smallBytes    = 64 << 10 // of WORKERS and JOINED each
 	dedupeWindow  = 2 * time.Minute
 	clickWindow   = 15 * time.Minute    // longer than a signed click can be sent again
 	signalsKept   = time.Hour           // at least the correlation horizon
@@ -60,6 +60,7 @@ const (
 	incidents = "INCIDENTS"
 	workers   = "WORKERS"
 	folds     = "FOLDS"
+	reached   = "JOINED" // how far FOLDS has been joined
 )
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -89,9 +90,11 @@ func streams(prefix string, l Limits) []jetstream.StreamConfig {
 	i.Discard, i.MaxAge, i.MaxMsgsPerSubject, i.AllowMsgTTL = jetstream.DiscardNew, humansKept, revisionsKept, true
 	f := one(folds, "folds.>", orDefault(l.Folds, 256*mib))
 	f.Discard, f.MaxAge = jetstream.DiscardOld, foldsKept
-	w := one(workers, "workers.*", workersBytes)
+	w := one(workers, "workers.*", smallBytes)
 	w.Discard, w.MaxAge, w.Duplicates, w.MaxMsgsPerSubject = jetstream.DiscardOld, workersKept, workersKept, 1
-	return append(all, f, a, i, w, graphStream(prefix, orDefault(l.Graph, 64*mib)))
+	j := one(reached, "joined.*", smallBytes)
+	j.Discard, j.MaxMsgsPerSubject = jetstream.DiscardOld, 1
+	return append(all, f, a, i, w, j, graphStream(prefix, orDefault(l.Graph, 64*mib)))
 }
 
 func orDefault(v, d int64) int64 {

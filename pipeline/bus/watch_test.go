@@ -55,7 +55,7 @@ func TestLostStreamsAreDeclaredAgain(t *testing.T) {
 	if err := b.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range append(allSignals(), folds, actions, incidents, workers) {
+	for _, name := range append(allSignals(), folds, actions, incidents, workers, reached) {
 		lose(t, b, name)
 		if err := b.Check(t.Context()); err == nil || !strings.Contains(err.Error(), b.prefix+"-"+name) {
 			t.Errorf("without %s: %v", name, err)
@@ -91,7 +91,7 @@ func TestLostStreamsAreDeclaredAgain(t *testing.T) {
 func TestReadingGoesOnWhenStreamsAreLost(t *testing.T) {
 	t.Parallel()
 	for name, gone := range map[string][]string{"signals": allSignals(), "folds": {folds}, "incidents": {incidents},
-		"all": append(allSignals(), folds, actions, incidents, workers)} {
+		"all": append(allSignals(), folds, actions, incidents, workers, reached)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			limits := small
