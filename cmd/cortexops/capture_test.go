@@ -19,8 +19,8 @@ import (
 func TestWhatIsCapturedCanBeReplayed(t *testing.T) {
 	t.Parallel()
 	prefix := fmt.Sprintf("capture%d", time.Now().UnixNano())
+	cleared(t, prefix) // behind the replica, which would declare them again
 	r := newReplica(t, prefix)
-	cleared(t, prefix)
 	began := time.Now()
 	d := incident.Resource{Cluster: "prod", Group: "apps", Version: "v1", Kind: "Deployment", Namespace: "shop", Name: "checkout"}
 	pod := incident.Resource{Cluster: "prod", Version: "v1", Kind: "Pod", Namespace: "shop", Name: "any-name"}

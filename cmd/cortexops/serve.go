@@ -64,7 +64,7 @@ func serve(ctx context.Context, c Config, r roles, log *slog.Logger) error {
 		return err
 	}
 	defer events.Close()
-	components := map[string]func(context.Context) error{"nats": events.Check}
+	components := map[string]func(context.Context) error{"nats": events.Check, "streams": events.Room}
 	var jobs []job
 	var details map[string]func() string
 	if r.work {

@@ -51,6 +51,15 @@ max by (stream) (cortexops_bus_pending{stream!~"SIGNALS|FOLDS"}) > 0`,
 		description: "From 5 s on webhooks are answered with 503 and their senders must try again. Look at the disk and the load of NATS.",
 	},
 	{
+		name: "CortexOpsBusFilling",
+		why: "ACTIONS and INCIDENTS drop nothing for 30 days. At four fifths of 256 MiB there is room for some fifty of the largest incidents; " +
+			"when it is full no signals are taken, which CortexOpsComponentDown then says of the component streams.",
+		expr:  `max by (stream) (cortexops_bus_used_ratio) > 0.8`,
+		holds: later, severity: "warning", component: "nats",
+		summary:     "{{ $labels.stream }} is full to {{ $value | humanizePercentage }}",
+		description: "When it is full it refuses, and webhooks are answered with 503 until there is room. Let its oldest messages go before that.",
+	},
+	{
 		name: "CortexOpsEventsDropped",
 		why: "One dropped signal is one too many: what was accepted should have been seen. The second half is for a process that finds the " +
 			"gap when it starts: a counter that appears at 7 has not increased, as Prometheus sees it. Five minutes keep the alert up " +

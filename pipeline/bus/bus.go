@@ -38,10 +38,12 @@ type Bus struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	prefix  string
+	limits  Limits
 	log     *slog.Logger
 	metrics metrics
 	sender  sender
 	untold  untold
+	room    room
 	stop    context.CancelFunc
 	closed  sync.WaitGroup
 }
@@ -58,7 +60,8 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	nc, err := dial(ctx, o)
+	back := make(chan struct{}, 1)
+	nc, err := dial(ctx, o, back)
 	if err != nil {
 		return nil, err
 	}
@@ -67,19 +70,20 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		nc.Close()
 		return nil, fmt.Errorf("prepare JetStream: %w", err)
 	}
-	b := &Bus{nc: nc, js: js, prefix: o.Prefix, log: o.Log, sender: newSender()}
-	if err := b.declare(ctx, o.Limits); err != nil {
+	b := &Bus{nc: nc, js: js, prefix: o.Prefix, limits: o.Limits, log: o.Log, sender: newSender()}
+	if err := b.declare(ctx); err != nil {
 		nc.Close()
 		return nil, err
 	}
 	b.metrics = newMetrics(o.Metrics)
 	watch, stop := context.WithCancel(context.Background())
 	b.stop = stop
-	b.closed.Go(func() { b.watchPending(watch) })
+	b.closed.Go(func() { b.watch(watch, back) })
 	return b, nil
 }
 
-func dial(ctx context.Context, o Options) (*nats.Conn, error) {
+// dial tells back whenever the server is there again.
+func dial(ctx context.Context, o Options, back chan<- struct{}) (*nats.Conn, error) {
 	for _, s := range strings.Split(o.URL, ",") {
 		if s = strings.TrimSpace(s); !strings.Contains(s, "://") {
 			s = "nats://" + s // as the client does
@@ -97,7 +101,13 @@ func dial(ctx context.Context, o Options) (*nats.Conn, error) {
 				o.Log.WarnContext(ctx, "NATS is away", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { o.Log.InfoContext(ctx, "NATS is back") }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			o.Log.InfoContext(ctx, "NATS is back")
+			select {
+			case back <- struct{}{}:
+			default:
+			}
+		}),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS at %s (is it running, and is the URL right?): %w", redact(o.URL), err)
@@ -120,20 +130,14 @@ func redact(list string) string {
 
 // Close ends the connection. End the consumers first, through their context.
 func (b *Bus) Close() {
-	b.stop()
-	b.closed.Wait()
+	b.still()
 	b.nc.Close()
 }
 
-// Check reports whether JetStream answers.
-func (b *Bus) Check(ctx context.Context) error {
-	if s := b.nc.Status(); s != nats.CONNECTED {
-		return fmt.Errorf("NATS is %s", strings.ToLower(s.String()))
-	}
-	if _, err := b.js.AccountInfo(ctx); err != nil {
-		return fmt.Errorf("JetStream does not answer: %w", err)
-	}
-	return nil
+// still ends what the bus does by itself.
+func (b *Bus) still() {
+	b.stop()
+	b.closed.Wait()
 }
 
 // PublishAction reports whether the forge's delivery had been stored before.

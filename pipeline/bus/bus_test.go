@@ -50,6 +50,7 @@ func open(t *testing.T, limits Limits) (*Bus, *prometheus.Registry) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		b.still() // else they are declared again
 		for _, s := range streams(prefix, limits) {
 			if err := b.js.DeleteStream(context.Background(), s.Name); err != nil {
 				t.Error(err)

@@ -51,7 +51,7 @@ func (b *Bus) Capture(ctx context.Context, from uint64, since time.Time, take fu
 	if err != nil {
 		return fmt.Errorf("capture: %w", err)
 	}
-	messages, err := c.Messages()
+	messages, err := c.Messages(jetstream.PullMaxMessages(ahead))
 	if err != nil {
 		return fmt.Errorf("capture: %w", err)
 	}

@@ -117,6 +117,9 @@ func (c *claim) ours(ctx context.Context, msgs []*nats.Msg) (stored int, err err
 		return 0, fmt.Errorf("ask what is stored in %s: %w", c.stream, err)
 	}
 	last, err := s.GetLastMsgForSubject(ctx, c.under+".>")
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil // not even the claim: the stream is another
+	}
 	if err != nil {
 		return 0, fmt.Errorf("ask what is stored in %s: %w", c.stream, err)
 	}
@@ -153,6 +156,11 @@ func (c *claim) lasting(ctx context.Context, msgs ...*nats.Msg) error {
 	}
 }
 
+// ahead is how many messages are asked for at once. All of them fit into what the server holds for a connection, 64 MiB, beyond
+// which it cuts off who reads slowly. It is no bound in bytes: what does not fit that, the server (2.15) takes off its list of the last
+// of each subject, and never sends.
+const ahead = 32
+
 // messages reads what a stream holds under a filter, as the policy says, and hands each over.
 func (b *Bus) messages(ctx context.Context, stream string, cfg jetstream.ConsumerConfig, take func(jetstream.Msg)) error {
 	// Not an ordered consumer: between two fetches that goes on with every message, not with the last ones.
@@ -162,7 +170,7 @@ func (b *Bus) messages(ctx context.Context, stream string, cfg jetstream.Consume
 		return fmt.Errorf("read %s: %w", stream, err)
 	}
 	for left := c.CachedInfo().NumPending; left > 0; {
-		batch, err := c.Fetch(int(min(left, 500)), jetstream.FetchMaxWait(publishWait)) // no more: it would wait for them
+		batch, err := c.Fetch(int(min(left, ahead)), jetstream.FetchMaxWait(publishWait)) // no more: it would wait for them
 		if err != nil {
 			return fmt.Errorf("read %s: %w", stream, err)
 		}

@@ -21,7 +21,10 @@ const (
 type follower struct {
 	bus      *Bus
 	reader   reader
-	position uint64 // the last sequence that was handled
+	position uint64          // the last sequence that was handled
+	of       time.Time       // when the stream was made that this is the position in
+	anew     func(time.Time) // is told when another was made in its place, which is read from its beginning; nil: following ends
+	durable  time.Time       // when the durable was made
 }
 
 // follow hands over batches until ctx ends, and an empty one where nothing has come for a while: all that was stored before
@@ -29,6 +32,9 @@ type follower struct {
 func (f *follower) follow(ctx context.Context, handle func(ctx context.Context, batch []jetstream.Msg, since time.Time) error) error {
 	for said := false; ctx.Err() == nil; {
 		c, err := f.rewind(ctx)
+		if errors.Is(err, errAnew) {
+			return err
+		}
 		for expected := uint64(1); err == nil && ctx.Err() == nil; {
 			said = false
 			var failed error
@@ -51,19 +57,43 @@ func (f *follower) follow(ctx context.Context, handle func(ctx context.Context, 
 	return nil
 }
 
+// errAnew means that a stream was lost, and another is there in its place.
+var errAnew = errors.New("the stream is not the one any more that was read")
+
+// otherThan reports whether a stream is not the one that was made at a time and read up to a position. One that was put back from a
+// copy may be as old, and shorter.
+func otherThan(s *jetstream.StreamInfo, of time.Time, position uint64) bool {
+	return !of.IsZero() && !s.Created.Equal(of) || s.State.LastSeq < position
+}
+
 // rewind the durable to the position.
 func (f *follower) rewind(ctx context.Context) (jetstream.Consumer, error) {
-	if _, err := f.bus.consumer(ctx, f.reader); err != nil {
+	first, err := f.bus.consumer(ctx, f.reader)
+	if err != nil {
 		return nil, err
 	}
 	s, err := f.bus.js.Stream(ctx, f.bus.prefix+"-"+f.reader.stream)
 	if err != nil {
 		return nil, err
 	}
+	if now := s.CachedInfo(); otherThan(now, f.of, f.position) {
+		if f.anew == nil {
+			return nil, fmt.Errorf("read from %s: %w", f.reader.stream, errAnew)
+		}
+		f.position, f.of = 0, now.Created
+		f.anew(f.of)
+	}
 	if _, err := s.ResetConsumerToSequence(ctx, f.reader.durable, f.position+1); err != nil {
 		return nil, fmt.Errorf("go back to %d in %s: %w", f.position+1, f.reader.stream, err)
 	}
-	return s.Consumer(ctx, f.reader.durable)
+	c, err := s.Consumer(ctx, f.reader.durable)
+	if err != nil {
+		return nil, err
+	}
+	if f.durable = c.CachedInfo().Created; !f.durable.Equal(first.CachedInfo().Created) {
+		return nil, fmt.Errorf("read from %s: %w", f.reader.stream, errOrder) // it may be of another stream than we have looked at
+	}
+	return c, nil
 }
 
 var errOrder = errors.New("something was lost on the way")
@@ -83,11 +113,11 @@ func (f *follower) round(ctx context.Context, c jetstream.Consumer, expected uin
 			if err != nil {
 				return expected, nil, fmt.Errorf("read from %s: %w", f.reader.stream, err)
 			}
-			if meta.Sequence.Stream <= f.position { // it comes again, since an acknowledgement was lost
+			if meta.Sequence.Stream <= f.position && meta.NumDelivered > 1 { // it comes again, since an acknowledgement was lost
 				expected = meta.Sequence.Consumer + 1
 				continue
 			}
-			if meta.Sequence.Consumer != expected {
+			if meta.Sequence.Consumer != expected || meta.Sequence.Stream <= f.position { // the latter is of another stream
 				return expected, nil, fmt.Errorf("read from %s: %w", f.reader.stream, errOrder)
 			}
 			expected, f.position = expected+1, meta.Sequence.Stream
@@ -112,7 +142,8 @@ func (f *follower) round(ctx context.Context, c jetstream.Consumer, expected uin
 	switch {
 	case err != nil:
 		return expected, nil, fmt.Errorf("ask what is left of %s: %w", f.reader.stream, err)
-	case info.Delivered.Stream > f.position: // to us, or to another process that does not know yet that it was replaced
+	case info.Delivered.Stream > f.position, // to us, or to another process that does not know yet that it was replaced
+		!info.Created.Equal(f.durable): // with a stream that was made anew
 		return expected, nil, fmt.Errorf("read from %s: %w", f.reader.stream, errOrder)
 	case info.NumPending > 0:
 		return expected, nil, nil

@@ -21,8 +21,9 @@ const provisionalKept = time.Hour
 // Join is the reading of all folds and of the topology, in one order, and the writing of incidents, in the hands of one owner.
 type Join struct {
 	*claim
-	floor  uint64 // what the owner before us had joined
-	totals map[int]uint64
+	floor uint64    // what the owner before us had joined
+	of    time.Time // when FOLDS was made, which this is the position in
+	tally tally
 
 	position uint64
 	decoder  *decoder
@@ -40,8 +41,15 @@ func (b *Bus) claimJoin(ctx context.Context, owner string, lose context.CancelFu
 		return nil, err
 	}
 	c.alone = true
-	floor, err := b.acknowledged(ctx, readFolds)
-	return &Join{claim: c, floor: floor, decoder: newDecoder(), totals: map[int]uint64{}, pulses: map[int]pulse{}}, err
+	s, err := b.js.Stream(ctx, b.prefix+"-"+folds)
+	if err != nil {
+		return nil, fmt.Errorf("take up the join: %w", err)
+	}
+	j := &Join{claim: c, of: s.CachedInfo().Created, decoder: newDecoder(), pulses: map[int]pulse{}}
+	if j.floor, err = b.acknowledged(ctx, readFolds); err != nil {
+		return nil, err
+	}
+	return j, j.takeUp(ctx)
 }
 
 // LastIncidents reads the last revision of every incident.
@@ -109,7 +117,7 @@ func (j *Join) Follow(ctx context.Context, from uint64, handle func(context.Cont
 	}
 	defer sub.Unsubscribe() //nolint:errcheck // the connection is closed
 	j.position = from - 1
-	f := &follower{bus: j.bus, reader: readFolds, position: j.position}
+	f := &follower{bus: j.bus, reader: readFolds, position: j.position, of: j.of} // another stream is for who claims the join anew
 	return f.follow(ctx, func(ctx context.Context, batch []jetstream.Msg, _ time.Time) error {
 		var list []incident.JoinRecord
 		for _, m := range batch {
@@ -121,10 +129,13 @@ func (j *Join) Follow(ctx context.Context, from uint64, handle func(context.Cont
 				list = append(list, *r)
 			}
 		}
-		if list = append(list, j.heard(f.position)...); len(list) == 0 {
-			return nil
+		if list = append(list, j.heard(f.position)...); len(list) > 0 {
+			if err := handle(ctx, list); err != nil {
+				return err
+			}
 		}
-		return handle(ctx, list)
+		j.reach()
+		return nil
 	})
 }
 
@@ -165,21 +176,10 @@ func (j *Join) read(ctx context.Context, m jetstream.Msg) (*incident.JoinRecord,
 		j.bus.log.ErrorContext(ctx, "gave up a fold that cannot be decoded", "subject", m.Subject(), "error", err)
 		return nil, nil
 	}
-	j.count(r, m.Headers())
+	if _, total, err := progress(m.Headers()); err == nil {
+		j.bus.metrics.dropped.Add(float64(j.tally.count(j.position, fold.Partition, uint64(len(fold.Signals)), total)))
+	}
 	return r, nil
-}
-
-// count what FOLDS let go of, being full, before it was joined.
-func (j *Join) count(r *incident.JoinRecord, h nats.Header) {
-	_, total, err := progress(h)
-	if err != nil {
-		return
-	}
-	held := uint64(len(r.Fold.Signals))
-	if before, known := j.totals[r.Fold.Partition]; known && r.Position > j.floor && total > before+held {
-		j.bus.metrics.dropped.Add(float64(total - before - held))
-	}
-	j.totals[r.Fold.Partition] = total
 }
 
 // hear what is said aloud.
@@ -189,7 +189,7 @@ func (j *Join) hear(m *nats.Msg) {
 		return
 	}
 	var p pulse
-	if err := json.Unmarshal(m.Data, &p); err != nil || p.Partition < 0 || p.Partition >= Partitions {
+	if err := json.Unmarshal(m.Data, &p); err != nil || p.Partition < 0 || p.Partition >= Partitions || !p.Of.IsZero() && !p.Of.Equal(j.of) {
 		return
 	}
 	j.mu.Lock()

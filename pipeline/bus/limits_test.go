@@ -57,12 +57,74 @@ func fullStreams(t *testing.T, memory bool) {
 	}
 }
 
+// While INCIDENTS is full every process says so, and takes no signals: who joins waits for room, and what comes is not dropped behind it.
+func TestNothingIsTakenWhileIncidentsAreFull(t *testing.T) {
+	t.Parallel()
+	limits := small
+	limits.Incidents = mib
+	b, _ := open(t, limits)
+	c, reg := another(t, b, limits) // which takes the webhooks
+	b.still()
+	c.still()
+	look := func() {
+		t.Helper()
+		if err := c.mend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look()
+	if _, err := c.PublishSignals(t.Context(), some(0, 1)); err != nil || c.Room(t.Context()) != nil {
+		t.Fatalf("%v, %v, and there is room", err, c.Room(t.Context()))
+	}
+	j := joining(t, b)
+	var list []incident.Incident
+	for n := range 20 {
+		list = append(list, incident.Incident{ID: fmt.Sprintf("i%d", n), State: incident.Sealed, Revision: 1, Signals: []incident.Signal{{Name: strings.Repeat("x", 60<<10)}}})
+	}
+	done := make(chan error, 1)
+	go func() { done <- j.PublishIncidents(t.Context(), list) }()
+	for c.Room(t.Context()) == nil { // until no more fits
+		look()
+	}
+	_, err := c.PublishSignals(t.Context(), some(1, 2))
+	var full *FullError
+	if !errors.As(err, &full) || full.Stream != b.prefix+"-"+incidents {
+		t.Fatalf("signals are taken: %v", err)
+	}
+	if err := c.Room(t.Context()); !strings.Contains(err.Error(), "nats stream purge "+full.Stream) {
+		t.Errorf("health says %v", err)
+	}
+	if err := c.Check(t.Context()); err != nil {
+		t.Errorf("it wants no webhooks: %v", err)
+	}
+	if used := metric(t, reg, "cortexops_bus_used_ratio"); used < 0.9 {
+		t.Errorf("%v of it is used", used)
+	}
+	if _, err := c.PublishAction(t.Context(), incident.Action{Delivery: "d"}); err != nil {
+		t.Errorf("an approval is refused: %v", err)
+	}
+	s, err := b.js.Stream(t.Context(), full.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(t.Context(), jetstream.WithPurgeKeep(2)); err != nil {
+		t.Fatal(err)
+	}
+	if err := next(t, done); err != nil {
+		t.Error(err)
+	}
+	look()
+	if _, err := c.PublishSignals(t.Context(), some(1, 2)); err != nil || c.Room(t.Context()) != nil {
+		t.Errorf("%v, %v, and there is room again", err, c.Room(t.Context()))
+	}
+}
+
 func TestLimitsBeyondTheServerAreRefused(t *testing.T) {
 	t.Parallel()
 	url := server(t)
 	_, err := Connect(t.Context(), Options{URL: url, Prefix: "test-huge", Limits: Limits{Signals: 1 << 50, Actions: 1 << 50, Incidents: 1 << 50, Folds: 1 << 50, Graph: 1 << 50}})
 	var storage *StorageError
-	if !errors.As(err, &storage) || storage.Need != 5<<50+workersBytes || !strings.Contains(err.Error(), "5368709120 MiB") {
+	if !errors.As(err, &storage) || storage.Need != 5<<50+2*smallBytes || !strings.Contains(err.Error(), "5368709120 MiB") {
 		t.Errorf("got %v, want a refusal with the figure", err)
 	}
 }

@@ -1,16 +1,13 @@
 package bus
 
 import (
-	"context"
-	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 type metrics struct {
 	pending    *prometheus.GaugeVec
+	used       *prometheus.GaugeVec
 	owned      prometheus.Gauge
 	joins      prometheus.Gauge
 	dropped    prometheus.Counter
@@ -24,6 +21,8 @@ func newMetrics(r prometheus.Registerer) metrics {
 	m := metrics{
 		pending: auto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_bus_pending",
 			Help: "Messages not yet handled: not delivered, or delivered and not acknowledged. Of SIGNALS, all partitions together; a message holds what one webhook said to one of them."}, []string{"stream"}),
+		used: auto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_bus_used_ratio",
+			Help: "How much of its limit a stream holds that drops nothing and refuses instead, of 1."}, []string{"stream"}),
 		owned: auto.NewGauge(prometheus.GaugeOpts{Name: "cortexops_bus_partitions_owned",
 			Help: "Partitions of SIGNALS that this process folds."}),
 		joins: auto.NewGauge(prometheus.GaugeOpts{Name: "cortexops_bus_joins",
@@ -44,32 +43,4 @@ func newMetrics(r prometheus.Registerer) metrics {
 		m.retried.WithLabelValues(stream)
 	}
 	return m
-}
-
-// watchPending follows the backlog of each consumer, also of those that another process reads.
-func (b *Bus) watchPending(ctx context.Context) {
-	tick := time.NewTicker(2 * time.Second)
-	defer tick.Stop()
-	for {
-		waiting := map[string]float64{}
-		var err error
-		for _, r := range readers() {
-			var c jetstream.Consumer
-			if c, err = b.js.Consumer(ctx, b.prefix+"-"+r.stream, r.durable); err != nil {
-				break // the server is away: the last figures stand
-			}
-			info := c.CachedInfo()
-			waiting[r.label] += float64(info.NumPending) + float64(info.NumAckPending)
-		}
-		for stream, n := range waiting {
-			if err == nil {
-				b.metrics.pending.WithLabelValues(stream).Set(n)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }

@@ -119,6 +119,11 @@ func (b *Bus) PublishSignals(ctx context.Context, list []incident.Signal) (dupli
 	ctx, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
 	defer b.timed(signals)()
+	// Who joins waits while INCIDENTS is full, and what is behind it, FOLDS and SIGNALS, would drop its oldest: so nothing more is taken.
+	// It is another process that joins, mostly; how full the stream is each can see, two seconds late at most.
+	if err := b.lacks(incidents); err != nil {
+		return 0, fmt.Errorf("publish signals: %w", err)
+	}
 	parcels, err := pack(list)
 	if err != nil {
 		return 0, err

@@ -19,9 +19,11 @@ import (
 type Partition struct {
 	*claim
 	number int
-	read   uint64 // of the partition's stream, as its last fold says
-	ledger ledger // of what was read, for counting what was dropped
-	total  uint64 // signals that its folds hold, those of former owners included
+	read   uint64    // of the partition's stream, as its last fold says
+	of     time.Time // when that stream was made
+	onto   time.Time // when FOLDS was
+	ledger ledger    // of what was read, for counting what was dropped
+	total  uint64    // signals that its folds hold, those of former owners included
 	stored time.Time
 	sent   uint64 // the sequence of its last fold
 	count  int
@@ -29,9 +31,10 @@ type Partition struct {
 }
 
 const (
-	readHeader  = "Cortexops-Read"  // the last sequence that the fold covers
-	totalHeader = "Cortexops-Total" // signals in the folds of the partition so far: a gap says how many are missing
-	durably     = 30 * time.Second  // a partition without signals says this often, for those who read later, how far it is
+	readHeader  = "Cortexops-Read"    // the last sequence that the fold covers
+	ofHeader    = "Cortexops-Read-Of" // when the stream was made that this is the sequence of
+	totalHeader = "Cortexops-Total"   // signals in the folds of the partition so far: a gap says how many are missing
+	durably     = 30 * time.Second    // a partition without signals says this often, for those who read later, how far it is
 )
 
 func foldsOf(number int) string { return "folds." + strconv.Itoa(number) }
@@ -42,24 +45,51 @@ func (b *Bus) claimPartition(ctx context.Context, number int, owner string, lose
 		return nil, err
 	}
 	p := &Partition{claim: c, number: number, sent: c.epoch}
-	s, err := b.js.Stream(ctx, b.prefix+"-"+folds)
-	if err != nil {
+	if err := p.takeUp(ctx); err != nil {
 		return nil, fmt.Errorf("take up partition %d: %w", number, err)
 	}
-	m, err := s.GetLastMsgForSubject(ctx, c.under+".fold")
+	return p, nil
+}
+
+// takeUp what the owner before has left.
+func (p *Partition) takeUp(ctx context.Context) error {
+	from, err := p.bus.js.Stream(ctx, p.bus.prefix+"-"+part(p.number))
+	if err != nil {
+		return err
+	}
+	p.of = from.CachedInfo().Created
+	onto, err := p.bus.js.Stream(ctx, p.bus.prefix+"-"+folds)
+	if err != nil {
+		return err
+	}
+	p.onto = onto.CachedInfo().Created
+	m, err := onto.GetLastMsgForSubject(ctx, p.under+".fold")
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		p.read, err = b.acknowledged(ctx, readSignals(number)) // the first owner
+		p.read, err = p.bus.acknowledged(ctx, readSignals(p.number)) // the first owner
 		p.ledger = ledger{of: map[string]*read{}, blind: p.read > 0}
-		return p, err
+		return err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("take up partition %d: %w", number, err)
+		return err
 	}
 	if p.read, p.total, err = progress(m.Header); err != nil {
-		return nil, fmt.Errorf("take up partition %d: %w", number, err)
+		return err
 	}
 	p.ledger = ledgerOf(m.Header)
-	return p, nil
+	of, _ := time.Parse(time.RFC3339Nano, m.Header.Get(ofHeader)) // zero: of a version that did not say it
+	if otherThan(from.CachedInfo(), of, p.read) {
+		p.anew(ctx, p.of)
+	}
+	return nil
+}
+
+// anew begins with a stream that is there in the place of one that was lost. What that held and nobody had read is counted by what
+// its senders say from now on.
+func (p *Partition) anew(ctx context.Context, of time.Time) {
+	p.bus.log.ErrorContext(ctx, "the stream is not the one any more that was read: signals that it held may be lost, those that still fire are told again",
+		"stream", part(p.number), "read", p.read)
+	p.read, p.of = 0, of
+	p.ledger.lost()
 }
 
 func progress(h nats.Header) (read, total uint64, err error) {
@@ -95,7 +125,7 @@ func (p *Partition) Former(ctx context.Context, since time.Time, take func(incid
 // labels among it, is used again for the next batch.
 func (p *Partition) Fold(ctx context.Context, fold func([]incident.Signal) incident.Fold) error {
 	r := readSignals(p.number)
-	f := &follower{bus: p.bus, reader: r, position: p.read}
+	f := &follower{bus: p.bus, reader: r, position: p.read, of: p.of, anew: func(of time.Time) { p.anew(ctx, of) }}
 	d := newDecoder()
 	d.lean = true
 	var list []incident.Signal
@@ -139,7 +169,8 @@ func (p *Partition) tell(ctx context.Context, list []incident.Signal, raw [][]by
 	p.stored = time.Now()
 	if err := p.lasting(ctx, &nats.Msg{Subject: p.under + ".fold", Data: p.body, Header: nats.Header{
 		jetstream.MsgIDHeader: {fmt.Sprintf("%d/%d/%d", p.number, p.epoch, p.count)},
-		readHeader:            {strconv.FormatUint(p.read, 10)}, totalHeader: {strconv.FormatUint(p.total, 10)}, sendersHeader: {p.ledger.String()},
+		readHeader:            {strconv.FormatUint(p.read, 10)}, ofHeader: {p.of.UTC().Format(time.RFC3339Nano)},
+		totalHeader: {strconv.FormatUint(p.total, 10)}, sendersHeader: {p.ledger.String()},
 	}}); err != nil {
 		return err
 	}
@@ -150,13 +181,14 @@ func (p *Partition) tell(ctx context.Context, list []incident.Signal, raw [][]by
 // pulse is what is said aloud: all that the partition accepted before Seen is in its folds up to the sequence After.
 type pulse struct {
 	Partition int       `json:"partition"`
-	Epoch     uint64    `json:"epoch"` // of the claim: the word of an owner that was replaced counts for nothing
+	Epoch     uint64    `json:"epoch"`       // of the claim: the word of an owner that was replaced counts for nothing
+	Of        time.Time `json:"of,omitzero"` // when the stream was made that these are sequences of
 	After     uint64    `json:"after"`
 	Seen      time.Time `json:"seen"`
 }
 
 func (p *Partition) beat(seen time.Time) error {
-	body, err := json.Marshal(pulse{p.number, p.epoch, p.sent, seen})
+	body, err := json.Marshal(pulse{Partition: p.number, Epoch: p.epoch, Of: p.onto, After: p.sent, Seen: seen})
 	if err != nil {
 		return err
 	}

@@ -28,13 +28,18 @@ type read struct {
 	last    uint64 // sequence
 }
 
+// lost means that messages may be missing before the next.
+func (l *ledger) lost() {
+	l.gap = true
+	for _, r := range l.of {
+		r.gap = true
+	}
+}
+
 // message accounts for one that holds so many signals, behind a gap of so many messages. It returns how many were dropped.
 func (l *ledger) message(h nats.Header, sequence, gap uint64, signals int) (dropped uint64) {
 	if gap > 0 {
-		l.gap = true
-		for _, r := range l.of {
-			r.gap = true
-		}
+		l.lost()
 	}
 	name := h.Get(senderHeader)
 	sent, err := strconv.ParseUint(h.Get(sentHeader), 10, 64)

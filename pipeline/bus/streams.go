@@ -43,7 +43,7 @@ func part(p int) string { return signals + "-" + strconv.Itoa(p) }
 
 const (
 	mib           = 1 << 20
-	workersBytes  = 64 << 10
+	smallBytes    = 64 << 10 // of WORKERS and JOINED each
 	dedupeWindow  = 2 * time.Minute
 	clickWindow   = 15 * time.Minute    // longer than a signed click can be sent again
 	signalsKept   = time.Hour           // at least the correlation horizon
@@ -60,6 +60,7 @@ const (
 	incidents = "INCIDENTS"
 	workers   = "WORKERS"
 	folds     = "FOLDS"
+	reached   = "JOINED" // how far FOLDS has been joined
 )
 
 var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -89,9 +90,11 @@ func streams(prefix string, l Limits) []jetstream.StreamConfig {
 	i.Discard, i.MaxAge, i.MaxMsgsPerSubject, i.AllowMsgTTL = jetstream.DiscardNew, humansKept, revisionsKept, true
 	f := one(folds, "folds.>", orDefault(l.Folds, 256*mib))
 	f.Discard, f.MaxAge = jetstream.DiscardOld, foldsKept
-	w := one(workers, "workers.*", workersBytes)
+	w := one(workers, "workers.*", smallBytes)
 	w.Discard, w.MaxAge, w.Duplicates, w.MaxMsgsPerSubject = jetstream.DiscardOld, workersKept, workersKept, 1
-	return append(all, f, a, i, w, graphStream(prefix, orDefault(l.Graph, 64*mib)))
+	j := one(reached, "joined.*", smallBytes)
+	j.Discard, j.MaxMsgsPerSubject = jetstream.DiscardOld, 1
+	return append(all, f, a, i, w, j, graphStream(prefix, orDefault(l.Graph, 64*mib)))
 }
 
 func orDefault(v, d int64) int64 {
@@ -153,8 +156,8 @@ func (b *Bus) refuseFormer(ctx context.Context) error {
 // declare creates or updates the streams and their readers: a reader that is there before the first message misses none
 // uncounted. It refuses limits whose sum the server could not keep: past the server's own limit even a stream that drops
 // its oldest would refuse a publish.
-func (b *Bus) declare(ctx context.Context, l Limits) error {
-	all := streams(b.prefix, l)
+func (b *Bus) declare(ctx context.Context) error {
+	all := streams(b.prefix, b.limits)
 	need := map[jetstream.StorageType]int64{}
 	for _, s := range all {
 		need[s.Storage] += s.MaxBytes
