@@ -111,15 +111,13 @@ func (k *Kubernetes) Resume(open []incident.Signal) {
 	}
 }
 
-// observed is the label that says which object's state a signal is: of an autoscaler's it is not the subject.
-const observed = "observed"
-
+// holderOf reads back what signal has written. The namespace is the subject's: nobody scales or tells of what is in another one.
 func holderOf(s incident.Signal) (holder, bool) {
-	f := strings.SplitN(s.Labels[observed], "/", 3)
+	f := strings.SplitN(s.Labels[incident.Observed], "/", 3)
 	if len(f) != 3 {
 		return holder{}, false
 	}
-	return holder{schema.GroupKind{Group: f[0], Kind: f[1]}, s.Labels["namespace"], f[2]}, true
+	return holder{schema.GroupKind{Group: f[0], Kind: f[1]}, s.Subject.Namespace, f[2]}, true
 }
 
 // Sweep resolves what was resumed and nobody has confirmed. Call it when all was listed.
