@@ -107,6 +107,44 @@ func TestARecoveryHasTheFingerprintOfItsFailure(t *testing.T) {
 	wantValue(t, reg, "cortexops_events_ingested_total{source=cloudevents/ci}", 2)
 }
 
+// TestNobodyEndsTheAlertOfAnother, nor keeps its event out by having sent the same before: not under the source of the other, and
+// not with its fingerprint.
+func TestNobodyEndsTheAlertOfAnother(t *testing.T) {
+	t.Parallel()
+	const one = "application/cloudevents+json"
+	given := strings.Replace(ceEvent, `"data":{`, `"data":{"fingerprint":"f1",`, 1)
+	labelled := strings.Replace(ceEvent, `"data":{`, `"data":{"labels":{"namespace":"shop"},`, 1)
+	for name, event := range map[string]string{"given": given, "of labels": labelled, "of type and subject": ceEvent} {
+		bus := &store{}
+		url, _ := senders(t, bus, CloudEvents{Name: "ci", Secret: token}, CloudEvents{Name: "other", Secret: key, HMAC: true})
+		over := strings.Replace(event, `"data":{`, `"data":{"status":"resolved",`, 1)
+		of := func(source, id, event string) []byte {
+			return []byte(strings.NewReplacer(`"id":"17"`, `"id":"`+id+`"`, "ci.example.com/shop", source).Replace(event))
+		}
+		byOther := of("ci.example.com/shop", "17", over)
+		for _, r := range []reply{
+			post(t, url+"/webhooks/cloudevents/other", byOther, map[string]string{"Content-Type": one, "X-Signature": sign(key, byOther)}),
+			post(t, url+"/webhooks/cloudevents/ci", of("ci.example.com/shop", "17", event), with(one, nil)),
+			post(t, url+"/webhooks/cloudevents/ci", of("elsewhere.example.com", "18", over), with(one, nil)),
+			post(t, url+"/webhooks/cloudevents/ci", of("ci.example.com/shop", "18", over), with(one, nil)),
+		} {
+			if r.status != http.StatusAccepted {
+				t.Fatalf("%s: %+v", name, r)
+			}
+		}
+		if len(bus.signals) != 4 {
+			t.Fatalf("%s: %d signals of 4 events: %+v", name, len(bus.signals), bus.signals)
+		}
+		other, fired, elsewhere, ended := bus.signals[0], bus.signals[1], bus.signals[2], bus.signals[3]
+		if ended.Fingerprint != fired.Fingerprint || ended.Status != incident.Resolved {
+			t.Errorf("%s: %+v does not end %+v", name, ended, fired)
+		}
+		if other.Fingerprint == fired.Fingerprint || elsewhere.Fingerprint == fired.Fingerprint || len(fired.Fingerprint) != 16 {
+			t.Errorf("%s: %q by another sender, %q of another source, and %q", name, other.Fingerprint, elsewhere.Fingerprint, fired.Fingerprint)
+		}
+	}
+}
+
 func TestCloudEventsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	const one, batch = "application/cloudevents+json", "application/cloudevents-batch+json"
@@ -130,6 +168,7 @@ func TestCloudEventsThatAreRefused(t *testing.T) {
 		"no time":            {with(one, nil), replaced(`2026-03-02T10:15:04Z`, `today`), 400, "/time"},
 		"a number as labels": {with(one, nil), replaced(`"annotations":{"message":"exit 1"}`, `"labels":7`), 400, "/data/labels"},
 		"no status":          {with(one, nil), replaced(`"annotations":{"message":"exit 1"}`, `"status":"odd"`), 400, "/data/status"},
+		"a fingerprint":      {with(one, nil), replaced(`"annotations":{"message":"exit 1"}`, `"fingerprint":"`+strings.Repeat("x", maxID+1)+`"`), 400, "/data/fingerprint"},
 		"the second":         {with(batch, nil), "[" + ceEvent + "," + without(`"id":"17",`) + "]", 400, "/1/id"},
 		"no batch":           {with(batch, nil), ceEvent, 400, ""},
 		"null":               {with(batch, nil), "null", 400, ""},

@@ -89,7 +89,7 @@ func FuzzCloudEvents(f *testing.F) {
 			return
 		}
 		for _, e := range events {
-			s, err := e.signal(Options{Cluster: "prod"}, at)
+			s, err := e.signal("ci", "prod", at)
 			onlyInvalid(t, err)
 			if err != nil {
 				continue
