@@ -16,6 +16,8 @@ func alertmanager(o Options) source {
 		name:  "alertmanager",
 		admit: withToken(o.AlertmanagerToken),
 		busy:  http.StatusServiceUnavailable, // it gives up on anything below 500
+		most:  maxGroup,
+		less:  ": in Alertmanager, group by more labels (group_by), or set max_alerts in the webhook_configs of this receiver",
 		decode: func(_ *http.Request, body []byte, at time.Time) (accepted, error) {
 			signals, cutOff, err := decodeAlertmanager(body, o.Cluster, at)
 			return accepted{signals: signals, cutOff: cutOff}, err

@@ -2,7 +2,9 @@ package intake
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,7 +15,9 @@ import (
 const (
 	maxBody       = 1 << 20
 	maxHeader     = 16 << 10
+	maxGroup      = 16 << 20 // of Alertmanager, which sends all alerts of a group in one body
 	maxConcurrent = 64
+	maxLarge      = 2 // beyond maxBody, of one source: each takes about seven times its size, until the bus has it
 
 	headerTime = 5 * time.Second
 	readTime   = 15 * time.Second
@@ -40,25 +44,41 @@ func Server(h http.Handler) *http.Server {
 	}
 }
 
-// readBody refuses a body that says it is too large without reading it.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *rejection) {
-	big := &rejection{status: http.StatusRequestEntityTooLarge, reason: tooLarge, why: "the body is larger than " + strconv.Itoa(maxBody) + " bytes"}
-	if r.ContentLength > maxBody {
+// read takes the body in, and refuses one that says it is too large without reading it. Call free when the body is done with.
+func (s source) read(w http.ResponseWriter, r *http.Request) (body []byte, free func(), refused *rejection) {
+	most, free := cmp.Or(s.most, maxBody), func() {}
+	big := &rejection{status: http.StatusRequestEntityTooLarge, reason: tooLarge, why: "the body is larger than " + strconv.Itoa(most) + " bytes" + s.less}
+	if r.ContentLength > int64(most) {
 		w.Header().Set("Connection", "close")
-		return nil, big
+		return nil, free, big
 	}
 	var buffer bytes.Buffer
-	if r.ContentLength > 0 {
-		buffer.Grow(int(r.ContentLength) + bytes.MinRead)
+	var err error
+	from, large := http.MaxBytesReader(w, r.Body, int64(most)), r.ContentLength > maxBody
+	if !large {
+		if r.ContentLength > 0 {
+			buffer.Grow(int(r.ContentLength) + bytes.MinRead)
+		}
+		_, err = buffer.ReadFrom(io.LimitReader(from, maxBody+1))
+		large = buffer.Len() > maxBody
 	}
-	_, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
-	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		return nil, big
+	if large {
+		select {
+		case s.large <- struct{}{}:
+			free = func() { <-s.large }
+		default:
+			return nil, free, s.crowded()
+		}
+		buffer.Grow(max(int(r.ContentLength), maxBody) + bytes.MinRead)
+		_, err = buffer.ReadFrom(from)
 	}
-	if err != nil {
-		return nil, &rejection{status: http.StatusBadRequest, reason: unread, why: "the body did not arrive whole"}
+	if tooMuch := (*http.MaxBytesError)(nil); errors.As(err, &tooMuch) {
+		return nil, free, big
 	}
-	return buffer.Bytes(), nil
+	if err != nil { // 503 since it may be whole the next time, and Alertmanager sends nothing again that was answered below 500
+		return nil, free, &rejection{status: http.StatusServiceUnavailable, reason: unread, why: "the body did not arrive whole, send it again"}
+	}
+	return buffer.Bytes(), free, nil
 }
 
 // labelsFit checks what identifies a signal, which cannot be cut.
