@@ -102,6 +102,8 @@ func (d *decoder) decode(line []byte) (record, error) {
 		return record{}, &intake.Invalid{Pointer: "/type", Why: "must be signal or topology, or the line the body of an Alertmanager webhook"}
 	case e.At.IsZero():
 		return record{}, &intake.Invalid{Pointer: "/at", Why: "is required: a time such as 2026-03-02T10:00:00Z"}
+	case !intake.Sane(e.At):
+		return record{}, &intake.Invalid{Pointer: "/at", Why: "must lie between 1970 and 9998"}
 	}
 	if e.At.After(d.latest) {
 		d.latest = e.At

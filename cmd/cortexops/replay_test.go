@@ -107,6 +107,7 @@ func TestReplayNamesTheLine(t *testing.T) {
 		"not JSON":          {`{"type"`, "", "not JSON"},
 		"of no type":        {`{"type":"x",` + at + `}`, "/type", "must be signal or topology"},
 		"no time":           {`{"type":"signal","signal":{"name":"x"}}`, "/at", "is required"},
+		"in the year 9999":  {`{"type":"topology","at":"9999-01-01T00:00:00Z","delete":{}}`, "/at", "9998"},
 		"no signal":         {`{"type":"signal",` + at + `}`, "/signal", "is required"},
 		"no name":           {`{"type":"signal",` + at + `,"signal":{}}`, "/signal/name", "is required"},
 		"wrong type":        {`{"type":"signal",` + at + `,"signal":{"name":7}}`, "/signal/name", "must be a string"},

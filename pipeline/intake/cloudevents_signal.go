@@ -14,6 +14,7 @@ import (
 // its ID is derived from these; and from the sender, who alone is authenticated.
 func (e cloudEvent) signal(sender, cluster string, at time.Time) (incident.Signal, error) {
 	var s incident.Signal
+	starts := "/data/startsAt"
 	if isJSON(e.kind) && isObject(e.data) {
 		if err := Unmarshal(e.pointer+"/data", e.data, &s); err != nil {
 			return s, err
@@ -25,10 +26,10 @@ func (e cloudEvent) signal(sender, cluster string, at time.Time) (incident.Signa
 	s.ID, s.AcceptedAt = incident.Digest("cloudevents", sender, e.source(), e.text("id"))[:32], at
 	if when := e.text("time"); when != "" && s.StartsAt.IsZero() {
 		began, err := time.Parse(time.RFC3339, when)
-		if err != nil {
-			return s, &Invalid{Pointer: e.pointer + "/time", Why: "must be a time such as 2026-03-02T10:00:00Z"}
+		if err != nil || !Sane(began) {
+			return s, &Invalid{Pointer: e.pointer + "/time", Why: "must be a time such as 2026-03-02T10:00:00Z, between 1970 and 9998"}
 		}
-		s.StartsAt = began
+		s.StartsAt, starts = began, "/time"
 	}
 	for _, f := range []struct {
 		field *string
@@ -49,7 +50,14 @@ func (e cloudEvent) signal(sender, cluster string, at time.Time) (incident.Signa
 		s.Labels = map[string]string{}
 	}
 	s.Labels["source"], s.Labels["type"] = e.source(), e.text("type")
-	return e.bounded(s, cluster, at)
+	if s.Status != incident.Resolved {
+		s.EndsAt = time.Time{} // as of Alertmanager: no end
+	}
+	s, err := e.bounded(s, cluster, at)
+	if err == nil {
+		err = timely(&s, e.pointer+starts, at)
+	}
+	return s, err
 }
 
 // fingerprint that an event gives to its alert, or what stands in for it. It is good among the events of one sender and source only:

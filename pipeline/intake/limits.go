@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
 // Every bound on what a stranger can send is in this file.
@@ -34,6 +36,8 @@ const (
 	maxAnnotation = 4 << 10  // bytes of one annotation; longer ones are cut
 	maxNotes      = 16 << 10 // bytes of one signal's annotations after cutting
 	maxURL        = 2 << 10
+
+	clockSkew = 10 * time.Minute // that a sender's clock may be ahead of ours: well below the hour by which correlation tells episodes apart
 )
 
 // Server bounds headers, times and idle connections around h.
@@ -119,10 +123,30 @@ func bounded(annotations map[string]string) map[string]string {
 	return out
 }
 
-// sane tells the times that can be written back as JSON in UTC.
-func sane(t time.Time) bool {
+// Sane tells the times that can be written back as JSON in UTC, also after some time was added.
+func Sane(t time.Time) bool {
 	year := t.UTC().Year()
-	return year >= 1970 && year <= 9999
+	return year >= 1970 && year <= 9998
+}
+
+// timely refuses what begins ahead of when it was accepted, by more than clocks differ. It could not be told to begin then instead:
+// an alert is told again and again with the beginning that it had, and would have another each time, which is a new episode and
+// a new incident. An end can, and nothing is lost: whatever its clock says, the sender has seen it.
+func timely(s *incident.Signal, pointer string, at time.Time) error {
+	if !past(s.StartsAt, at).Equal(s.StartsAt) {
+		return &Invalid{Pointer: pointer, Why: "lies more than " + clockSkew.String() + " ahead of our clock, which says " + at.UTC().Format(time.RFC3339) +
+			": is the sender's clock right?"}
+	}
+	s.EndsAt = past(s.EndsAt, at)
+	return nil
+}
+
+// past is t, or at where t lies ahead of that by more than clocks differ.
+func past(t, at time.Time) time.Time {
+	if t.Sub(at) > clockSkew {
+		return at
+	}
+	return t
 }
 
 // cut shortens s to at most n bytes, at the end of a rune.
