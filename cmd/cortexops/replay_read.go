@@ -51,7 +51,11 @@ func readRecords(in io.Reader, name string, take func(rec record, read int64) er
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
-		rec, err := d.decode(lines.Bytes())
+		line := lines.Bytes()
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff")) // a byte order mark, as some editors write
+		}
+		rec, err := d.decode(line)
 		var invalid *intake.Invalid
 		if errors.As(err, &invalid) {
 			return &LineError{File: name, Line: n, Pointer: invalid.Pointer, Why: invalid.Why}

@@ -109,7 +109,7 @@ func (a *alert) signal(pointer, cluster string, at time.Time) (incident.Signal, 
 	case status != incident.Firing && status != incident.Resolved:
 		return bad("/status", fmt.Sprintf("must be firing or resolved, is %q", cut(a.Status, 32)))
 	case a.Labels["alertname"] == "":
-		return bad("/labels", "at least alertname is required")
+		return bad("/labels/alertname", "is required")
 	case len(a.Labels["alertname"]) > maxID:
 		return bad("/labels/alertname", fmt.Sprintf("is longer than %d bytes", maxID))
 	case !Sane(a.StartsAt):

@@ -15,7 +15,7 @@ import (
 func (e cloudEvent) signal(sender, cluster string, at time.Time) (incident.Signal, error) {
 	var s incident.Signal
 	starts := "/data/startsAt"
-	if isJSON(e.kind) && isObject(e.data) {
+	if isJSON(e.kind) && (isObject(e.data) || marked(e.data)) {
 		if err := Unmarshal(e.pointer+"/data", e.data, &s); err != nil {
 			return s, err
 		}
