@@ -24,7 +24,7 @@ func alertmanager(o Options) source {
 				return accepted{}, err
 			}
 			for i := range signals {
-				if err := timely(&signals[i], fmt.Sprintf("/alerts/%d/startsAt", i), at); err != nil {
+				if err := timely(&signals[i], at, func() string { return fmt.Sprintf("/alerts/%d/startsAt", i) }); err != nil {
 					return accepted{}, err
 				}
 			}

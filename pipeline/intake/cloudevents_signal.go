@@ -55,7 +55,7 @@ func (e cloudEvent) signal(sender, cluster string, at time.Time) (incident.Signa
 	}
 	s, err := e.bounded(s, cluster, at)
 	if err == nil {
-		err = timely(&s, e.pointer+starts, at)
+		err = timely(&s, at, func() string { return e.pointer + starts })
 	}
 	return s, err
 }

@@ -42,11 +42,15 @@ func innermost(pointer string, data []byte, t reflect.Type, err error) *Invalid 
 	if t.Name() == "Time" { // of the standard library, or of Kubernetes
 		return &Invalid{Pointer: pointer, Why: "must be a time such as 2026-03-02T10:00:00Z, is " + cut(string(data), 64)}
 	}
-	var members map[string]json.RawMessage
+	var members map[string]json.RawMessage // of what is an object
 	var items []json.RawMessage
+	var fields []reflect.StructField
 	switch t.Kind() {
-	case reflect.Struct, reflect.Map:
-		_ = json.Unmarshal(data, &members) // what is no object has no members
+	case reflect.Struct:
+		fields = reflect.VisibleFields(t)
+		_ = json.Unmarshal(data, &members)
+	case reflect.Map:
+		_ = json.Unmarshal(data, &members)
 	case reflect.Slice:
 		_ = json.Unmarshal(data, &items)
 	}
@@ -57,7 +61,7 @@ func innermost(pointer string, data []byte, t reflect.Type, err error) *Invalid 
 		return nil
 	}
 	for _, name := range sortedNames(members) {
-		if of := member(t, name); of != nil {
+		if of := member(t, fields, name); of != nil {
 			if wrong := inner(name, members[name], of); wrong != nil {
 				return wrong
 			}
@@ -75,11 +79,11 @@ func innermost(pointer string, data []byte, t reflect.Type, err error) *Invalid 
 }
 
 // member is the type of what has a name in a map or a struct, nil where that has no such field.
-func member(t reflect.Type, name string) (of reflect.Type) {
+func member(t reflect.Type, fields []reflect.StructField, name string) (of reflect.Type) {
 	if t.Kind() == reflect.Map {
 		return t.Elem()
 	}
-	for _, f := range reflect.VisibleFields(t) {
+	for _, f := range fields {
 		known, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if known = cmp.Or(known, f.Name); !f.IsExported() || !strings.EqualFold(known, name) {
 			continue

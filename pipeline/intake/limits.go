@@ -132,9 +132,9 @@ func Sane(t time.Time) bool {
 // timely refuses what begins ahead of when it was accepted, by more than clocks differ. It could not be told to begin then instead:
 // an alert is told again and again with the beginning that it had, and would have another each time, which is a new episode and
 // a new incident. An end can, and nothing is lost: whatever its clock says, the sender has seen it.
-func timely(s *incident.Signal, pointer string, at time.Time) error {
+func timely(s *incident.Signal, at time.Time, pointer func() string) error {
 	if !past(s.StartsAt, at).Equal(s.StartsAt) {
-		return &Invalid{Pointer: pointer, Why: "lies more than " + clockSkew.String() + " ahead of our clock, which says " + at.UTC().Format(time.RFC3339) +
+		return &Invalid{Pointer: pointer(), Why: "lies more than " + clockSkew.String() + " ahead of our clock, which says " + at.UTC().Format(time.RFC3339) +
 			": is the sender's clock right?"}
 	}
 	s.EndsAt = past(s.EndsAt, at)
