@@ -51,7 +51,11 @@ func readRecords(in io.Reader, name string, take func(rec record, read int64) er
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
-		rec, err := d.decode(lines.Bytes())
+		line := lines.Bytes()
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff")) // a byte order mark, as some editors write
+		}
+		rec, err := d.decode(line)
 		var invalid *intake.Invalid
 		if errors.As(err, &invalid) {
 			return &LineError{File: name, Line: n, Pointer: invalid.Pointer, Why: invalid.Why}
@@ -102,6 +106,8 @@ func (d *decoder) decode(line []byte) (record, error) {
 		return record{}, &intake.Invalid{Pointer: "/type", Why: "must be signal or topology, or the line the body of an Alertmanager webhook"}
 	case e.At.IsZero():
 		return record{}, &intake.Invalid{Pointer: "/at", Why: "is required: a time such as 2026-03-02T10:00:00Z"}
+	case !intake.Sane(e.At):
+		return record{}, &intake.Invalid{Pointer: "/at", Why: "must lie between 1970 and 9998"}
 	}
 	if e.At.After(d.latest) {
 		d.latest = e.At

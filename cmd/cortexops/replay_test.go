@@ -92,6 +92,15 @@ func TestReplayShows(t *testing.T) {
 	}
 }
 
+// TestReplayOfAMarkedFile, as some editors on Windows write it.
+func TestReplayOfAMarkedFile(t *testing.T) {
+	t.Parallel()
+	out, err := replayText(t, "\ufeff"+alertsLine+"\r\n")
+	if err != nil || !strings.Contains(out, "1 incidents from 2 signals") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func TestReplayEscapesWhatItShows(t *testing.T) {
 	t.Parallel()
 	out, err := replayText(t, `{"type":"signal","at":"2026-03-02T10:00:00Z","signal":{"name":"a\u001b[2Jb","subject":{"kind":"Deployment","name":"x\u0007"}}}`)
@@ -107,10 +116,16 @@ func TestReplayNamesTheLine(t *testing.T) {
 		"not JSON":          {`{"type"`, "", "not JSON"},
 		"of no type":        {`{"type":"x",` + at + `}`, "/type", "must be signal or topology"},
 		"no time":           {`{"type":"signal","signal":{"name":"x"}}`, "/at", "is required"},
+		"in the year 9999":  {`{"type":"topology","at":"9999-01-01T00:00:00Z","delete":{}}`, "/at", "9998"},
 		"no signal":         {`{"type":"signal",` + at + `}`, "/signal", "is required"},
 		"no name":           {`{"type":"signal",` + at + `,"signal":{}}`, "/signal/name", "is required"},
 		"wrong type":        {`{"type":"signal",` + at + `,"signal":{"name":7}}`, "/signal/name", "must be a string"},
 		"wrong status":      {`{"type":"signal",` + at + `,"signal":{"name":"x","status":"ended"}}`, "/signal/status", "must be firing"},
+		"no time of day":    {`{"type":"signal","at":"today","signal":{"name":"x"}}`, "/at", `is "today"`},
+		"wrong label":       {`{"type":"signal",` + at + `,"signal":{"name":"x","labels":{"a/b":7}}}`, "/signal/labels/a~1b", "must be a string"},
+		"wrong of a node":   {`{"type":"topology",` + at + `,"upsert":{"node":{"cluster":"c","kind":"Pod","name":"x","changedAt":7}}}`, "/upsert/node/changedAt", "must be a time"},
+		"marked":            {"\ufeff" + `{}`, "", "byte order mark"},
+		"status a number":   {`{"type":"signal",` + at + `,"signal":{"name":"x","status":200}}`, "/signal/status", "must be a string, is number"},
 		"half a subject":    {`{"type":"signal",` + at + `,"signal":{"name":"x","subject":{"name":"x"}}}`, "/signal/subject", "needs a kind"},
 		"no change":         {`{"type":"topology",` + at + `}`, "", "exactly one of upsert and delete"},
 		"no item":           {`{"type":"topology",` + at + `,"upsert":{}}`, "/upsert", "exactly one of node and edge"},
@@ -118,7 +133,7 @@ func TestReplayNamesTheLine(t *testing.T) {
 		"unknown edge":      {`{"type":"topology",` + at + `,"upsert":{"edge":{"from":{"cluster":"c","kind":"Pod","name":"x"},"to":{"cluster":"c","kind":"Pod","name":"y"},"kind":"likes"}}}`, "/upsert/edge/kind", "is not a kind"},
 		"bad annotation":    {`{"type":"topology",` + at + `,"upsert":{"node":{"cluster":"c","kind":"Pod","name":"x","dependsOn":"db"}}}`, "/upsert/node/dependsOn", `depends-on "db"`},
 		"body of version 3": {`{"version":"3","alerts":[{}]}`, "/version", "must be"},
-		"alert without one": {`{"version":"4","alerts":[{"status":"firing","labels":{}}]}`, "/alerts/0/labels", "alertname"},
+		"alert without one": {`{"version":"4","alerts":[{"status":"firing","labels":{}}]}`, "/alerts/0/labels/alertname", "is required"},
 	} {
 		_, err := replayText(t, alertsLine+"\n"+tc.line+"\n")
 		var wrong *LineError

@@ -37,8 +37,8 @@ type told struct {
 // textual signals of one alert on one workload keep their text in a tenth of a horizon.
 const textual = 3
 
-// wanted are the labels that correlation reads, beside those that name an object.
-var wanted = append([]string{"revision"}, traces...)
+// wanted are the labels that correlation reads, beside those that name an object, and the one that a new watch of the cluster needs.
+var wanted = append([]string{"revision", incident.Observed}, traces...)
 
 // NewDedupe has seen nothing.
 func NewDedupe() *Dedupe {
@@ -117,7 +117,7 @@ func (d *Dedupe) Fold(list []incident.Signal) incident.Fold {
 	return f
 }
 
-// fold lets go of the text of s, where there have been enough of its like. What correlation reads stays.
+// fold lets go of the text of s, where there have been enough of its like. What is still read of it stays.
 func (d *Dedupe) fold(s *incident.Signal) {
 	about := told{s.Subject, s.Name}
 	if about.Kind == "Pod" { // a Deployment's has two parts behind the name, others one

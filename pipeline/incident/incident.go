@@ -36,6 +36,11 @@ type Signal struct {
 	GeneratorURL string            `json:"generatorURL,omitempty"`
 }
 
+// Observed is the label that says which object's state a signal of the cluster is: GROUP/KIND/NAME, in the namespace of the subject.
+// Of an autoscaler's and of an Event's it is not the subject. Whoever takes the watch over reads it back from the incidents that are
+// open, and can tell the end of a trouble only by it; so correlation keeps it where it lets go of other text.
+const Observed = "observed"
+
 // SignalID derives the ID from what the signal says, so that a repeated delivery has the same one.
 func SignalID(source, fingerprint string, status Status, startsAt, endsAt time.Time) string {
 	var room [256]byte

@@ -16,9 +16,19 @@ func alertmanager(o Options) source {
 		name:  "alertmanager",
 		admit: withToken(o.AlertmanagerToken),
 		busy:  http.StatusServiceUnavailable, // it gives up on anything below 500
+		most:  maxGroup,
+		less:  ": in Alertmanager, group by more labels (group_by), or set max_alerts in the webhook_configs of this receiver",
 		decode: func(_ *http.Request, body []byte, at time.Time) (accepted, error) {
 			signals, cutOff, err := decodeAlertmanager(body, o.Cluster, at)
-			return accepted{signals: signals, cutOff: cutOff}, err
+			if err != nil {
+				return accepted{}, err
+			}
+			for i := range signals {
+				if err := timely(&signals[i], at, func() string { return fmt.Sprintf("/alerts/%d/startsAt", i) }); err != nil {
+					return accepted{}, err
+				}
+			}
+			return accepted{signals: signals, cutOff: cutOff}, nil
 		},
 	}
 }
@@ -92,17 +102,20 @@ func (a *alert) signal(pointer, cluster string, at time.Time) (incident.Signal, 
 	bad := func(field, why string) (incident.Signal, error) {
 		return incident.Signal{}, &Invalid{Pointer: pointer + field, Why: why}
 	}
+	if status == incident.Firing {
+		a.EndsAt = time.Time{} // when the sender would give it up, which moves and is not an end
+	}
 	switch {
 	case status != incident.Firing && status != incident.Resolved:
 		return bad("/status", fmt.Sprintf("must be firing or resolved, is %q", cut(a.Status, 32)))
 	case a.Labels["alertname"] == "":
-		return bad("/labels", "at least alertname is required")
+		return bad("/labels/alertname", "is required")
 	case len(a.Labels["alertname"]) > maxID:
 		return bad("/labels/alertname", fmt.Sprintf("is longer than %d bytes", maxID))
-	case !sane(a.StartsAt):
-		return bad("/startsAt", "is required, between 1970 and 9999")
-	case !a.EndsAt.IsZero() && !sane(a.EndsAt):
-		return bad("/endsAt", "must lie between 1970 and 9999")
+	case !Sane(a.StartsAt):
+		return bad("/startsAt", "is required, between 1970 and 9998")
+	case !a.EndsAt.IsZero() && !Sane(a.EndsAt):
+		return bad("/endsAt", "must lie between 1970 and 9998")
 	case len(a.Fingerprint) > maxID:
 		return bad("/fingerprint", fmt.Sprintf("is longer than %d bytes", maxID))
 	}
@@ -111,9 +124,6 @@ func (a *alert) signal(pointer, cluster string, at time.Time) (incident.Signal, 
 	}
 	if a.Fingerprint == "" {
 		a.Fingerprint = labelsDigest(a.Labels)
-	}
-	if status == incident.Firing {
-		a.EndsAt = time.Time{} // some senders put here when they would give it up, which moves and is not an end
 	}
 	if len(a.GeneratorURL) > maxURL {
 		a.GeneratorURL = ""

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
 // CloudEvents is one sender of CloudEvents 1.0 over HTTP, which posts to /webhooks/cloudevents/NAME.
@@ -44,7 +42,7 @@ func cloudEvents(o Options, c CloudEvents) source {
 				if !c.allows(e.source()) {
 					return accepted{}, &Forbidden{Pointer: e.pointer + "/source", Why: "this sender may not speak for this source"}
 				}
-				signal, err := e.signal(o, at)
+				signal, err := e.signal(c.Name, o.Cluster, at)
 				if err != nil {
 					return accepted{}, err
 				}
@@ -226,75 +224,3 @@ func (e cloudEvent) text(name string) string {
 }
 
 func (e cloudEvent) source() string { return e.text("source") }
-
-// signal of an event. The data may be a signal as replay reads it (see replay --schema); what that does not say, the attributes
-// do: type is its name, time when it began, subject what it is about, in the form of the annotation cortexops.io/depends-on,
-// and the extensions severity and status what they say. By the specification source and id make the event what it is, so that
-// its ID is derived from these.
-func (e cloudEvent) signal(o Options, at time.Time) (incident.Signal, error) {
-	var s incident.Signal
-	if isJSON(e.kind) && isObject(e.data) {
-		if err := Unmarshal(e.pointer+"/data", e.data, &s); err != nil {
-			return s, err
-		}
-	} else if strings.HasPrefix(e.kind, "text/") && utf8.Valid(e.data) {
-		s.Annotations = map[string]string{"message": string(e.data)}
-	}
-	s.Source = "cloudevents"
-	s.ID, s.AcceptedAt = incident.Digest("cloudevents", e.source(), e.text("id"))[:32], at
-	if when := e.text("time"); when != "" && s.StartsAt.IsZero() {
-		began, err := time.Parse(time.RFC3339, when)
-		if err != nil {
-			return s, &Invalid{Pointer: e.pointer + "/time", Why: "must be a time such as 2026-03-02T10:00:00Z"}
-		}
-		s.StartsAt = began
-	}
-	for _, f := range []struct {
-		field *string
-		name  string
-	}{{&s.Name, "type"}, {&s.Severity, "severity"}, {(*string)(&s.Status), "status"}} {
-		if *f.field == "" {
-			*f.field = e.text(f.name)
-		}
-	}
-	if named := e.text("subject"); s.Subject.IsZero() && named != "" {
-		s.Subject = subjectOf(named)
-	}
-	if s.Fingerprint == "" && len(s.Labels) == 0 {
-		s.Fingerprint = incident.Digest(e.source(), e.text("type"), e.text("subject"))[:16]
-	}
-	if s.Labels == nil {
-		s.Labels = map[string]string{}
-	}
-	if s.Fingerprint == "" {
-		s.Fingerprint = incident.Digest(e.source(), labelsDigest(s.Labels))[:16]
-	}
-	s.Labels["source"], s.Labels["type"] = e.source(), e.text("type")
-	return e.bounded(s, o.Cluster, at)
-}
-
-// bounded is the signal as far as it fits.
-func (e cloudEvent) bounded(s incident.Signal, cluster string, at time.Time) (incident.Signal, error) {
-	s.Annotations = bounded(s.Annotations)
-	if err := labelsFit(e.pointer+"/data/labels", s.Labels); err != nil {
-		return s, err
-	}
-	if len(s.GeneratorURL) > maxURL {
-		s.GeneratorURL = ""
-	}
-	if len(s.Severity) > maxID || len(s.Container) > maxID || len(s.Subject.Key())+len(s.Subject.Version) > 4*maxID {
-		return s, &Invalid{Pointer: e.pointer + "/data", Why: "severity, container or subject is too long"}
-	}
-	return complete(s, e.pointer+"/data", cluster, at)
-}
-
-// subjectOf reads GROUP/namespaces/NAMESPACE/KIND/NAME or GROUP/KIND/NAME. A subject that is something else names no resource.
-func subjectOf(text string) incident.Resource {
-	switch f := strings.Split(text, "/"); {
-	case len(f) == 5 && f[1] == "namespaces" && f[2] != "" && f[3] != "" && f[4] != "":
-		return incident.Resource{Group: f[0], Namespace: f[2], Kind: f[3], Name: f[4]}
-	case len(f) == 3 && f[1] != "" && f[2] != "":
-		return incident.Resource{Group: f[0], Kind: f[1], Name: f[2]}
-	}
-	return incident.Resource{}
-}

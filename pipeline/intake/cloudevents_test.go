@@ -107,6 +107,44 @@ func TestARecoveryHasTheFingerprintOfItsFailure(t *testing.T) {
 	wantValue(t, reg, "cortexops_events_ingested_total{source=cloudevents/ci}", 2)
 }
 
+// TestNobodyEndsTheAlertOfAnother, nor keeps its event out by having sent the same before: not under the source of the other, and
+// not with its fingerprint.
+func TestNobodyEndsTheAlertOfAnother(t *testing.T) {
+	t.Parallel()
+	const one = "application/cloudevents+json"
+	given := strings.Replace(ceEvent, `"data":{`, `"data":{"fingerprint":"f1",`, 1)
+	labelled := strings.Replace(ceEvent, `"data":{`, `"data":{"labels":{"namespace":"shop"},`, 1)
+	for name, event := range map[string]string{"given": given, "of labels": labelled, "of type and subject": ceEvent} {
+		bus := &store{}
+		url, _ := senders(t, bus, CloudEvents{Name: "ci", Secret: token}, CloudEvents{Name: "other", Secret: key, HMAC: true})
+		over := strings.Replace(event, `"data":{`, `"data":{"status":"resolved",`, 1)
+		of := func(source, id, event string) []byte {
+			return []byte(strings.NewReplacer(`"id":"17"`, `"id":"`+id+`"`, "ci.example.com/shop", source).Replace(event))
+		}
+		byOther := of("ci.example.com/shop", "17", over)
+		for _, r := range []reply{
+			post(t, url+"/webhooks/cloudevents/other", byOther, map[string]string{"Content-Type": one, "X-Signature": sign(key, byOther)}),
+			post(t, url+"/webhooks/cloudevents/ci", of("ci.example.com/shop", "17", event), with(one, nil)),
+			post(t, url+"/webhooks/cloudevents/ci", of("elsewhere.example.com", "18", over), with(one, nil)),
+			post(t, url+"/webhooks/cloudevents/ci", of("ci.example.com/shop", "18", over), with(one, nil)),
+		} {
+			if r.status != http.StatusAccepted {
+				t.Fatalf("%s: %+v", name, r)
+			}
+		}
+		if len(bus.signals) != 4 {
+			t.Fatalf("%s: %d signals of 4 events: %+v", name, len(bus.signals), bus.signals)
+		}
+		other, fired, elsewhere, ended := bus.signals[0], bus.signals[1], bus.signals[2], bus.signals[3]
+		if ended.Fingerprint != fired.Fingerprint || ended.Status != incident.Resolved {
+			t.Errorf("%s: %+v does not end %+v", name, ended, fired)
+		}
+		if other.Fingerprint == fired.Fingerprint || elsewhere.Fingerprint == fired.Fingerprint || len(fired.Fingerprint) != 16 {
+			t.Errorf("%s: %q by another sender, %q of another source, and %q", name, other.Fingerprint, elsewhere.Fingerprint, fired.Fingerprint)
+		}
+	}
+}
+
 func TestCloudEventsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	const one, batch = "application/cloudevents+json", "application/cloudevents-batch+json"
@@ -119,28 +157,33 @@ func TestCloudEventsThatAreRefused(t *testing.T) {
 		status  int
 		pointer string
 	}{
-		"no id":              {with(one, nil), without(`"id":"17",`), 400, "/id"},
-		"an empty type":      {with(one, nil), replaced(`com.example.deploy.failed`, ``), 400, "/type"},
-		"version 0.3":        {with(one, nil), replaced(`"specversion":"1.0"`, `"specversion":"0.3"`), 400, "/specversion"},
-		"an odd attribute":   {with(one, nil), replaced(`"severity"`, `"sever-ity"`), 400, "/sever-ity"},
-		"a slash in a name":  {with(one, nil), replaced(`"severity"`, `"a/b"`), 400, "/a~1b"},
-		"an object":          {with(one, nil), replaced(`"severity":"critical"`, `"severity":{}`), 400, "/severity"},
-		"data twice":         {with(one, nil), replaced(`"data":`, `"data_base64":"eA==","data":`), 400, "/data_base64"},
-		"not Base64":         {with(one, nil), replaced(`"data":{"annotations":{"message":"exit 1"}}`, `"data_base64":"?"`), 400, "/data_base64"},
-		"no time":            {with(one, nil), replaced(`2026-03-02T10:15:04Z`, `today`), 400, "/time"},
-		"a number as labels": {with(one, nil), replaced(`"annotations":{"message":"exit 1"}`, `"labels":7`), 400, "/data/labels"},
-		"no status":          {with(one, nil), replaced(`"annotations":{"message":"exit 1"}`, `"status":"odd"`), 400, "/data/status"},
-		"the second":         {with(batch, nil), "[" + ceEvent + "," + without(`"id":"17",`) + "]", 400, "/1/id"},
-		"no batch":           {with(batch, nil), ceEvent, 400, ""},
-		"null":               {with(batch, nil), "null", 400, ""},
-		"Avro":               {with("application/cloudevents+avro", nil), ceEvent, 400, ""},
-		"binary, no source":  {with("application/json", map[string]string{"ce-specversion": "1.0", "ce-id": "1", "ce-type": "x"}), "{}", 400, "/source"},
-		"bad percent":        {with("application/json", map[string]string{"ce-id": "%zz"}), "{}", 400, "/id"},
-		"no event at all":    {with("application/json", nil), "{}", 400, "/specversion"},
-		"another's source":   {with(one, nil), replaced(`https://ci.example.com/shop`, `https://elsewhere.example.com/`), 403, "/source"},
-		"too large":          {with(one, nil), string(big), 413, ""},
-		"no token":           {map[string]string{"Content-Type": one}, ceEvent, 401, ""},
-		"a wrong token":      {map[string]string{"Content-Type": one, "Authorization": "Bearer x"}, ceEvent, 401, ""},
+		"no id":               {with(one, nil), without(`"id":"17",`), 400, "/id"},
+		"an empty type":       {with(one, nil), replaced(`com.example.deploy.failed`, ``), 400, "/type"},
+		"version 0.3":         {with(one, nil), replaced(`"specversion":"1.0"`, `"specversion":"0.3"`), 400, "/specversion"},
+		"an odd attribute":    {with(one, nil), replaced(`"severity"`, `"sever-ity"`), 400, "/sever-ity"},
+		"a slash in a name":   {with(one, nil), replaced(`"severity"`, `"a/b"`), 400, "/a~1b"},
+		"an object":           {with(one, nil), replaced(`"severity":"critical"`, `"severity":{}`), 400, "/severity"},
+		"data twice":          {with(one, nil), replaced(`"data":`, `"data_base64":"eA==","data":`), 400, "/data_base64"},
+		"not Base64":          {with(one, nil), replaced(`"data":{"annotations":{"message":"exit 1"}}`, `"data_base64":"?"`), 400, "/data_base64"},
+		"no time":             {with(one, nil), replaced(`2026-03-02T10:15:04Z`, `today`), 400, "/time"},
+		"a number as status":  {with(one, nil), replaced(`"annotations":{"message":"exit 1"}`, `"status":200`), 400, "/data/status"},
+		"a number as a label": {with(one, nil), replaced(`"annotations":{"message":"exit 1"}`, `"labels":{"a":7}`), 400, "/data/labels/a"},
+		"a word as a time":    {with(one, nil), replaced(`"annotations":{"message":"exit 1"}`, `"startsAt":"soon"`), 400, "/data/startsAt"},
+		"a byte order mark":   {with("application/json", ceHeaders), "\ufeff{}", 400, "/data"},
+		"a number as labels":  {with(one, nil), replaced(`"annotations":{"message":"exit 1"}`, `"labels":7`), 400, "/data/labels"},
+		"no status":           {with(one, nil), replaced(`"annotations":{"message":"exit 1"}`, `"status":"odd"`), 400, "/data/status"},
+		"a fingerprint":       {with(one, nil), replaced(`"annotations":{"message":"exit 1"}`, `"fingerprint":"`+strings.Repeat("x", maxID+1)+`"`), 400, "/data/fingerprint"},
+		"the second":          {with(batch, nil), "[" + ceEvent + "," + without(`"id":"17",`) + "]", 400, "/1/id"},
+		"no batch":            {with(batch, nil), ceEvent, 400, ""},
+		"null":                {with(batch, nil), "null", 400, ""},
+		"Avro":                {with("application/cloudevents+avro", nil), ceEvent, 400, ""},
+		"binary, no source":   {with("application/json", map[string]string{"ce-specversion": "1.0", "ce-id": "1", "ce-type": "x"}), "{}", 400, "/source"},
+		"bad percent":         {with("application/json", map[string]string{"ce-id": "%zz"}), "{}", 400, "/id"},
+		"no event at all":     {with("application/json", nil), "{}", 400, "/specversion"},
+		"another's source":    {with(one, nil), replaced(`https://ci.example.com/shop`, `https://elsewhere.example.com/`), 403, "/source"},
+		"too large":           {with(one, nil), string(big), 413, ""},
+		"no token":            {map[string]string{"Content-Type": one}, ceEvent, 401, ""},
+		"a wrong token":       {map[string]string{"Content-Type": one, "Authorization": "Bearer x"}, ceEvent, 401, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

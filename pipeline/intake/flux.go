@@ -48,11 +48,12 @@ func decodeFlux(body []byte, cluster string, at time.Time) (*incident.Signal, er
 	if err := labelsFit("", labels); err != nil {
 		return nil, err
 	}
+	said := e.Timestamp.UTC()
 	s := incident.Signal{
 		Source: "flux", Name: e.Reason, Severity: e.Severity, Subject: subject, Labels: labels,
 		// By object, not by reason: the event of a recovery has another reason than that of the failure.
 		Fingerprint: incident.Digest("flux", subject.Key())[:16],
-		StartsAt:    e.Timestamp.UTC(), AcceptedAt: at,
+		StartsAt:    past(said, at), AcceptedAt: at, // an event is sent as it happens, and not again: it has by now, whatever its clock says
 	}
 	annotations := maps.Clone(e.Metadata)
 	if annotations == nil {
@@ -60,15 +61,16 @@ func decodeFlux(body []byte, cluster string, at time.Time) (*incident.Signal, er
 	}
 	annotations["message"] = e.Message
 	s.Annotations = bounded(annotations)
+	var ended time.Time
 	switch {
 	case e.Severity == event.EventSeverityError:
 		s.Status = incident.Firing
 	case e.Severity == event.EventSeverityInfo && recovered(e.Reason):
-		s.Status, s.EndsAt = incident.Resolved, s.StartsAt
+		s.Status, s.EndsAt, ended = incident.Resolved, s.StartsAt, said
 	default:
 		return nil, nil
 	}
-	s.ID = incident.SignalID("flux", s.Fingerprint, s.Status, s.StartsAt, s.EndsAt)
+	s.ID = incident.SignalID("flux", s.Fingerprint, s.Status, said, ended)
 	return &s, nil
 }
 
@@ -92,8 +94,8 @@ func fluxComplete(e event.Event) error {
 	default:
 		return &Invalid{Pointer: "/severity", Why: "must be trace, info or error"}
 	}
-	if !sane(e.Timestamp.Time) {
-		return &Invalid{Pointer: "/timestamp", Why: "is required, between 1970 and 9999"}
+	if !Sane(e.Timestamp.Time) {
+		return &Invalid{Pointer: "/timestamp", Why: "is required, between 1970 and 9998"}
 	}
 	return nil
 }

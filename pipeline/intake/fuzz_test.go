@@ -6,7 +6,15 @@ import (
 	"net/http"
 	"reflect"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -31,6 +39,16 @@ func storable[T any](t *testing.T, v T) {
 	}
 }
 
+// punctual: nothing begins or ends further ahead than clocks differ.
+func punctual(t *testing.T, s incident.Signal) {
+	t.Helper()
+	for _, when := range []time.Time{s.StartsAt, s.EndsAt} {
+		if when.Sub(at) > clockSkew || !when.IsZero() && !Sane(when) {
+			t.Fatalf("accepted at %v: %+v", at, s)
+		}
+	}
+}
+
 func onlyInvalid(t *testing.T, err error) {
 	t.Helper()
 	if invalid := (*Invalid)(nil); err != nil && !errors.As(err, &invalid) {
@@ -52,6 +70,11 @@ func FuzzAlertmanager(f *testing.F) {
 		if !reflect.DeepEqual(signals, again) || !reflect.DeepEqual(err, slowly) {
 			t.Fatalf("decoded quickly %+v %v, slowly %+v %v", signals, err, again, slowly)
 		}
+		timed, err := alertmanager(Options{Cluster: "prod"}).decode(nil, body, at)
+		onlyInvalid(t, err)
+		for _, s := range timed.signals {
+			punctual(t, s)
+		}
 		for _, s := range signals {
 			if s.ID == "" || s.Fingerprint == "" || s.Name == "" || s.StartsAt.IsZero() {
 				t.Fatalf("incomplete: %+v", s)
@@ -72,6 +95,7 @@ func FuzzFlux(f *testing.F) {
 		if err != nil || s.ID == "" || s.Subject.Name == "" {
 			t.Fatalf("%+v with error %v", s, err)
 		}
+		punctual(t, *s)
 		storable(t, *s)
 	})
 }
@@ -89,7 +113,7 @@ func FuzzCloudEvents(f *testing.F) {
 			return
 		}
 		for _, e := range events {
-			s, err := e.signal(Options{Cluster: "prod"}, at)
+			s, err := e.signal("ci", "prod", at)
 			onlyInvalid(t, err)
 			if err != nil {
 				continue
@@ -97,6 +121,7 @@ func FuzzCloudEvents(f *testing.F) {
 			if len(s.ID) != 32 || s.Fingerprint == "" || s.Name == "" || s.StartsAt.IsZero() || s.Labels["source"] == "" {
 				t.Fatalf("incomplete: %+v", s)
 			}
+			punctual(t, s)
 			storable(t, s)
 		}
 	})
@@ -109,8 +134,14 @@ func FuzzRecorded(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		s, err := Recorded(body, "/signal", "prod", at)
 		onlyInvalid(t, err)
-		if err == nil && (s.ID == "" || s.Fingerprint == "" || s.Name == "" || s.StartsAt.IsZero()) {
+		if err != nil {
+			return
+		}
+		if s.ID == "" || s.Fingerprint == "" || s.Name == "" || s.StartsAt.IsZero() {
 			t.Fatalf("incomplete: %+v", s)
+		}
+		if _, err := json.Marshal(s); err != nil { // a file is not bounded as what strangers send is
+			t.Fatalf("%+v: %v", s, err)
 		}
 	})
 }
@@ -118,13 +149,22 @@ func FuzzRecorded(f *testing.F) {
 func FuzzForge(f *testing.F) {
 	f.Add("pull_request_review", golden(f, "review.json"))
 	f.Add("pull_request", golden(f, "merged.json"))
+	f.Add("issue_comment", []byte(`{"action":"created","issue":{"number":12,"pull_request":{}},"comment":{"body":"/cortexops retry","author_association":"MEMBER","user":{"login":"sam"}},"repository":{"full_name":"acme/shop"}}`))
 	f.Fuzz(func(t *testing.T, event string, body []byte) {
 		a, err := decodeForge(event, body, "acme/shop")
 		onlyInvalid(t, err)
 		if a == nil || err != nil {
 			return
 		}
-		if _, _, ours := incident.KeyOfBranch(a.Branch); !ours || a.Number <= 0 || a.Actor == "" || a.HeadSHA == "" {
+		if event == "issue_comment" { // it names no branch and no commit
+			if a.Kind != incident.Answer && a.Kind != incident.Retry || a.Number <= 0 || a.Actor == "" {
+				t.Fatalf("let through %+v", a)
+			}
+			storable(t, *a)
+			return
+		}
+		_, _, ours := incident.KeyOfBranch(a.Branch)
+		if _, restores := incident.KeyOfRestore(a.Branch); !ours && !restores || a.Number <= 0 || a.Actor == "" || a.HeadSHA == "" {
 			t.Fatalf("let through %+v", a)
 		}
 		storable(t, *a)
@@ -149,6 +189,59 @@ func FuzzSlack(f *testing.F) {
 				t.Fatalf("let through %+v", a)
 			}
 			storable(t, *a)
+		}
+	})
+}
+
+// FuzzKubernetes is of objects as the API server sends them, whose status and Events whoever has the right for it may write.
+func FuzzKubernetes(f *testing.F) {
+	kinds := []struct {
+		kind schema.GroupVersionKind
+		new  func() metav1.Object
+	}{
+		{kPod, func() metav1.Object { return &corev1.Pod{} }}, {kNode, func() metav1.Object { return &corev1.Node{} }},
+		{kDeploy, func() metav1.Object { return &appsv1.Deployment{} }}, {kSet, func() metav1.Object { return &appsv1.StatefulSet{} }},
+		{kDaemon, func() metav1.Object { return &appsv1.DaemonSet{} }}, {kHPA, func() metav1.Object { return &autoscalingv2.HorizontalPodAutoscaler{} }},
+		{kEvent, func() metav1.Object { return &eventsv1.Event{} }},
+	}
+	for i, o := range []any{kpod(ended(waiting("CrashLoopBackOff"), "OOMKilled", at)), nodeWith("Ready", "False"), deploymentWith("Progressing", "False", "Deadline"),
+		stateful(1, false), &appsv1.DaemonSet{Status: appsv1.DaemonSetStatus{DesiredNumberScheduled: 2}}, autoscalerWith("ScalingActive", "False", "FailedGetScale"),
+		warned("FailedCreatePodSandBox", 3, at, at)} {
+		b, err := json.Marshal(o)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(i), b)
+	}
+	f.Fuzz(func(t *testing.T, which uint8, body []byte) {
+		one := kinds[int(which)%len(kinds)]
+		o := one.new()
+		if json.Unmarshal(body, o) != nil {
+			return
+		}
+		c := &hands{at}
+		k := watched(c)
+		k.Put(one.kind, o)
+		fired := tell(t, k)
+		c.wait(10 * time.Minute) // what is told after waiting
+		fired = append(fired, tell(t, k)...)
+		open := map[string]incident.Signal{}
+		for _, s := range fired {
+			if s.ID == "" || s.Fingerprint == "" || s.Name == "" || s.StartsAt.After(c.Time) || s.EndsAt.After(c.Time) || !Sane(s.StartsAt) {
+				t.Fatalf("told %+v", s)
+			}
+			storable(t, s)
+			if open[s.Fingerprint] = s; s.Status == incident.Resolved {
+				delete(open, s.Fingerprint)
+			}
+		}
+		next := watched(c)
+		for _, s := range open {
+			next.Resume([]incident.Signal{s})
+		}
+		next.Sweep()
+		if over := tell(t, next); len(over) != len(open) {
+			t.Fatalf("%d fire, and a new watch that finds nothing any more resolves %d", len(open), len(over))
 		}
 	})
 }

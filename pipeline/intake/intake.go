@@ -60,7 +60,10 @@ type source struct {
 	status int           // of an answer to what was taken; 0 is 202
 	busy   int           // where too many are sent at once; 0 is 429
 	within time.Duration // for the bus; 0 is longer than it takes
+	most   int           // bytes of a body; 0 is maxBody
+	less   string        // how to have less sent at once
 	slots  chan struct{} // one is held by each request that is being read; of its own, so that one source cannot starve another
+	large  chan struct{} // likewise by each beyond maxBody
 }
 
 // accepted is what one payload says; nothing at all when it is of a kind that we do not act on.
@@ -130,7 +133,7 @@ func New(o Options) (http.Handler, error) {
 	in.metrics.truncated = promauto.With(o.Metrics).NewCounter(truncatedOpts)
 	mux := http.NewServeMux()
 	for _, s := range sources {
-		s.slots = make(chan struct{}, maxConcurrent)
+		s.slots, s.large = make(chan struct{}, maxConcurrent), make(chan struct{}, maxLarge)
 		mux.HandleFunc("POST /webhooks/"+s.name, func(w http.ResponseWriter, r *http.Request) { in.serve(w, r, s) })
 	}
 	return mux, nil
@@ -160,10 +163,11 @@ func (in *intake) serve(w http.ResponseWriter, r *http.Request, s source) {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	default:
-		in.reject(w, r, s, rejection{status: cmp.Or(s.busy, http.StatusTooManyRequests), reason: overload, why: "too many webhooks at once, send it again"})
+		in.reject(w, r, s, *s.crowded())
 		return
 	}
-	body, refused := readBody(w, r)
+	body, free, refused := s.read(w, r)
+	defer free()
 	if refused != nil {
 		in.reject(w, r, s, *refused)
 		return
@@ -178,6 +182,10 @@ func (in *intake) serve(w http.ResponseWriter, r *http.Request, s source) {
 		return
 	}
 	in.publish(w, r, s, got)
+}
+
+func (s source) crowded() *rejection {
+	return &rejection{status: cmp.Or(s.busy, http.StatusTooManyRequests), reason: overload, why: "too many webhooks at once, send it again"}
 }
 
 // refusal is of what could be read and not taken.

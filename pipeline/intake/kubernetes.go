@@ -77,6 +77,24 @@ type finding struct {
 	cleared  map[string]time.Time // by the trouble's name: when its condition became good
 }
 
+// timely lets nothing happen ahead of now: whoever may write a status or an Event may write any time.
+func (f *finding) timely(now time.Time) {
+	known := func(t time.Time) time.Time {
+		if t.IsZero() || Sane(t) {
+			return past(t, now)
+		}
+		return now
+	}
+	for i := range f.troubles {
+		f.troubles[i].since, f.troubles[i].calm = known(f.troubles[i].since), known(f.troubles[i].calm)
+	}
+	for _, times := range []map[string]time.Time{f.calm, f.cleared} {
+		for name, t := range times {
+			times[name] = known(t)
+		}
+	}
+}
+
 // NewKubernetes makes one that has seen nothing.
 func NewKubernetes(o KubernetesOptions) *Kubernetes {
 	o.Steady, o.Patient, o.Quiet = cmp.Or(o.Steady, 2*time.Minute), cmp.Or(o.Patient, time.Minute), cmp.Or(o.Quiet, 5*time.Minute)
@@ -111,15 +129,13 @@ func (k *Kubernetes) Resume(open []incident.Signal) {
 	}
 }
 
-// observed is the label that says which object's state a signal is: of an autoscaler's it is not the subject.
-const observed = "observed"
-
+// holderOf reads back what signal has written. The namespace is the subject's: nobody scales or tells of what is in another one.
 func holderOf(s incident.Signal) (holder, bool) {
-	f := strings.SplitN(s.Labels[observed], "/", 3)
+	f := strings.SplitN(s.Labels[incident.Observed], "/", 3)
 	if len(f) != 3 {
 		return holder{}, false
 	}
-	return holder{schema.GroupKind{Group: f[0], Kind: f[1]}, s.Labels["namespace"], f[2]}, true
+	return holder{schema.GroupKind{Group: f[0], Kind: f[1]}, s.Subject.Namespace, f[2]}, true
 }
 
 // Sweep resolves what was resumed and nobody has confirmed. Call it when all was listed.
@@ -142,6 +158,7 @@ func (k *Kubernetes) Put(kind schema.GroupVersionKind, o metav1.Object) {
 	if !ok {
 		return
 	}
+	found.timely(now)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	seen := map[string]bool{}

@@ -86,7 +86,7 @@ func (k *Kubernetes) flush(ctx context.Context, publish func(context.Context, []
 }
 
 func (s *state) signal(now time.Time) incident.Signal {
-	labels := map[string]string{"reason": s.name, observed: s.holder.kind.Group + "/" + s.holder.kind.Kind + "/" + s.holder.name}
+	labels := map[string]string{"reason": s.name, incident.Observed: s.holder.kind.Group + "/" + s.holder.kind.Kind + "/" + s.holder.name}
 	for name, value := range map[string]string{"namespace": s.holder.namespace, "container": s.container} {
 		if value != "" {
 			labels[name] = value

@@ -46,10 +46,10 @@ func complete(s incident.Signal, pointer, cluster string, at time.Time) (inciden
 		return bad("/fingerprint", "is too long")
 	case s.Status != incident.Firing && s.Status != incident.Resolved:
 		return bad("/status", "must be firing or resolved")
-	case !sane(s.StartsAt):
-		return bad("/startsAt", "must lie between 1970 and 9999")
-	case !s.EndsAt.IsZero() && !sane(s.EndsAt):
-		return bad("/endsAt", "must lie between 1970 and 9999")
+	case !Sane(s.StartsAt):
+		return bad("/startsAt", "must lie between 1970 and 9998")
+	case !s.EndsAt.IsZero() && !Sane(s.EndsAt):
+		return bad("/endsAt", "must lie between 1970 and 9998")
 	case !s.Subject.IsZero() && (s.Subject.Kind == "" || s.Subject.Name == ""):
 		return bad("/subject", "needs a kind and a name")
 	}
@@ -85,5 +85,5 @@ func fill(s *incident.Signal, cluster string, at time.Time) {
 	if s.StartsAt.IsZero() {
 		s.StartsAt = at
 	}
-	s.AcceptedAt = at
+	s.StartsAt, s.EndsAt, s.AcceptedAt = s.StartsAt.UTC(), s.EndsAt.UTC(), at
 }
