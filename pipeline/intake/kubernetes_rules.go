@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -65,7 +66,12 @@ func (k *Kubernetes) look(kind schema.GroupVersionKind, o metav1.Object, now tim
 	return h, f, true
 }
 
-func (f *finding) add(t trouble) { f.troubles = append(f.troubles, t) }
+// add a trouble. One without a name could not be told from others.
+func (f *finding) add(t trouble) {
+	if t.name != "" {
+		f.troubles = append(f.troubles, t)
+	}
+}
 
 func (k *Kubernetes) pod(f *finding, self incident.Resource, p *corev1.Pod) {
 	unready := p.CreationTimestamp.Time
@@ -183,7 +189,7 @@ func (k *Kubernetes) autoscaler(f *finding, self incident.Resource, h *autoscali
 		self.Group, self.Version, self.Kind, self.Name = gv.Group, gv.Version, to.Kind, to.Name
 	}
 	for _, c := range h.Status.Conditions {
-		t := trouble{name: c.Reason, severity: warning, subject: self, message: "HorizontalPodAutoscaler " + h.Name + ": " + c.Message, wait: k.Patient}
+		t := trouble{name: cmp.Or(c.Reason, string(c.Type)), severity: warning, subject: self, message: "HorizontalPodAutoscaler " + h.Name + ": " + c.Message, wait: k.Patient}
 		switch c.Type {
 		case autoscalingv2.ScalingLimited:
 			f.condition(t, c.Status == corev1.ConditionTrue && c.Reason == "TooManyReplicas", c.LastTransitionTime)

@@ -178,6 +178,8 @@ func TestEveryState(t *testing.T) {
 		"at the limit":      {kHPA, autoscalerWith("ScalingLimited", "True", "TooManyReplicas"), autoscalerWith("ScalingLimited", "False", "DesiredWithinRange"), "", "TooManyReplicas " + hpa, time.Minute},
 		"at the low limit":  {kHPA, autoscalerWith("ScalingLimited", "True", "TooFewReplicas"), autoscalerWith("ScalingLimited", "False", "DesiredWithinRange"), "", "", time.Minute},
 		"no metric":         {kHPA, autoscalerWith("ScalingActive", "False", "FailedGetResourceMetric"), autoscalerWith("ScalingActive", "True", "ValidMetricFound"), "", "FailedGetResourceMetric " + hpa, time.Minute},
+		"no reason given":   {kHPA, autoscalerWith("ScalingActive", "False", ""), autoscalerWith("ScalingActive", "True", ""), "", "ScalingActive " + hpa, time.Minute},
+		"no name at all":    {kNode, nodeWith("", "True"), nil, "", "", 0},
 		"a warning":         {kEvent, warned("FailedCreatePodSandBox", 1, at, at), nil, "FailedCreatePodSandBox " + web + " app", "", 0},
 		"a probe, twice":    {kEvent, warned("Unhealthy", 2, at, at), nil, "", "", 0},
 		"a probe, thrice":   {kEvent, warned("Unhealthy", 3, at, at), nil, "Unhealthy " + web + " app", "", 0},
