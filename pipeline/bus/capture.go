@@ -85,7 +85,11 @@ func (b *Bus) captured(m jetstream.Msg, since time.Time, take func(at time.Time,
 		return nil
 	default:
 		r.Fold = new(incident.Fold)
-		if err := json.Unmarshal(m.Data(), r.Fold); err != nil {
+		body, err := new(scratch).loosen(m)
+		if err == nil {
+			err = json.Unmarshal(body, r.Fold)
+		}
+		if err != nil {
 			return fmt.Errorf("capture: read a fold: %w", err)
 		}
 	}

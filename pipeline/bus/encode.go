@@ -1,8 +1,10 @@
 package bus
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -32,4 +34,14 @@ func encoded(body []byte, f incident.Fold, list []incident.Signal, raw [][]byte)
 		body = body[:len(body)-1]
 	}
 	return append(body, "]}"...), nil
+}
+
+// accepted puts another time of acceptance into a signal that is there in JSON. Only times and a URL come behind it, and in a text a
+// quotation mark is never bare.
+func accepted(raw []byte, at time.Time) []byte {
+	const name = `"acceptedAt":"`
+	from := bytes.LastIndex(raw, []byte(name)) + len(name)
+	to := from + bytes.IndexByte(raw[from:], '"')
+	out := append(make([]byte, 0, len(raw)+len(time.RFC3339Nano)), raw[:from]...)
+	return append(at.AppendFormat(out, time.RFC3339Nano), raw[to:]...)
 }

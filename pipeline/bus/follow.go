@@ -137,7 +137,6 @@ func (f *follower) round(ctx context.Context, c jetstream.Consumer, expected uin
 	if came {
 		return expected, nil, nil
 	}
-	since := time.Now()
 	info, err := c.Info(ctx)
 	switch {
 	case err != nil:
@@ -148,7 +147,7 @@ func (f *follower) round(ctx context.Context, c jetstream.Consumer, expected uin
 	case info.NumPending > 0:
 		return expected, nil, nil
 	}
-	return expected, handle(ctx, nil, since), nil
+	return expected, handle(ctx, nil, info.TimeStamp), nil // by the server's clock
 }
 
 // gather waits for one message, and a moment for more.
@@ -160,7 +159,7 @@ func gather(from <-chan jetstream.Msg, most int) (batch []jetstream.Msg) {
 	if len(batch) == 0 {
 		return nil
 	}
-	size := len(batch[0].Data())
+	size := length(batch[0])
 	moment := time.NewTimer(gathering)
 	defer moment.Stop()
 	for len(batch) < most && size < bulk {
@@ -169,7 +168,7 @@ func gather(from <-chan jetstream.Msg, most int) (batch []jetstream.Msg) {
 			if !more {
 				return batch
 			}
-			batch, size = append(batch, m), size+len(m.Data())
+			batch, size = append(batch, m), size+length(m)
 		case <-moment.C:
 			return batch
 		}

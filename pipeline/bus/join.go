@@ -27,6 +27,7 @@ type Join struct {
 
 	position uint64
 	decoder  *decoder
+	space    scratch
 
 	mu       sync.Mutex
 	epochs   [Partitions]uint64
@@ -170,7 +171,12 @@ func (j *Join) read(ctx context.Context, m jetstream.Msg) (*incident.JoinRecord,
 		}
 		return nil, nil
 	}
-	fold, err := j.decoder.fold(m.Data())
+	j.space.clear()
+	body, err := j.space.loosen(m)
+	var fold incident.Fold
+	if err == nil {
+		fold, err = j.decoder.fold(body)
+	}
 	if r.Fold = &fold; err != nil {
 		j.bus.metrics.terminated.WithLabelValues(folds).Inc()
 		j.bus.log.ErrorContext(ctx, "gave up a fold that cannot be decoded", "subject", m.Subject(), "error", err)

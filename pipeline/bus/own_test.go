@@ -235,7 +235,7 @@ func TestThePartitionGoesOnWhereItsFoldsEnd(t *testing.T) {
 
 func TestDroppedIsCountedOnceWhenOwnersChange(t *testing.T) {
 	t.Parallel()
-	limits := Limits{Signals: Partitions * 64 << 10, Actions: mib, Incidents: mib, Folds: 4 * mib, Graph: mib}
+	limits := Limits{Signals: Partitions * 16 << 10, Actions: mib, Incidents: mib, Folds: 4 * mib, Graph: mib}
 	b, first := open(t, limits)
 	c, second := another(t, b, limits)
 	received := 0

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -83,6 +84,8 @@ const (
 type sender struct {
 	name string
 	to   *[Partitions]account
+
+	tight *sync.Pool // of *[]byte, for squeezing
 }
 
 type account struct {
@@ -90,14 +93,22 @@ type account struct {
 	sent uint64
 }
 
-func newSender() sender { return sender{name: rand.Text()[:12], to: new([Partitions]account)} }
+func newSender() sender {
+	return sender{name: rand.Text()[:12], to: new([Partitions]account), tight: &sync.Pool{New: func() any { return new([]byte) }}}
+}
 
 func (b *Bus) send(p *parcel) (jetstream.PubAckFuture, error) {
+	m := &nats.Msg{Subject: b.prefix + ".signals." + strconv.Itoa(p.partition) + "." + p.source, Data: p.body, Header: nats.Header{
+		jetstream.MsgIDHeader: {p.id()}, senderHeader: {b.sender.name}}}
+	into := b.sender.tight.Get().(*[]byte)
+	if *into = squeeze(m, *into); len(p.body) >= worthwhile {
+		m.Data = bytes.Clone(m.Data) // it may be sent once more
+	}
+	b.sender.tight.Put(into)
 	a := &b.sender.to[p.partition]
 	a.mu.Lock() // until it is sent: the figures are in the order of the stream
 	defer a.mu.Unlock()
-	m := &nats.Msg{Subject: b.prefix + ".signals." + strconv.Itoa(p.partition) + "." + p.source, Data: p.body, Header: nats.Header{
-		jetstream.MsgIDHeader: {p.id()}, senderHeader: {b.sender.name}, sentHeader: {strconv.FormatUint(a.sent, 10)}}}
+	m.Header.Set(sentHeader, strconv.FormatUint(a.sent, 10))
 	f, err := b.js.PublishMsgAsync(m)
 	if err == nil {
 		a.sent += uint64(len(p.ids))

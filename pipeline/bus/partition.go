@@ -27,13 +27,16 @@ type Partition struct {
 	stored time.Time
 	sent   uint64 // the sequence of its last fold
 	count  int
-	body   []byte // of its last fold, whose room is used again
+	seen   time.Time // all accepted before is told, but for what is late
+
+	body, tight []byte // of its last fold, whose room is used again
 }
 
 const (
 	readHeader  = "Cortexops-Read"    // the last sequence that the fold covers
 	ofHeader    = "Cortexops-Read-Of" // when the stream was made that this is the sequence of
 	totalHeader = "Cortexops-Total"   // signals in the folds of the partition so far: a gap says how many are missing
+	late        = time.Second         // what is told is waited for so long by who joins
 	durably     = 30 * time.Second    // a partition without signals says this often, for those who read later, how far it is
 )
 
@@ -109,9 +112,15 @@ func (p *Partition) Number() int { return p.number }
 func (p *Partition) Former(ctx context.Context, since time.Time, take func(incident.Fold)) error {
 	d := newDecoder()
 	d.lean = true
+	var space scratch
 	return p.bus.messages(ctx, folds, jetstream.ConsumerConfig{FilterSubject: p.under + ".fold", DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since},
 		func(m jetstream.Msg) {
-			f, err := d.fold(m.Data())
+			space.clear()
+			body, err := space.loosen(m)
+			var f incident.Fold
+			if err == nil {
+				f, err = d.fold(body)
+			}
 			if err != nil {
 				p.bus.log.ErrorContext(ctx, "skipped a message that cannot be decoded", "subject", m.Subject(), "error", err)
 				return
@@ -130,15 +139,21 @@ func (p *Partition) Fold(ctx context.Context, fold func([]incident.Signal) incid
 	d.lean = true
 	var list []incident.Signal
 	var raw [][]byte
+	var space scratch
 	return f.follow(ctx, func(ctx context.Context, batch []jetstream.Msg, since time.Time) error {
 		list, raw = list[:0], raw[:0]
+		space.clear()
 		for _, m := range batch {
 			meta, err := m.Metadata()
 			if err != nil {
 				return err
 			}
 			before := len(list)
-			list, raw, err = d.signals(m.Data(), list, raw)
+			var body []byte
+			if body, err = space.loosen(m); err == nil {
+				list, raw, err = d.signals(body, list, raw)
+			}
+			p.timely(list[before:], raw[before:], meta.Timestamp)
 			p.bus.metrics.dropped.Add(float64(p.ledger.message(m.Headers(), meta.Sequence.Stream, meta.Sequence.Stream-p.read-1, len(list)-before)))
 			p.read = meta.Sequence.Stream
 			if err != nil {
@@ -150,12 +165,34 @@ func (p *Partition) Fold(ctx context.Context, fold func([]incident.Signal) incid
 	})
 }
 
+// timely bounds when signals count as accepted, by the server's clock: not before what was told already, by which others have been
+// judged, nor after they were stored. A process whose clock is wrong would hold up everybody else's, or leave them behind.
+func (p *Partition) timely(list []incident.Signal, raw [][]byte, stored time.Time) {
+	for i := range list {
+		s := &list[i]
+		at := s.AcceptedAt
+		if at.After(stored.Add(late)) {
+			at = stored.UTC()
+		}
+		if least := p.seen.Add(-late); at.Before(least) {
+			at = least
+		}
+		if !at.Equal(s.AcceptedAt) {
+			s.AcceptedAt = at
+			raw[i] = accepted(raw[i], at)
+		}
+	}
+}
+
 // tell what has been read. What says nothing new is not stored at once: how far we are is said aloud, and the next fold holds it.
 func (p *Partition) tell(ctx context.Context, list []incident.Signal, raw [][]byte, since time.Time, fold func([]incident.Signal) incident.Fold) error {
 	told := fold(list)
 	told.Partition = p.number
 	if len(list) == 0 {
 		told.Seen = since
+	}
+	if told.Seen.After(p.seen) {
+		p.seen = told.Seen
 	}
 	if len(told.Signals) == 0 && time.Since(p.stored) < durably {
 		return p.beat(told.Seen)
@@ -167,11 +204,13 @@ func (p *Partition) tell(ctx context.Context, list []incident.Signal, raw [][]by
 	p.count++
 	p.total += uint64(len(told.Signals))
 	p.stored = time.Now()
-	if err := p.lasting(ctx, &nats.Msg{Subject: p.under + ".fold", Data: p.body, Header: nats.Header{
+	m := &nats.Msg{Subject: p.under + ".fold", Data: p.body, Header: nats.Header{
 		jetstream.MsgIDHeader: {fmt.Sprintf("%d/%d/%d", p.number, p.epoch, p.count)},
 		readHeader:            {strconv.FormatUint(p.read, 10)}, ofHeader: {p.of.UTC().Format(time.RFC3339Nano)},
 		totalHeader: {strconv.FormatUint(p.total, 10)}, sendersHeader: {p.ledger.String()},
-	}}); err != nil {
+	}}
+	p.tight = squeeze(m, p.tight)
+	if err := p.lasting(ctx, m); err != nil {
 		return err
 	}
 	p.sent = p.last

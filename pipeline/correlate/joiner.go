@@ -48,7 +48,7 @@ type Joiner struct {
 	alerts  map[identity]*alert
 	active  map[who]*trouble // pending, or in an open group
 	past    map[who][]*group // healed, in this order
-	waiting map[identity]incident.Signal
+	waiting map[identity]*incident.Signal
 	queue   []*trouble // pending ones by the time of their first signal, and others
 	quiet   []hush     // by due
 	healed  []*group   // by HealedAt
@@ -84,7 +84,7 @@ type hush struct {
 func NewJoiner(o JoinerOptions) *Joiner {
 	o.Settle, o.Lateness, o.Reopen = cmp.Or(o.Settle, 10*time.Second), cmp.Or(o.Lateness, time.Second), cmp.Or(o.Reopen, 10*time.Minute)
 	return &Joiner{JoinerOptions: o, alerts: map[identity]*alert{}, active: map[who]*trouble{}, past: map[who][]*group{},
-		waiting: map[identity]incident.Signal{}, onsets: map[who]time.Time{}, alike: map[string][]*trouble{},
+		waiting: map[identity]*incident.Signal{}, onsets: map[who]time.Time{}, alike: map[string][]*trouble{},
 		told: map[string]memo{}, hinted: map[who]*incident.Resource{}}
 }
 
@@ -243,10 +243,13 @@ func (j *Joiner) fireAgain(a *alert, s *incident.Signal) {
 
 // overtaken takes in the resolution of a firing that it came before.
 func (j *Joiner) overtaken(s *incident.Signal) {
+	if len(j.waiting) == 0 {
+		return
+	}
 	p := fingerprint(s)
 	if w, ok := j.waiting[p]; ok && !w.StartsAt.Before(s.StartsAt) && !j.forgotten(w) {
 		delete(j.waiting, p)
-		j.resolve(&event{signal: &w})
+		j.resolve(&event{signal: w})
 	}
 }
 

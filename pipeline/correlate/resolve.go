@@ -17,8 +17,8 @@ func (j *Joiner) resolve(e *event) {
 	over := a == nil || a.trouble.over || a.trouble.group != nil && !a.firing
 	switch {
 	case over && (a == nil || s.StartsAt.After(a.starts)):
-		if w, ok := j.waiting[p]; !ok || preferred(*s, w) {
-			j.waiting[p] = *s
+		if w, ok := j.waiting[p]; !ok || preferred(*s, *w) {
+			j.waiting[p] = s
 		}
 		return
 	case a.trouble.over || !a.outranked(s):
@@ -38,4 +38,4 @@ func (j *Joiner) quieter(t *trouble) {
 }
 
 // forgotten is a resolution whose firing has not come in time.
-func (j *Joiner) forgotten(s incident.Signal) bool { return j.now.Sub(s.AcceptedAt) > j.Settle }
+func (j *Joiner) forgotten(s *incident.Signal) bool { return j.now.Sub(s.AcceptedAt) > j.Settle }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -112,6 +113,11 @@ func messages[T any](ctx context.Context, js jetstream.JetStream, info *jetstrea
 		}
 		if strings.HasSuffix(m.Subject, ".claim") { // of a partition's owner
 			continue
+		}
+		if m.Header.Get("Content-Encoding") == "s2" {
+			if m.Data, err = s2.Decode(nil, m.Data); err != nil {
+				return nil, fmt.Errorf("message %d of %s: %w", seq, info.Config.Name, err)
+			}
 		}
 		var v T
 		if err := json.Unmarshal(m.Data, &v); err != nil {
