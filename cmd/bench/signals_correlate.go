@@ -66,7 +66,7 @@ func (f flood) signal(n int, at time.Time) incident.Signal {
 
 // published are the flood's signals, as if they had been accepted within the last seconds.
 func (f flood) published(ctx context.Context, b *bus.Bus) error {
-	began := time.Now()
+	began := time.Now().Add(-5 * time.Second)
 	if err := b.PublishTopology(ctx, f.topology(began.Add(-time.Hour))); err != nil {
 		return err
 	}

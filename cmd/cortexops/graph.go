@@ -12,18 +12,20 @@ import (
 
 	"github.com/cortexops/cortexops/pipeline/bus"
 	"github.com/cortexops/cortexops/pipeline/correlate"
-	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/pipeline/topology"
 )
 
 // stale is the age from which a graph is told to be: who watches a cluster says at least every half minute that it does.
 const stale = 2 * time.Minute
 
+// unknown is how long incidents wait, at the first start of all, for a first look at the cluster. Where that cannot be had they are
+// judged by names.
+const unknown = 30 * time.Second
+
 // joining runs the joiner, where it is this process that does, and says of its graph how old that is.
 type joining struct {
 	settle  time.Duration
 	windows []correlate.Window
-	watched *topology.Topology // knows the owners and the services of what no record has told of
 	metrics *correlate.Metrics
 	log     *slog.Logger
 
@@ -32,31 +34,6 @@ type joining struct {
 	restored time.Time // when the graph was kept that was taken up; zero where there was none
 	began    time.Time
 	unkept   error
-}
-
-// seen is the graph, and for what it does not know what the cluster is seen to hold.
-type seen struct {
-	*topology.Graph
-	watched *topology.Topology
-}
-
-func (s seen) Owner(r incident.Resource) (incident.Resource, bool) {
-	if s.Knows(r) {
-		return s.Graph.Owner(r)
-	}
-	if s.watched != nil {
-		if owner, ok := s.watched.Owner(r); ok {
-			return owner, true
-		}
-	}
-	return s.Graph.Owner(r)
-}
-
-func (s seen) Blast(r incident.Resource) incident.BlastRadius {
-	if s.watched == nil || s.Knows(r) {
-		return s.Graph.Blast(r)
-	}
-	return s.watched.Blast(r)
 }
 
 func (g *joining) run(ctx context.Context, j *bus.Join) error {
@@ -69,8 +46,10 @@ func (g *joining) run(ctx context.Context, j *bus.Join) error {
 	defer g.set(nil, time.Time{})
 	var writing sync.WaitGroup
 	defer writing.Wait()
-	joiner := correlate.NewJoiner(correlate.JoinerOptions{Graph: seen{graph, g.watched}, Apply: graph.Apply, Settle: g.settle, Tell: time.Second, Announce: true, Windows: g.windows})
+	joiner := correlate.NewJoiner(correlate.JoinerOptions{Graph: graph, Apply: graph.Apply, Settle: g.settle, Tell: time.Second, Announce: true, Windows: g.windows})
+	began := time.Now()
 	return correlate.Join(ctx, joiner, j, correlate.JoinOptions{Partitions: bus.Partitions, Position: position, Metrics: g.metrics, Log: g.log,
+		Ready: func() bool { return !at.IsZero() || j.Whole() || time.Since(began) > unknown },
 		Keep: func(position uint64, at time.Time) {
 			frozen := graph.Frozen()
 			writing.Go(func() { g.keep(j, frozen, position, at) })
@@ -136,7 +115,9 @@ func (g *joining) check(context.Context) error {
 	switch {
 	case lacking:
 		return errors.New("FOLDS had let go of records before they were read, so the graph may lack some: restart what watches the clusters")
-	case told.IsZero() && !g.restored.IsZero() && time.Since(g.began) > stale:
+	case told.IsZero() && g.restored.IsZero() && time.Since(g.began) > stale:
+		return errors.New("nobody tells the topology, and none was kept: workloads are told by their names, and each is judged alone")
+	case told.IsZero() && time.Since(g.began) > stale:
 		return fmt.Errorf("nobody tells the topology: incidents are judged by what was known at %s", g.restored.UTC().Format(time.RFC3339))
 	case !told.IsZero() && time.Since(told) > stale:
 		return fmt.Errorf("the topology was told last %s ago: incidents are judged by what was known then", time.Since(told).Round(time.Second))
@@ -153,7 +134,7 @@ func (g *joining) detail() string {
 	if g.join == nil {
 		return "another process joins"
 	}
-	said := "begun without a snapshot" // and where nobody tells the topology either, each workload is judged alone
+	said := "begun without a snapshot"
 	if !g.restored.IsZero() {
 		said = fmt.Sprintf("restored from a snapshot of %s, %s old then", g.restored.UTC().Format(time.RFC3339), g.began.Sub(g.restored).Round(time.Second))
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/pipeline/ledger"
 	"github.com/cortexops/cortexops/pipeline/remediation"
-	"github.com/cortexops/cortexops/pipeline/topology"
 	"github.com/cortexops/cortexops/pipeline/writeup"
 )
 
@@ -70,10 +69,6 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	}
 	w.opened = append(w.opened, outside.charts.Close)
 	outside.near = dependencies(events.Graph, c.Cluster)
-	graph, err := topology.New(topology.Options{Config: outside.kube, Cluster: c.Cluster, Namespaces: c.Kubernetes.Namespaces, Log: log})
-	if err != nil {
-		return nil, err
-	}
 	tasks := worker.New(temporal, c.Temporal.TaskQueue, worker.Options{DisableRegistrationAliasing: true})
 	refused := c.refused(book, outside.slack)
 	remediation.Register(tasks, activities(c, book, outside, remediation.Later(temporal, c.Temporal.TaskQueue), refused))
@@ -88,14 +83,14 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	}
 	keeper := &remediation.Keeper{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Bot: c.Forge.User, Book: book, Forge: outside.forge, Writer: writeup.Writer{},
 		Claims: book.Claims(), Pauses: pauses}
-	join := &joining{settle: c.Correlate.Settle, windows: c.windows(), watched: graph, metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), log: log}
+	join := &joining{settle: c.Correlate.Settle, windows: c.windows(), metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), log: log}
 	follow, err := newFollower(c, outside, log)
 	if err != nil {
 		return nil, err
 	}
 	w.details = map[string]func() string{"graph": join.detail}
 	w.components = map[string]func(context.Context) error{
-		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "topology": graph.Check, "graph": join.check, "watch": follow.Check, "forge": outside.forge.Ping,
+		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "graph": join.check, "watch": follow.Check, "forge": outside.forge.Ping,
 		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "policy-source": outside.policy.Current, "memory": outside.memory.Ping,
 		"brakes": braked(pauses),
 		"temporal": func(ctx context.Context) error {
@@ -110,13 +105,9 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		w.components["llm"] = seldom(outside.llm.Ping)
 	}
 	w.jobs = []job{
-		func(ctx context.Context) error { graph.Run(ctx); return nil },
 		func(ctx context.Context) error { keeper.Run(ctx); return nil },
 		func(ctx context.Context) error { outside.policy.Run(ctx); return nil },
 		func(ctx context.Context) error {
-			if err := graph.WaitSynced(ctx); err != nil { // before that an owner may be unknown although it exists
-				return err
-			}
 			return events.Own(ctx, bus.Shares{Join: follow.join(join.run, events), Fold: func(ctx context.Context, p *bus.Partition) error {
 				return correlate.Fold(ctx, p, join.metrics)
 			}})

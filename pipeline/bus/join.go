@@ -33,6 +33,8 @@ type Join struct {
 	epochs   [Partitions]uint64
 	pulses   map[int]pulse // what waits until we have read as far
 	topology time.Time     // when the topology was told, or told to be whole
+	whole    bool          // it was told to be whole
+	complete bool          // and all that was stored by then has been handed over
 	lacking  bool
 }
 
@@ -120,6 +122,11 @@ func (j *Join) Follow(ctx context.Context, from uint64, handle func(context.Cont
 	j.position = from - 1
 	f := &follower{bus: j.bus, reader: readFolds, position: j.position, of: j.of} // another stream is for who claims the join anew
 	return f.follow(ctx, func(ctx context.Context, batch []jetstream.Msg, _ time.Time) error {
+		if len(batch) == 0 {
+			j.mu.Lock()
+			j.complete = j.whole
+			j.mu.Unlock()
+		}
 		var list []incident.JoinRecord
 		for _, m := range batch {
 			r, err := j.read(ctx, m)
@@ -192,6 +199,9 @@ func (j *Join) read(ctx context.Context, m jetstream.Msg) (*incident.JoinRecord,
 func (j *Join) hear(m *nats.Msg) {
 	if strings.HasSuffix(m.Subject, ".topology") {
 		j.told(time.Now())
+		j.mu.Lock()
+		j.whole = true
+		j.mu.Unlock()
 		return
 	}
 	var p pulse
@@ -219,6 +229,13 @@ func (j *Join) Topology() (told time.Time, lacking bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.topology, j.lacking
+}
+
+// Whole reports whether the topology was told to be whole, and all that had been told of it has been handed over.
+func (j *Join) Whole() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.complete
 }
 
 // heard is what partitions without signals have said about what we have read by now.

@@ -57,6 +57,16 @@ func TestTopologyIsReadInOrderWithTheFolds(t *testing.T) {
 	if told, lacking := j.Topology(); time.Since(told) > time.Minute || lacking {
 		t.Errorf("told at %v, lacking %v", told, lacking)
 	}
+	if j.Whole() {
+		t.Error("nobody has said that it is whole")
+	}
+	if err := b.PublishTopology(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for !j.Whole() && t.Context().Err() == nil {
+		foldOf(t, p, nil) // so that something is read
+		next(t, got)
+	}
 }
 
 // A partition without signals says how far it is, and its word counts when what it had folded before has been read, and only

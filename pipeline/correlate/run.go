@@ -38,6 +38,7 @@ type Records interface {
 type JoinOptions struct {
 	Partitions int
 	Position   uint64                              // of the records that are in the graph already; 0: it is empty
+	Ready      func() bool                         // nothing is judged before, however much is read; nil: at once
 	Keep       func(position uint64, at time.Time) // keeps the graph, in which all records up to there are; nil: nobody does
 	Metrics    *Metrics
 	Log        *slog.Logger
@@ -131,6 +132,8 @@ type driver struct {
 	records Records
 	seen    []time.Time // by partition
 	late    int
+	held    []incident.JoinRecord // until it is ready
+	ready   bool
 	telling *teller
 
 	clean   uint64 // the position up to which all changes of the graph are worked off
@@ -146,9 +149,15 @@ type waiting struct {
 }
 
 func (d *driver) handle(ctx context.Context, list []incident.JoinRecord) error {
-	for _, r := range list {
+	if d.held = append(d.held, list...); !d.ready && d.Ready != nil && !d.Ready() {
+		return nil
+	}
+	d.ready = true
+	for _, r := range d.held {
 		d.take(r)
 	}
+	clear(d.held)
+	d.held = d.held[:0]
 	if err := d.telling.announce(ctx, d.joiner.announced()); err != nil {
 		return err
 	}

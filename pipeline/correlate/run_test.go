@@ -237,3 +237,25 @@ func TestTheTextOfMostIsFoldedAway(t *testing.T) {
 		t.Errorf("%d have their text, want %d", whole, 2*textual)
 	}
 }
+
+// At the first start nothing is judged before the first look at the cluster, and nothing that came before is left out.
+func TestNothingIsJudgedBeforeItIsReady(t *testing.T) {
+	t.Parallel()
+	r := &records{}
+	r.fold(0, 60, on("Oom", "db", 0, 1))
+	r.fold(1, 60)
+	asked := 0
+	if err := joining(t, r, JoinOptions{Ready: func() bool { asked++; return false }}); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.stored) > 0 || asked != 2 {
+		t.Errorf("asked %d times, stored %v", asked, r.states())
+	}
+	asked = 0
+	if err := joining(t, r, JoinOptions{Ready: func() bool { asked++; return asked == 2 }}); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.states(); !slices.Equal(got, []string{"db provisional r1", "db sealed r2"}) {
+		t.Errorf("stored %v", got)
+	}
+}

@@ -2,6 +2,9 @@ package topology
 
 import "github.com/cortexops/cortexops/pipeline/incident"
 
+// remembered is how many of those that were deleted are still known.
+const remembered = 10_000
+
 // departed holds the owners of the nodes that were deleted last; the oldest is forgotten first.
 type departed struct {
 	of    map[string]incident.Resource // by the key of the departed

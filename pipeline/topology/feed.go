@@ -30,6 +30,8 @@ type Feed struct {
 	room    sync.Cond
 	pending []incident.GraphChange
 	closed  bool
+	swept   bool      // and not told yet that what was published is whole
+	began   time.Time // zero: the graph knew this cluster before us
 	last    time.Time
 	seed    maphash.Seed
 }
@@ -70,7 +72,7 @@ func NewFeed(o FeedOptions) *Feed {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	f := &Feed{FeedOptions: o, names: newNames(), edges: map[link]int32{}, objects: map[object]*said{}, loads: newLoads(), seed: maphash.MakeSeed()}
+	f := &Feed{FeedOptions: o, began: o.Now().UTC(), names: newNames(), edges: map[link]int32{}, objects: map[object]*said{}, loads: newLoads(), seed: maphash.MakeSeed()}
 	f.room.L = &f.mu
 	return f
 }
@@ -139,6 +141,7 @@ func (f *Feed) Seed(known []incident.GraphChange) {
 		switch {
 		case c.Upsert == nil:
 		case c.Upsert.Node != nil && c.Upsert.Node.Cluster == f.Cluster:
+			f.began = time.Time{}
 			n := c.Upsert.Node
 			who := object{schema.GroupKind{Group: n.Group, Kind: n.Kind}, n.Namespace, n.Name}
 			if f.objects[who] == nil {
@@ -158,6 +161,8 @@ func (f *Feed) Seed(known []incident.GraphChange) {
 func (f *Feed) Sweep() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.swept, f.began = true, time.Time{}
+	f.room.Broadcast()
 	old := f.objects[seeded]
 	if old == nil {
 		return

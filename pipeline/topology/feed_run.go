@@ -22,8 +22,8 @@ func (f *Feed) wait() {
 }
 
 // Run hands the records to publish, in order, up to 500 at once, until ctx ends. What fails is handed over again, so that a
-// record may be stored twice, which changes nothing. Every ten seconds without a record it hands over none, while whole says
-// that what was published is all that there is to say.
+// record may be stored twice, which changes nothing. After Sweep, and every ten seconds without a record, it hands over none, while
+// whole says that what was published is all that there is to say.
 func (f *Feed) Run(ctx context.Context, whole func() bool, publish func(context.Context, []incident.GraphChange) error) error {
 	stop := context.AfterFunc(ctx, func() {
 		f.mu.Lock()
@@ -69,8 +69,11 @@ func (f *Feed) next() []incident.GraphChange {
 		f.room.Broadcast()
 	})
 	defer alarm.Stop()
-	for len(f.pending) == 0 && !f.closed && !waited {
+	for len(f.pending) == 0 && !f.closed && !waited && !f.swept {
 		f.room.Wait()
+	}
+	if len(f.pending) == 0 {
+		f.swept = false
 	}
 	return slices.Clone(f.pending[:min(len(f.pending), atOnce)])
 }

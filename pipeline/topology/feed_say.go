@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"hash/maphash"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -174,11 +175,16 @@ func (f *Feed) emitEdge(l link, gone bool) {
 	f.emit(incident.GraphChange{Upsert: item})
 }
 
+// before is how long before we look for the first time what is there was there: longer than any signal waits to be judged by it.
+const before = time.Hour
+
 func (f *Feed) emit(c incident.GraphChange) {
 	if now := f.Now().UTC(); now.After(f.last) {
 		f.last = now // never back: the records are in order
 	}
-	c.At = f.last
+	if c.At = f.last; !f.began.IsZero() {
+		c.At = f.began.Add(-before)
+	}
 	f.pending = append(f.pending, c)
 	f.room.Broadcast()
 }

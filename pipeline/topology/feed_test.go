@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -194,4 +195,52 @@ func linesOf(g *Graph) (list []string) {
 	})
 	slices.Sort(list)
 	return list
+}
+
+// What is seen at the first look of all was there before: a signal that came first is judged by it all the same. Where the graph knew
+// the cluster, what we find was changed while nobody looked, and nobody knows when.
+func TestTheFirstLookIsOfBefore(t *testing.T) {
+	t.Parallel()
+	f := newFeed()
+	f.Put(podKind, feedPod("a", "web-5d9", ""))
+	first := f.told()
+	f.Sweep()
+	f.Put(podKind, feedPod("b", "web-5d9", ""))
+	later := f.told()
+	seeded := newFeed()
+	seeded.Seed(first)
+	seeded.Put(podKind, feedPod("b", "web-5d9", ""))
+	for name, tc := range map[string]struct {
+		told []incident.GraphChange
+		want time.Time
+	}{"first": {first, midday.Add(-time.Hour)}, "later": {later, midday}, "known before": {seeded.told(), midday}} {
+		for _, c := range tc.told {
+			if !c.At.Equal(tc.want) {
+				t.Errorf("%s: at %v, want %v", name, c.At, tc.want)
+			}
+		}
+		if len(tc.told) == 0 {
+			t.Errorf("%s: nothing is told", name)
+		}
+	}
+}
+
+// When all was listed it is said at once that what was published is whole.
+func TestWholeIsToldAfterSweep(t *testing.T) {
+	t.Parallel()
+	f := newFeed()
+	f.Put(podKind, feedPod("a", "web-5d9", ""))
+	f.Sweep()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var told []int
+	err := f.Run(ctx, func() bool { return true }, func(_ context.Context, list []incident.GraphChange) error {
+		if told = append(told, len(list)); len(list) == 0 {
+			cancel()
+		}
+		return nil
+	})
+	if err != nil || len(told) != 2 || told[0] == 0 || told[1] != 0 {
+		t.Errorf("published %v, %v", told, err)
+	}
 }

@@ -1,3 +1,5 @@
+// Package topology knows which workload owns a pod and who is hit when a workload fails. Feed makes records of what a cluster
+// holds, and Graph answers from them.
 package topology
 
 import (
@@ -64,9 +66,6 @@ type Graph struct {
 func NewGraph() *Graph {
 	return &Graph{kindOf: map[kind]int32{}, textOf: map[string]int32{"": 0}, texts: []string{""}, ids: map[key]int32{}, gone: newDeparted(remembered)}
 }
-
-// Knows reports whether a record has named r.
-func (g *Graph) Knows(r incident.Resource) bool { return g.find(r) != none }
 
 // Len is how many nodes are known, and how many edges there are.
 func (g *Graph) Len() (nodes, edges int) {
