@@ -63,7 +63,7 @@ type Joiner struct {
 		looked   time.Time
 	}
 	told    map[string]memo            // by incident ID
-	hinted  map[who]*incident.Resource // announced, and still in the tail
+	hinted  map[who]*incident.Resource // announced by what is still in the tail
 	changed int                        // how often the graph was
 	out     []Revision
 	swept   time.Time // see forget
@@ -172,6 +172,9 @@ func (j *Joiner) nextSeal() (time.Time, bool) {
 // next works one event off.
 func (j *Joiner) next() {
 	e := j.tail.take()
+	if e.hinted {
+		delete(j.hinted, whoIs(*e.owner))
+	}
 	switch {
 	case e.change != nil:
 		j.changed++
@@ -256,7 +259,6 @@ func (j *Joiner) overtaken(s *incident.Signal) {
 // enter puts a firing that is new into the trouble of its owner.
 func (j *Joiner) enter(owner incident.Resource, p identity, s *incident.Signal) {
 	id := whoIs(owner)
-	delete(j.hinted, id)
 	t := j.active[id]
 	if t == nil {
 		if list := j.past[id]; len(list) > 0 {

@@ -131,3 +131,28 @@ func TestWhatFiresIsListedBeforeWhatIsOver(t *testing.T) {
 		t.Errorf("%d members and %d more, %d fire", len(i.Members), i.Unlisted, firing)
 	}
 }
+
+// moving is a graph by which everything is another's once it was changed.
+type moving struct {
+	*chart
+	changed bool
+}
+
+func (m *moving) Owner(r incident.Resource) (incident.Resource, bool) {
+	if m.changed {
+		return deployment("another"), true
+	}
+	return m.chart.Owner(r)
+}
+
+// What was announced is not remembered for ever where it turned out to be another's.
+func TestWhatWasAnnouncedIsForgotten(t *testing.T) {
+	t.Parallel()
+	m := &moving{chart: line("web", "db")}
+	j := NewJoiner(JoinerOptions{Graph: m, Settle: settle, Announce: true, Apply: func(incident.GraphChange) error { m.changed = true; return nil }})
+	j.Add(on("Slow", "cart", 0, 2))
+	j.Change(incident.GraphChange{At: at(1.9)}) // before it is worked off
+	if out := j.Advance(at(30)); len(j.hinted) > 0 || said(out) != "another sealed: shop/another(1)" {
+		t.Errorf("holds %v, told %s", j.hinted, said(out))
+	}
+}

@@ -14,6 +14,7 @@ type event struct {
 	id     string             // of a change
 	owner  *incident.Resource // of what the signal is about
 	graph  int                // it is of the graph after so many changes
+	hinted bool               // the owner was announced by it
 }
 
 func (e *event) at() time.Time {

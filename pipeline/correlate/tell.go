@@ -113,7 +113,7 @@ func (j *Joiner) hint(e *event) {
 	if known != nil || len(j.past[id]) > 0 {
 		return
 	}
-	j.hinted[id] = e.owner
+	j.hinted[id], e.hinted = e.owner, true
 	i := incident.Incident{ID: incident.ID(owner, s.StartsAt), State: incident.Provisional, Root: owner, Signals: []incident.Signal{*s}, Onset: s.StartsAt,
 		Blast: j.Graph.Blast(owner), AsOf: j.now}
 	if j.told[i.ID].revision > 0 {
