@@ -47,7 +47,7 @@ func captureCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().DurationVar(&lasting, "for", 0, "how long, such as 10m; 0: until it is interrupted")
-	cmd.Flags().DurationVar(&since, "since", 0, "signals of the time before, too, such as 30m, as far as the bus still has them")
+	cmd.Flags().DurationVar(&since, "since", 0, "signals of the time before, too, such as 30m, as far as the bus still has them and the graph that they were judged by")
 	return cmd
 }
 
@@ -63,9 +63,16 @@ func capture(ctx context.Context, cmd *cobra.Command, events *bus.Bus, name stri
 		defer func() { err = errors.Join(err, file.Sync()) }()
 	}
 	w := newCapturing(to)
-	from, err := w.graph(ctx, events)
+	kept, later, err := events.GraphBefore(ctx, since)
 	if err != nil {
 		return err
+	}
+	from, err := w.graph(kept)
+	if err != nil {
+		return err
+	}
+	if later {
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "the graph of before is not kept any more: it begins with that of %s, and the signals since then\n", kept.At.UTC().Format(time.RFC3339))
 	}
 	if err := events.Capture(ctx, from, since, w.take); err != nil {
 		return err
@@ -98,10 +105,9 @@ type capturedSignal struct {
 }
 
 // graph writes what is known, and says from which position on the bus tells the rest.
-func (c *capturing) graph(ctx context.Context, events *bus.Bus) (from uint64, err error) {
-	kept, err := events.Graph(ctx)
-	if err != nil || kept == nil {
-		return 0, err
+func (c *capturing) graph(kept *bus.GraphSnapshot) (from uint64, err error) {
+	if kept == nil {
+		return 0, nil
 	}
 	unzipped, err := gzip.NewReader(bytes.NewReader(kept.Body))
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,23 +15,49 @@ import (
 
 // Graph is the newest snapshot of the graph that was kept, nil where none was.
 func (b *Bus) Graph(ctx context.Context) (*GraphSnapshot, error) {
-	store, err := b.js.ObjectStore(ctx, b.prefix+"-"+graphBucket)
-	if err != nil {
-		return nil, fmt.Errorf("read the graph: %w", err)
-	}
-	list, err := (&Join{}).graphs(ctx, store)
+	g, _, err := b.GraphBefore(ctx, time.Now())
+	return g, err
+}
+
+// GraphBefore is the newest snapshot that holds nothing of what came since a time, else the oldest of those that FOLDS has all records
+// behind: it is later then. It is nil where none was kept, or where none is needed, since FOLDS has all records that ever were.
+func (b *Bus) GraphBefore(ctx context.Context, since time.Time) (g *GraphSnapshot, later bool, err error) {
+	store, list, err := b.graphs(ctx)
 	if err != nil || len(list) == 0 {
-		return nil, err
+		return nil, false, err
 	}
-	newest := list[len(list)-1]
-	g := &GraphSnapshot{}
-	if g.Body, err = store.GetBytes(ctx, newest.Name); err != nil {
-		return nil, fmt.Errorf("read the graph: %w", err)
+	s, err := b.js.Stream(ctx, b.prefix+"-"+folds)
+	if err != nil {
+		return nil, false, fmt.Errorf("read the graph: %w", err)
 	}
-	if g.Position, err = strconv.ParseUint(newest.Headers.Get(positionKey), 10, 64); err != nil {
-		return nil, fmt.Errorf("read the graph: its head cannot be read: %w", err)
+	from, err := first(ctx, s, since)
+	if err != nil {
+		return nil, false, err
 	}
-	return g, nil
+	now := s.CachedInfo()
+	var best *keptGraph
+	for i, k := range list {
+		if p := k.position(now); p+1 < now.State.FirstSeq && i < len(list)-1 {
+			continue // what came between it and the first record that is left is lost
+		} else if best == nil || p < from {
+			best = &list[i]
+		}
+	}
+	later = best.position(now) >= from
+	if later && now.State.FirstSeq <= 1 {
+		return nil, false, nil
+	}
+	g, err = best.open(ctx, store, now)
+	return g, later, err
+}
+
+// first is the position of the first message since a time, or of the next that comes.
+func first(ctx context.Context, s jetstream.Stream, since time.Time) (uint64, error) {
+	c, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, InactiveThreshold: time.Second})
+	if err != nil {
+		return 0, fmt.Errorf("find where to begin: %w", err)
+	}
+	return c.CachedInfo().Delivered.Stream + 1, nil
 }
 
 // Capture hands over what the joiner reads, in the same order, from a position on until ctx ends: the records of the topology,

@@ -103,12 +103,7 @@ func (j *Join) Since(ctx context.Context, before time.Duration) (uint64, error) 
 	if err != nil {
 		return 1, nil //nolint:nilerr // it is gone, or there is none: from the first that there is
 	}
-	at := m.Time.Add(-before)
-	c, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &at, InactiveThreshold: time.Second})
-	if err != nil {
-		return 0, fmt.Errorf("find where to begin: %w", err)
-	}
-	return c.CachedInfo().Delivered.Stream + 1, nil
+	return first(ctx, s, m.Time.Add(-before))
 }
 
 // Follow hands over what comes from a position on, in order, until ctx ends or handle fails. What handle has returned from is

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -117,6 +119,30 @@ func TestNothingIsTakenWhileIncidentsAreFull(t *testing.T) {
 	if _, err := c.PublishSignals(t.Context(), some(1, 2)); err != nil || c.Room(t.Context()) != nil {
 		t.Errorf("%v, %v, and there is room again", err, c.Room(t.Context()))
 	}
+}
+
+// Nobody knows whether another process has claimed a partition since, where FOLDS has let go of all that its owner had told.
+func TestAnOwnerOfWhomNothingIsLeftClaimsAnew(t *testing.T) {
+	t.Parallel()
+	limits := small
+	limits.Folds = 64 << 10
+	b, _ := open(t, limits)
+	lost := make(chan struct{})
+	quiet, err := b.claimPartition(t.Context(), home+1, "quiet", sync.OnceFunc(func() { close(lost) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	foldOf(t, quiet, some(0, 1))
+	p := owned(t, b, home)
+	for n := range 500 {
+		foldOf(t, p, some(n, n+1))
+	}
+	err = quiet.tell(t.Context(), some(1, 2), [][]byte{encode(t, signal(1))}, time.Time{}, func(list []incident.Signal) incident.Fold { return incident.Fold{Signals: list} })
+	if !errors.Is(err, ErrLost) {
+		t.Errorf("%v, want ErrLost", err)
+	}
+	next(t, lost)
+	foldOf(t, owned(t, b, home+1), some(1, 2))
 }
 
 func TestLimitsBeyondTheServerAreRefused(t *testing.T) {
