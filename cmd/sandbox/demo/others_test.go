@@ -21,6 +21,7 @@ func TestOthers(t *testing.T) {
 		{"a stranger's rollout confounds the verdict", confounded},
 		{"a fix for a time is restored by a merge, and kept by a close", lapses},
 		{"Flux delivers what is merged", fluxDelivers},
+		{"Argo CD delivers what is merged", argoDelivers},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(t, h) }) {
 			t.FailNow() // the world is not as the next part expects it
