@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -33,7 +32,7 @@ var begins = []byte(`{"id":"`) // a signal, where it is not in a text
 func (d *decoder) signals(data []byte, list []incident.Signal, raw [][]byte) ([]incident.Signal, [][]byte, error) {
 	d.b, d.at = data, 0
 	before := len(list)
-	if ok := utf8.Valid(data) && d.list('[', ']', func() bool {
+	if ok := plain(data) && d.list('[', ']', func() bool {
 		if len(list) < cap(list) {
 			list = list[:len(list)+1]
 		} else {
@@ -66,7 +65,7 @@ func (d *decoder) signals(data []byte, list []incident.Signal, raw [][]byte) ([]
 // fold as encoding/json would read it.
 func (d *decoder) fold(data []byte) (f incident.Fold, err error) {
 	d.b, d.at = data, 0
-	if utf8.Valid(data) && d.quickFold(&f) && d.at == len(data) {
+	if plain(data) && d.quickFold(&f) && d.at == len(data) {
 		return f, nil
 	}
 	f = incident.Fold{}
@@ -215,7 +214,7 @@ func (d *decoder) list(from, to byte, item func() bool) bool {
 	return false
 }
 
-// string is good until the message is let go. That all of it is UTF-8 has been seen to.
+// string is good until the message is let go. That all of it is plain has been seen to.
 func (d *decoder) string() ([]byte, bool) {
 	if !d.next('"') {
 		return nil, false
@@ -263,5 +262,5 @@ func (d *decoder) number() (int, bool) {
 		d.at++
 	}
 	n, err := strconv.Atoi(string(d.b[from:d.at]))
-	return n, err == nil && (n != 0 || d.at-from == 1)
+	return n, err == nil && (d.b[from] != '0' || d.at-from == 1)
 }
