@@ -39,7 +39,8 @@
 //	                  of the same pull request, and people are asked again: workflow_revise.go. A person's /cortexops retry, or who
 //	                  opens the pull request again, begins the next attempt, and a merge after the end one that starts with its
 //	                  apply: workflow_adopt.go.
-//	MERGING           gate apply, and the brakes (cortexops pause, too many at a time); the base branch must still render
+//	MERGING           gate apply, and the brakes (cortexops pause, too many at a time); the incident must be open still, and what
+//	                  is known of it younger than 30 minutes, else it is planned anew: workflow_current.go; the base branch must still render
 //	                  what was approved, else that is revised; and nobody else may have opened a pull request for the same line. Then the
 //	                  merge with sha = the approved head.
 //	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then

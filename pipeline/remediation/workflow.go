@@ -66,8 +66,11 @@ type flow struct {
 	shut      bool     // the pull request is closed by a word in the chat
 	by        []string // who approved
 	judged    JudgeInput
-	merge     string // SHA
-	followed  int    // by the attempt that goes on from a merge; 0: by none
+	merge     string            // SHA
+	mergedAt  time.Time         // when we knew of it
+	looked    time.Time         // when it was last known that this is the change for what is known
+	closed    *incident.Outcome // by us: what that means, unless somebody merged it at the same time
+	followed  int               // by the attempt that goes on from a merge; 0: by none
 	phase     incident.Phase
 	entered   bool              // any phase
 	holds     int               // how often a permission was missing
@@ -141,6 +144,7 @@ func (f *flow) plan(ctx workflow.Context) (*incident.Outcome, error) {
 			return end, err
 		}
 	}
+	f.looked = workflow.Now(ctx)
 	if f.planned.Tried != "" {
 		return &incident.Outcome{Phase: incident.Escalated, Reason: f.planned.Tried}, nil
 	}
@@ -181,7 +185,7 @@ func (f *flow) announce(ctx workflow.Context, decision incident.Decision) error 
 func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 	f.enter(ctx, incident.Merging, approvedBy(f.by))
 	if f.merge == "" { // else a person merged it: a fact, not a request
-		if end, err := f.gate(ctx, incident.GateApply, f.step("policy-merge"), nil); err != nil || end != nil {
+		if end, err := f.mayMerge(ctx); err != nil || end != nil {
 			return end, err
 		}
 		err := f.do(ctx, slow, "Merge", &MergeInput{Message: f.announced.Message, Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by,
@@ -189,9 +193,13 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 		if err != nil {
 			return nil, err
 		}
+		f.mergedAt, f.looked = workflow.Now(ctx), workflow.Now(ctx)
 	}
 	f.enter(ctx, incident.Applying, "merged as "+f.merge)
 	if end, err := f.gate(ctx, incident.GateApply, "policy-apply", nil); err != nil || end != nil {
+		return end, err
+	}
+	if end, err := f.applicable(ctx); err != nil || end != nil {
 		return end, err
 	}
 	stuck, err := f.apply(ctx, f.merge, false)
@@ -201,6 +209,18 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 	end, err := f.judge(ctx, incident.Verdict{Result: incident.Fail, At: workflow.Now(ctx),
 		Checks: []incident.CheckResult{{Name: "rollout", Result: incident.Fail, Value: stuck, Must: "become ready"}}})
 	return &end, err
+}
+
+// mayMerge asks policy, and whether the change is still wanted; policy once more where that took a while.
+func (f *flow) mayMerge(ctx workflow.Context) (*incident.Outcome, error) {
+	for {
+		if end, err := f.gate(ctx, incident.GateApply, f.step("policy-merge"), nil); err != nil || end != nil {
+			return end, err
+		}
+		if waited, end, err := f.current(ctx); err != nil || end != nil || !waited {
+			return end, err
+		}
+	}
 }
 
 // failed is the ending where an activity gave up: once git has changed, a person must look.

@@ -48,6 +48,7 @@ func (f *flow) adopt(ctx workflow.Context) (*incident.Outcome, error) {
 	if f.planned.Holder != nil {
 		return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("merged, but %s is at work on %s: it is not applied", f.planned.Holder.Workflow(), f.start.Target)}, nil
 	}
+	f.mergedAt, f.looked = f.began, workflow.Now(ctx)
 	if err := workflow.UpsertTypedSearchAttributes(ctx, playbookAttribute.ValueSet(f.planned.Playbook)); err != nil {
 		return nil, err
 	}

@@ -51,10 +51,7 @@ func (f *flow) decide(ctx workflow.Context, in GateInput, d *incident.Decision) 
 		}
 		if d.Wait != told { // at the start neither says anything
 			told = d.Wait
-			if told != "" {
-				f.enter(ctx, f.phase, "waits: "+told)
-			}
-			if err := run(ctx, quick, "Brake", BrakeInput{Key: f.start.Key, Phase: f.phase, Change: f.change, Why: told}, nil); err != nil {
+			if err := f.brake(ctx, told); err != nil {
 				return nil, err
 			}
 		}
@@ -69,6 +66,14 @@ func (f *flow) decide(ctx workflow.Context, in GateInput, d *incident.Decision) 
 		}
 		every = min(2*every, releaseSeldom)
 	}
+}
+
+// brake tells people what holds it back; why is empty where it goes on.
+func (f *flow) brake(ctx workflow.Context, why string) error {
+	if why != "" {
+		f.enter(ctx, f.phase, "waits: "+why)
+	}
+	return run(ctx, quick, "Brake", BrakeInput{Key: f.start.Key, Phase: f.phase, Change: f.change, Why: why}, nil)
 }
 
 // stale is the ending of a change that was held back for so long that nobody knows whether it is still right.

@@ -69,10 +69,25 @@ func (f *flow) anew(ctx workflow.Context, activity string, in any) error {
 		merge.Judged.Clicks = f.clicks
 	}
 	end, err := f.gate(ctx, incident.GateApply, fmt.Sprintf("policy-after-hold-%d", f.holds), nil)
+	if err == nil && end == nil {
+		end, err = f.stillWanted(ctx, activity)
+	}
 	if err == nil && end != nil {
 		err = &over{*end}
 	}
 	return err
+}
+
+// stillWanted asks after a hold what was asked before the activity. Who says retry has looked at what is merged.
+func (f *flow) stillWanted(ctx workflow.Context, activity string) (end *incident.Outcome, err error) {
+	switch activity {
+	case "Merge":
+		_, end, err = f.current(ctx)
+	case "Apply":
+		f.looked = workflow.Now(ctx)
+		end, err = f.applicable(ctx)
+	}
+	return end, err
 }
 
 // held tells people what is missing and waits for their word; again is false when nobody came.
