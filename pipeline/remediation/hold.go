@@ -127,8 +127,7 @@ func (a *Asker) Answer(ctx context.Context, in AskInput) (Said, error) {
 			word == "revert" && !in.Revertible {
 			continue
 		}
-		said := Said{Word: word, By: c.User}
-		return said, note(ctx, a.Book, in.Key, incident.Verifying, "answer", incident.Event, c.User, said)
+		return settle(ctx, a.Book, in.Key, incident.Verifying, "answer", c.User, Said{Word: word, By: c.User}, nil)
 	}
 	return Said{}, nil
 }

@@ -159,7 +159,7 @@ func (f *flow) plan(ctx workflow.Context) (*incident.Outcome, error) {
 		return end, err
 	}
 	f.enter(ctx, incident.DryRunning, f.planned.Summary)
-	return nil, f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: f.planned.Proposal}, &f.dryRun)
+	return nil, f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: f.planned.Proposal, Step: f.step("dry-run")}, &f.dryRun)
 }
 
 func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {

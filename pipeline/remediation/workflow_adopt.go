@@ -53,7 +53,7 @@ func (f *flow) adopt(ctx workflow.Context) (*incident.Outcome, error) {
 		return nil, err
 	}
 	f.enter(ctx, incident.DryRunning, f.planned.Summary)
-	return nil, f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: f.planned.Proposal}, &f.dryRun)
+	return nil, f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: f.planned.Proposal, Step: f.step("dry-run")}, &f.dryRun)
 }
 
 // missed starts the attempt that goes on from a merge of which we were told on the way to another end: while a brake or a hold kept

@@ -66,6 +66,9 @@ func TestOldEvidenceIsLookedAtAgain(t *testing.T) {
 			if c.asked == 1 && slices.Index(w.calls, "Revise") > slices.Index(w.calls, "Merge") {
 				t.Errorf("people are asked after the merge: %v", w.calls)
 			}
+			if c.asked == 1 && (w.dried[0].Step != "dry-run" || w.dried[1].Step != "dry-run-1") {
+				t.Errorf("the revision's dry-run has no row of its own: %+v", w.dried)
+			}
 		})
 	}
 }

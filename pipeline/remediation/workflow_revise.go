@@ -71,7 +71,7 @@ func (f *flow) revise(ctx workflow.Context, next Planned, why string, asked *Wor
 		return end, err
 	}
 	f.enter(ctx, incident.DryRunning, next.Summary)
-	if err := f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: next.Proposal}, &f.dryRun); err != nil {
+	if err := f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: next.Proposal, Step: f.step("dry-run")}, &f.dryRun); err != nil {
 		return nil, err
 	}
 	var decision incident.Decision

@@ -49,6 +49,7 @@ type world struct {
 	waited   time.Duration // of the workflow's time
 	calls    []string
 	plans    []PlanInput // of open pull requests
+	dried    []DryRunInput
 	replies  []ReplyInput
 	revised  []ReviseInput
 	announce []AnnounceInput
@@ -113,7 +114,8 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		"Withdraw": func(WithdrawInput) error { return nil },
 		"Amend":    func(AmendInput) error { return nil },
 		"Brake":    func(BrakeInput) error { return nil },
-		"DryRun": func(DryRunInput) (string, error) {
+		"DryRun": func(in DryRunInput) (string, error) {
+			w.dried = append(w.dried, in)
 			if w.dry == nil || w.count("DryRun") == 1 {
 				return "d", nil
 			}
