@@ -185,7 +185,7 @@ func (f *flow) announce(ctx workflow.Context, decision incident.Decision) error 
 func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 	f.enter(ctx, incident.Merging, approvedBy(f.by))
 	if f.merge == "" { // else a person merged it: a fact, not a request
-		if end, err := f.mayMerge(ctx); err != nil || end != nil {
+		if end, err := f.mayMerge(ctx, f.step("policy-merge")); err != nil || end != nil {
 			return end, err
 		}
 		err := f.do(ctx, slow, "Merge", &MergeInput{Message: f.announced.Message, Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by,
@@ -196,10 +196,7 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 		f.mergedAt, f.looked = workflow.Now(ctx), workflow.Now(ctx)
 	}
 	f.enter(ctx, incident.Applying, "merged as "+f.merge)
-	if end, err := f.gate(ctx, incident.GateApply, "policy-apply", nil); err != nil || end != nil {
-		return end, err
-	}
-	if end, err := f.applicable(ctx); err != nil || end != nil {
+	if end, err := f.mayApply(ctx, "policy-apply"); err != nil || end != nil {
 		return end, err
 	}
 	stuck, err := f.apply(ctx, f.merge, false)
@@ -212,15 +209,23 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 }
 
 // mayMerge asks policy, and whether the change is still wanted; policy once more where that took a while.
-func (f *flow) mayMerge(ctx workflow.Context) (*incident.Outcome, error) {
+func (f *flow) mayMerge(ctx workflow.Context, step string) (*incident.Outcome, error) {
 	for {
-		if end, err := f.gate(ctx, incident.GateApply, f.step("policy-merge"), nil); err != nil || end != nil {
+		if end, err := f.gate(ctx, incident.GateApply, step, nil); err != nil || end != nil {
 			return end, err
 		}
 		if waited, end, err := f.current(ctx); err != nil || end != nil || !waited {
 			return end, err
 		}
 	}
+}
+
+// mayApply asks both before the apply.
+func (f *flow) mayApply(ctx workflow.Context, step string) (*incident.Outcome, error) {
+	if end, err := f.gate(ctx, incident.GateApply, step, nil); err != nil || end != nil {
+		return end, err
+	}
+	return f.applicable(ctx)
 }
 
 // failed is the ending where an activity gave up: once git has changed, a person must look.

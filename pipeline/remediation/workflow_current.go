@@ -30,7 +30,7 @@ func (f *flow) known(now time.Time) time.Time {
 }
 
 // current asks before the merge whether the incident is open still, and its evidence young. waited: that took a while in which policy
-// may have changed its mind.
+// and the brakes may have changed their mind.
 func (f *flow) current(ctx workflow.Context) (waited bool, end *incident.Outcome, err error) {
 	if !asksAgain(ctx) {
 		return false, nil, nil
@@ -56,8 +56,8 @@ func (f *flow) current(ctx workflow.Context) (waited bool, end *incident.Outcome
 	if !same {
 		return waited, nil, errAsked
 	}
-	f.enter(ctx, incident.Merging, approvedBy(f.by))
-	return waited, nil, nil
+	f.enter(ctx, incident.Merging, approvedBy(f.by)) // who plans does not act, so that the brakes are to be asked again
+	return true, nil, nil
 }
 
 // firing waits while all is quiet, and nobody knows yet whether that lasts. since is when it became quiet, where it is still.

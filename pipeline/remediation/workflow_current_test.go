@@ -63,6 +63,9 @@ func TestOldEvidenceIsLookedAtAgain(t *testing.T) {
 			if merged := w.count("Merge"); merged > 1 || (merged == 1) != (c.want == incident.Succeeded) || w.ending.Shut != (c.want == incident.Superseded) {
 				t.Errorf("merged %d times, shut %v", merged, w.ending.Shut)
 			}
+			if i := slices.Index(w.calls, "Merge"); i > 0 && w.calls[i-1] != "Decide" {
+				t.Errorf("the brakes were not asked after who acts had planned: %v", w.calls)
+			}
 			if c.asked == 1 && slices.Index(w.calls, "Revise") > slices.Index(w.calls, "Merge") {
 				t.Errorf("people are asked after the merge: %v", w.calls)
 			}

@@ -68,26 +68,22 @@ func (f *flow) anew(ctx workflow.Context, activity string, in any) error {
 		f.hear(workflow.GetSignalChannel(ctx, ActionSignal))
 		merge.Judged.Clicks = f.clicks
 	}
-	end, err := f.gate(ctx, incident.GateApply, fmt.Sprintf("policy-after-hold-%d", f.holds), nil)
-	if err == nil && end == nil {
-		end, err = f.stillWanted(ctx, activity)
-	}
+	end, err := f.askAnew(ctx, activity, fmt.Sprintf("policy-after-hold-%d", f.holds))
 	if err == nil && end != nil {
 		err = &over{*end}
 	}
 	return err
 }
 
-// stillWanted asks after a hold what was asked before the activity. Who says retry has looked at what is merged.
-func (f *flow) stillWanted(ctx workflow.Context, activity string) (end *incident.Outcome, err error) {
+func (f *flow) askAnew(ctx workflow.Context, activity, step string) (*incident.Outcome, error) {
 	switch activity {
 	case "Merge":
-		_, end, err = f.current(ctx)
+		return f.mayMerge(ctx, step)
 	case "Apply":
-		f.looked = workflow.Now(ctx)
-		end, err = f.applicable(ctx)
+		f.looked = workflow.Now(ctx) // who says retry has looked at what is merged
+		return f.mayApply(ctx, step)
 	}
-	return end, err
+	return f.gate(ctx, incident.GateApply, step, nil)
 }
 
 // held tells people what is missing and waits for their word; again is false when nobody came.
