@@ -19,7 +19,7 @@ type Asker struct {
 	Forge interface {
 		Statuses
 		Comment(ctx context.Context, number int, marker, body string) error
-		Comments(ctx context.Context, number int, since time.Time) ([]forge.Said, error)
+		Comments(ctx context.Context, number int, since time.Time, wanted func(body string) bool) ([]forge.Said, error)
 	}
 	Chat   Chat
 	Writer Questions
@@ -117,7 +117,7 @@ type Said struct {
 
 // Answer reads the first answer that somebody gave in time who may push.
 func (a *Asker) Answer(ctx context.Context, in AskInput) (Said, error) {
-	list, err := a.Forge.Comments(ctx, in.Change.Number, in.Asked)
+	list, err := a.Forge.Comments(ctx, in.Change.Number, in.Asked, commanding)
 	if err != nil {
 		return Said{}, classify(err)
 	}
