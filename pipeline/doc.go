@@ -46,6 +46,7 @@
 //	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then
 //	                  dry-run and server-side apply of those objects, and the wait for their rollout. Where Flux or Argo CD
 //	                  delivers, it is asked for the merge commit instead, and followed until it has applied that: policy can only record, then.
+//	                  What policy refuses to let us apply by now is not: a pull request brings git back, which people merge or close.
 //	VERIFYING         verify asks Prometheus until every check has held for its time (SUCCEEDED) or the window is
 //	                  over. No data: a person is asked on the pull request; nothing is reverted on silence, nor where somebody else
 //	                  rolled out the target or what it depends on meanwhile (confounded).

@@ -34,7 +34,7 @@ type world struct {
 	plan      func(n int) Planned // instead of planned
 	wait      func() string       // of the brakes, at the gate of apply
 	ready     func(n int) bool
-	fails     map[string]error // the first try of Merge, Apply or MergeRevert
+	fails     map[string]error // the first try of Merge, Apply, ProposeRevert or MergeRevert
 
 	applied  map[string]string
 	verified VerifyInput
@@ -169,7 +169,7 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		"Verify": func(in VerifyInput) (incident.Verdict, error) { w.verified = in; return w.verdict, nil },
 		"ProposeRevert": func(in RevertInput) (incident.Change, error) {
 			w.reverted = in
-			return incident.Change{Number: 8}, nil
+			return incident.Change{Number: 8}, w.first("ProposeRevert")
 		},
 		"MergeRevert": func(RevertMergeInput) (string, error) { return "r", w.first("MergeRevert") },
 		"Close": func(in Ending) error {
