@@ -77,6 +77,7 @@ type flow struct {
 	rounds    int               // of verification
 	applied   map[string]string // revisions of what we applied
 	appliedAt time.Time
+	tried     bool // the change: it was applied, and is looked at
 	silent    bool // what to make of silence
 	spent     bool // the merge: it is taken back, or did not help and nothing of it is left to do
 
@@ -103,6 +104,7 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	if end.Phase == incident.Escalated && f.merge != "" && !f.spent {
 		end.Merged = incident.Merged{Number: f.change.Number, SHA: f.merge}
 	}
+	end.Untried = end.Phase == incident.Escalated && !f.tried
 	settled := workflow.Now(ctx)
 	f.enter(ctx, end.Phase, strings.TrimSpace(end.Reason+" "+end.Rival.URL))
 	// The ending is written even where the run was cancelled.

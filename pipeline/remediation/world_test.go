@@ -18,23 +18,24 @@ import (
 
 // world answers the workflow's activities; a test changes what it says.
 type world struct {
-	planned   Planned
-	gates     map[incident.Gate]incident.Decision
-	judge     func(n int, in JudgeInput) Judgement
-	verdict   incident.Verdict
-	rollout   Rollout
-	mergeErr  error
-	announced Announced
-	merges    func(n int) error                        // instead of mergeErr
-	answer    func(n int, in AskInput) Said            // to the question of silence
-	later     func(*testsuite.TestWorkflowEnvironment) // what happens while it runs
-	rehearse  error
-	unapplied error               // of a revert
-	dry       error               // of a dry-run after the first
-	plan      func(n int) Planned // instead of planned
-	wait      func() string       // of the brakes, at the gate of apply
-	ready     func(n int) bool
-	fails     map[string]error // the first try of Merge, Apply, ProposeRevert or MergeRevert
+	planned     Planned
+	gates       map[incident.Gate]incident.Decision
+	judge       func(n int, in JudgeInput) Judgement
+	verdict     incident.Verdict
+	rollout     Rollout
+	mergeErr    error
+	announced   Announced
+	merges      func(n int) error                        // instead of mergeErr
+	answer      func(n int, in AskInput) Said            // to the question of silence
+	later       func(*testsuite.TestWorkflowEnvironment) // what happens while it runs
+	rehearse    error
+	unapplied   error               // of a revert
+	undelivered error               // by a tool
+	dry         error               // of a dry-run after the first
+	plan        func(n int) Planned // instead of planned
+	wait        func() string       // of the brakes, at the gate of apply
+	ready       func(n int) bool
+	fails       map[string]error // the first try of Merge, Apply, ProposeRevert or MergeRevert
 
 	applied  map[string]string
 	verified VerifyInput
@@ -164,7 +165,7 @@ func (w *world) play(t *testing.T) incident.Outcome {
 			if in.Revert {
 				return Rollout{}, nil
 			}
-			return w.rollout, nil
+			return w.rollout, w.undelivered
 		},
 		"Verify": func(in VerifyInput) (incident.Verdict, error) { w.verified = in; return w.verdict, nil },
 		"ProposeRevert": func(in RevertInput) (incident.Change, error) {
