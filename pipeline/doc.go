@@ -39,12 +39,14 @@
 //	                  of the same pull request, and people are asked again: workflow_revise.go. A person's /cortexops retry, or who
 //	                  opens the pull request again, begins the next attempt, and a merge after the end one that starts with its
 //	                  apply: workflow_adopt.go.
-//	MERGING           gate apply, and the brakes (cortexops pause, too many at a time); the base branch must still render
+//	MERGING           gate apply, and the brakes (cortexops pause, too many at a time); the incident must be open still, and what
+//	                  is known of it younger than 30 minutes, else it is planned anew: workflow_current.go; the base branch must still render
 //	                  what was approved, else that is revised; and nobody else may have opened a pull request for the same line. Then the
 //	                  merge with sha = the approved head.
 //	APPLYING          the merged revision must render the changed objects as they were approved, byte for byte; then
 //	                  dry-run and server-side apply of those objects, and the wait for their rollout. Where Flux or Argo CD
 //	                  delivers, it is asked for the merge commit instead, and followed until it has applied that: policy can only record, then.
+//	                  What policy refuses to let us apply by now is not: a pull request brings git back, which people merge or close.
 //	VERIFYING         verify asks Prometheus until every check has held for its time (SUCCEEDED) or the window is
 //	                  over. No data: a person is asked on the pull request; nothing is reverted on silence, nor where somebody else
 //	                  rolled out the target or what it depends on meanwhile (confounded).

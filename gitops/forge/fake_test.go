@@ -23,6 +23,7 @@ type fake struct {
 	files       []object
 	writes      []string          // METHOD path
 	permissions map[string]string // by login
+	asked       map[string]bool   // whose permission was
 	refuse      map[string]answer
 	lose        map[string]bool   // carried out, and answered 502
 	before      map[string]func() // runs before the call, once
@@ -129,10 +130,14 @@ func (k *fake) serve(r *http.Request, path string, in object) (int, any) {
 		return 200, k.reviews
 	case part[0] == "pulls" && part[2] == "files":
 		return 200, k.files
-	case part[0] == "collaborators" && k.permissions[part[1]] != "":
-		return 200, object{"permission": k.permissions[part[1]], "user": object{"login": part[1]}}
 	case part[0] == "collaborators":
-		return 404, object{"message": part[1] + " is not a user"}
+		if k.asked == nil {
+			k.asked = map[string]bool{}
+		}
+		if k.asked[part[1]] = true; k.permissions[part[1]] == "" {
+			return 404, object{"message": part[1] + " is not a user"}
+		}
+		return 200, object{"permission": k.permissions[part[1]], "user": object{"login": part[1]}}
 	case strings.HasPrefix(path, "/issues/comments/"):
 		id, _ := strconv.Atoi(part[2])
 		k.comments[id-1]["body"] = in["body"]

@@ -163,12 +163,13 @@ func TestCommentsSince(t *testing.T) {
 		{"id": 11, "created_at": "2026-05-01T12:00:00Z", "user": object{"login": "sam"}, "body": "now"},
 		{"id": 12, "created_at": "2026-05-01T12:01:00Z", "updated_at": "2026-05-01T12:01:00Z", "user": object{"login": "eve"}, "body": "a stranger"},
 		{"id": 13, "created_at": "2026-05-01T12:02:00Z", "updated_at": "2026-05-01T12:09:00Z", "user": object{"login": "sam"}, "body": "edited, by whomever"},
+		{"id": 14, "created_at": "2026-05-01T12:03:00Z", "user": object{"login": "kim"}, "body": "hm"},
 	}...)
 	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	got, err := f.Comments(ctx, 1, at.Add(300*time.Millisecond)) // the forge's times have no fractions
+	got, err := f.Comments(ctx, 1, at.Add(300*time.Millisecond), func(body string) bool { return body != "hm" }) // the forge's times have no fractions
 	want := []Said{{11, "sam", "now", at, true}, {12, "eve", "a stranger", at.Add(time.Minute), false}}
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("%+v, %v", got, err)
+	if err != nil || !slices.Equal(got, want) || k.asked["kim"] || !k.asked["eve"] {
+		t.Errorf("%+v, %v; who may push was asked of %v", got, err, k.asked)
 	}
 }
 

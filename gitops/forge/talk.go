@@ -52,8 +52,9 @@ type Said struct {
 	MayWrite   bool      // whether User may push to the repository
 }
 
-// Comments lists what was written since then, oldest first, and still is as it was written.
-func (f *Forge) Comments(ctx context.Context, number int, since time.Time) ([]Said, error) {
+// Comments lists what was written since then, oldest first, and still is as it was written: of that what is wanted, since whether
+// somebody may push is a question for each.
+func (f *Forge) Comments(ctx context.Context, number int, since time.Time, wanted func(body string) bool) ([]Said, error) {
 	var out []Said
 	writers := map[string]bool{}
 	since = since.Truncate(time.Second) // of which the forge's times are
@@ -68,6 +69,9 @@ func (f *Forge) Comments(ctx context.Context, number int, since time.Time) ([]Sa
 				continue
 			}
 			if c.GetUpdatedAt().Sub(c.GetCreatedAt().Time) > time.Second { // whoever may push can edit what others wrote, and the forge does not say who did
+				continue
+			}
+			if !wanted(c.GetBody()) {
 				continue
 			}
 			user := c.GetUser().GetLogin()

@@ -167,8 +167,9 @@ type tally struct {
 	against []string // want something else
 }
 
-// count takes each person's latest word on the proposed head. An approval counts if it was given by the deadline and
-// stands since; an objection counts whenever it was made, since nothing is merged against somebody's word.
+// count takes each person's latest word. An approval counts if it is of the proposed head, was given by the deadline and stands
+// since; an objection counts whenever it was made and of whatever head, until who made it approves or it is dismissed, since
+// nothing is merged against somebody's word.
 func count(in In) tally {
 	reviews := slices.Clone(in.Reviews)
 	slices.SortStableFunc(reviews, func(a, b Review) int { return a.SubmittedAt.Compare(b.SubmittedAt) })
@@ -179,8 +180,11 @@ func count(in In) tally {
 	}
 	latest := map[string]word{}
 	for _, r := range reviews {
-		if r.User == "" || same(r.User, in.Bot) || r.CommitSHA != in.Change.HeadSHA || r.CommitSHA != in.Pull.HeadSHA {
+		if r.User == "" || same(r.User, in.Bot) {
 			continue
+		}
+		if r.State == Approved && (r.CommitSHA != in.Change.HeadSHA || r.CommitSHA != in.Pull.HeadSHA) {
+			r.State = Dismissed // of another commit: it takes an objection back, and approves nothing here
 		}
 		if r.State != Approved && r.State != ChangesRequested && r.State != Dismissed {
 			continue

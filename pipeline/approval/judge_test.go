@@ -58,6 +58,11 @@ func TestJudge(t *testing.T) {
 		{"told out of order", []Review{review("sam", ChangesRequested, -20), review("sam", Approved, -30)}, open, 1, -10, StatePending, nil, "sam asked for changes"},
 		{"another objects", []Review{review("sam", Approved, -30), review("dana", ChangesRequested, -40)}, open, 1, -10, StatePending, []string{"sam"}, "dana asked for changes"},
 		{"objection dismissed", []Review{review("sam", Approved, -30), review("dana", ChangesRequested, -40), review("dana", Dismissed, -20)}, open, 1, -10, StateApproved, []string{"sam"}, ""},
+		{"an objection to an old head stands", []Review{on(other, review("sam", ChangesRequested, -40)), review("dana", Approved, -30)}, open, 1, -20, StatePending, []string{"dana"}, "sam asked for changes"},
+		{"until who made it approves", []Review{on(other, review("sam", ChangesRequested, -40)), review("sam", Approved, -30)}, open, 1, -20, StateApproved, []string{"sam"}, ""},
+		{"or had approved the old head since", []Review{on(other, review("sam", ChangesRequested, -50)), on(other, review("sam", Approved, -40)), review("dana", Approved, -30)}, open, 1, -20, StateApproved, []string{"dana"}, ""},
+		{"or it is dismissed", []Review{on(other, review("sam", Dismissed, -40)), review("dana", Approved, -30)}, open, 1, -20, StateApproved, []string{"dana"}, ""},
+		{"and nobody is asked", []Review{on(other, review("sam", ChangesRequested, -40))}, open, 0, -20, StatePending, nil, "sam asked for changes"},
 		{"review of an old head", []Review{on(other, review("sam", Approved, -30))}, open, 1, -20, StatePending, nil, "0 of 1"},
 
 		{"at the deadline", nil, open, 1, 0, StatePending, nil, ""},

@@ -8,6 +8,9 @@ type Outcome struct {
 	Reason string `json:"reason"`
 	Rival  Rival  `json:"rival,omitzero"` // that we stood back from
 	Merged Merged `json:"merged,omitzero"`
+	// Untried: it says nothing of the playbook, since the change was never seen at work. What delivers it, a rule of the forge, a
+	// missing permission or policy stood in the way.
+	Untried bool `json:"untried,omitempty"`
 }
 
 // Merged is what a remediation that did not come to a good end leaves in git: the next attempt goes on from there. Zero: nothing that

@@ -13,8 +13,9 @@ type Claim struct {
 type Past struct {
 	Key      Key       `json:"key"`
 	Playbook string    `json:"playbook"`
-	Outcome  Phase     `json:"outcome"` // its ending; empty: it is still going on
-	At       time.Time `json:"at"`      // of the ending; while there is none, of the plan
+	Outcome  Phase     `json:"outcome"`           // its ending; empty: it is still going on
+	Untried  bool      `json:"untried,omitempty"` // as the ending says
+	At       time.Time `json:"at"`                // of the ending; while there is none, of the plan
 }
 
 // Pause is the word of a person that nothing is merged or applied for now.

@@ -64,8 +64,8 @@ func (b *Brakes) Pauses(ctx context.Context, cluster string) ([]incident.Pause, 
 	return out, rows.Err()
 }
 
-// Act lets key, which has claimed root, act on it from now until its release, or says why it must wait. Asked again it asks
-// for pauses only.
+// Act lets key act on root, which it has claimed, from now until its release, or says why it must wait. Asked again it asks
+// for pauses only. A claim that was lost is taken again, since who acts must be counted, unless somebody else has the target.
 func (b *Brakes) Act(ctx context.Context, root incident.Resource, key incident.Key, at time.Time) (wait string, err error) {
 	pauses, err := b.Pauses(ctx, root.Cluster)
 	if err != nil {
@@ -82,8 +82,19 @@ func (b *Brakes) Act(ctx context.Context, root incident.Resource, key incident.K
 	if wait, err = b.full(ctx, tx, root, key); err != nil || wait != "" {
 		return wait, err
 	}
-	_, err = tx.ExecContext(ctx, b.l.bind(`UPDATE claims SET acting_at=?, cluster=?, namespace=? WHERE target=? AND incident=? AND attempt=? AND acting_at IS NULL`),
-		at.UTC().Format(time.RFC3339Nano), root.Cluster, root.Namespace, root.Key(), key.Incident, key.Attempt)
+	now := at.UTC().Format(time.RFC3339Nano)
+	_, err = tx.ExecContext(ctx, b.l.bind(`INSERT INTO claims(target,incident,attempt,taken_at) VALUES(?,?,?,?) ON CONFLICT DO NOTHING`), root.Key(), key.Incident, key.Attempt, now)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, b.l.bind(`UPDATE claims SET acting_at=?, cluster=?, namespace=? WHERE target=? AND incident=? AND attempt=? AND acting_at IS NULL`),
+			now, root.Cluster, root.Namespace, root.Key(), key.Incident, key.Attempt)
+	}
+	var holder incident.Key
+	if err == nil {
+		err = tx.QueryRowContext(ctx, b.l.bind(`SELECT incident,attempt FROM claims WHERE target=?`), root.Key()).Scan(&holder.Incident, &holder.Attempt)
+	}
+	if err == nil && holder != key {
+		return fmt.Sprintf("%s has claimed %s", holder.Workflow(), root), nil
+	}
 	if err == nil {
 		err = tx.Commit()
 	}

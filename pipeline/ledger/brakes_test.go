@@ -120,3 +120,30 @@ func TestActOneOfMany(t *testing.T) {
 		}
 	})
 }
+
+// TestActWithoutAClaim counts, and is not let past who has the target.
+func TestActWithoutAClaim(t *testing.T) {
+	onBoth(t, func(t *testing.T, at string) {
+		l := openAt(t, at)
+		key := func(n int) incident.Key { return incident.Key{Incident: "0123456789ab", Attempt: n} }
+		act := func(r incident.Resource, key incident.Key) string {
+			t.Helper()
+			wait, err := l.Brakes().Act(t.Context(), r, key, time.Unix(1, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return wait
+		}
+		if wait := act(root("a", 1), key(1)); wait != "" {
+			t.Fatal(wait)
+		}
+		claim(t, l.Claims(), root("a", 2).Key(), key(2), key(2))
+		if wait := act(root("a", 2), key(2)); !strings.Contains(wait, "one remediation at a time in a namespace") {
+			t.Errorf("two act in a namespace: %q", wait)
+		}
+		claim(t, l.Claims(), root("b", 1).Key(), key(3), key(3))
+		if wait := act(root("b", 1), key(4)); wait != "remediation/0123456789ab/3 has claimed Deployment b/d1" {
+			t.Errorf("it acts on what another has claimed: %q", wait)
+		}
+	})
+}

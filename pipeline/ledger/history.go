@@ -15,7 +15,7 @@ import (
 func (l *Ledger) History(ctx context.Context, target string, since time.Time) ([]incident.Past, error) {
 	rows, err := l.db.QueryContext(ctx, l.bind(`SELECT p.incident, p.attempt, p.detail, p.at,
 			(SELECT q.detail FROM entries q WHERE q.incident=p.incident AND q.attempt=p.attempt AND q.step LIKE 'policy%' AND q.kind=p.kind ORDER BY q.seq DESC LIMIT 1),
-			coalesce(e.phase, ''), coalesce(e.at, p.at)
+			coalesce(e.phase, ''), coalesce(e.at, p.at), coalesce(e.detail, '{}')
 		FROM entries p LEFT JOIN entries e ON e.incident=p.incident AND e.attempt=p.attempt AND e.step=? AND e.kind=?
 		WHERE p.step IN ('policy-plan', 'policy_violation', 'policy-apply') AND p.kind=? AND p.at>=? ORDER BY p.seq`),
 		incident.StepEnding, incident.Event, incident.Event, since.UTC().Format(time.RFC3339Nano))
@@ -26,8 +26,8 @@ func (l *Ledger) History(ctx context.Context, target string, since time.Time) ([
 	var out []incident.Past
 	for rows.Next() {
 		var p incident.Past
-		var detail, planned, last, at string
-		if err := rows.Scan(&p.Key.Incident, &p.Key.Attempt, &detail, &planned, &last, &p.Outcome, &at); err != nil {
+		var detail, planned, last, at, ending string
+		if err := rows.Scan(&p.Key.Incident, &p.Key.Attempt, &detail, &planned, &last, &p.Outcome, &at, &ending); err != nil {
 			return nil, fmt.Errorf("read the history of %s: %w", target, err)
 		}
 		var about struct{ Target, Playbook string }
@@ -36,6 +36,10 @@ func (l *Ledger) History(ctx context.Context, target string, since time.Time) ([
 		}
 		if json.Unmarshal([]byte(last), &about) != nil {
 			continue
+		}
+		var end incident.Outcome
+		if json.Unmarshal([]byte(ending), &end) == nil {
+			p.Untried = end.Untried
 		}
 		p.Playbook = about.Playbook
 		if p.At, err = time.Parse(time.RFC3339Nano, at); err != nil {

@@ -23,6 +23,9 @@ func TestHistory(t *testing.T) {
 				}
 				e.Detail = fmt.Appendf(nil, `{"target":%q,"playbook":%q}`, target, playbook)
 			}
+			if step == incident.StepEnding && phase == incident.Escalated {
+				e.Detail = []byte(`{"phase":"ESCALATED","untried":true}`)
+			}
 			if _, err := l.Append(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
@@ -43,7 +46,7 @@ func TestHistory(t *testing.T) {
 		write(adopted, incident.StepEnding, incident.Escalated, "", day.Add(40*time.Minute))
 		got, err := l.History(t.Context(), "a", day)
 		want := []incident.Past{{Key: one, Playbook: "p", Outcome: incident.RolledBack, At: day.Add(2 * time.Hour)}, {Key: again, Playbook: "p", At: day.Add(time.Hour)},
-			{Key: revised, Playbook: "q", At: day.Add(59 * time.Minute)}, {Key: adopted, Playbook: "q", Outcome: incident.Escalated, At: day.Add(40 * time.Minute)}}
+			{Key: revised, Playbook: "q", At: day.Add(59 * time.Minute)}, {Key: adopted, Playbook: "q", Outcome: incident.Escalated, Untried: true, At: day.Add(40 * time.Minute)}}
 		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("got %v, want %v, %v", got, want, err)
 		}

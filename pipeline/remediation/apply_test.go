@@ -32,6 +32,8 @@ func (p *pages) Append(_ context.Context, e incident.Entry) (bool, error) {
 	return true, nil
 }
 
+func (p *pages) Entries(context.Context, string) ([]incident.Entry, error) { return p.rows, nil }
+
 func (p *pages) PutBlob(_ context.Context, data []byte) (string, error) {
 	if p.blobs == nil {
 		p.blobs = map[string][]byte{}

@@ -43,7 +43,7 @@ type Reviewed interface {
 	Get(ctx context.Context, number int) (forge.Pull, error)
 	Reviews(ctx context.Context, number int) ([]forge.Review, error)
 	MayWrite(ctx context.Context, user string) (bool, error)
-	Comments(ctx context.Context, number int, since time.Time) ([]forge.Said, error)
+	Comments(ctx context.Context, number int, since time.Time, wanted func(body string) bool) ([]forge.Said, error)
 }
 
 // JudgeInput is what Judge is asked.
@@ -97,7 +97,7 @@ func (rule Judging) read(ctx context.Context, f Reviewed, in JudgeInput) (Judgem
 		}
 		return !may[c.Actor]
 	})
-	said, err := f.Comments(ctx, in.Change.Number, in.Change.OpenedAt)
+	said, err := f.Comments(ctx, in.Change.Number, in.Change.OpenedAt, commanding)
 	if err != nil {
 		return Judgement{}, classify(err)
 	}

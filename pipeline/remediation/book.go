@@ -21,6 +21,7 @@ import (
 // Book is the ledger as the activities write it.
 type Book interface {
 	Append(ctx context.Context, e incident.Entry) (fresh bool, err error)
+	Entries(ctx context.Context, incident string) ([]incident.Entry, error) // in order
 	PutBlob(ctx context.Context, data []byte) (digest string, err error)
 	Blob(ctx context.Context, digest string) ([]byte, error)
 }
@@ -58,6 +59,34 @@ func note(ctx context.Context, b Book, key incident.Key, phase incident.Phase, s
 	}
 	_, err = b.Append(ctx, e)
 	return err
+}
+
+// settle appends a row of what was seen, and counts it where it is new. An earlier try may have seen something else and written that
+// down: what the ledger says is what counts, and is returned.
+func settle[T any](ctx context.Context, b Book, key incident.Key, phase incident.Phase, step, who string, seen T, count prometheus.Counter) (T, error) {
+	e, err := entry(key, phase, step, incident.Event, who, seen)
+	if err != nil {
+		return seen, err
+	}
+	fresh, err := b.Append(ctx, e)
+	if err != nil || fresh {
+		if fresh && count != nil {
+			count.Inc()
+		}
+		return seen, err
+	}
+	rows, err := b.Entries(ctx, key.Incident)
+	if err != nil {
+		return seen, err
+	}
+	for _, row := range rows {
+		if row.Attempt == key.Attempt && row.Step == step && row.Kind == incident.Event {
+			var was T
+			err := json.Unmarshal(row.Detail, &was)
+			return was, err
+		}
+	}
+	return seen, fmt.Errorf("the ledger has a row %s of %s and does not show it", step, key.Workflow())
 }
 
 // write is the one way to the outside: an intent row, the act, a done row. act looks before it writes, so that a retry

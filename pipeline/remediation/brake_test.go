@@ -48,6 +48,7 @@ func (s *shared) History(context.Context, string, time.Time) (past []incident.Pa
 	for i := range s.failures {
 		past = append(past, incident.Past{Playbook: "p", Outcome: []incident.Phase{incident.RolledBack, incident.Escalated}[i%2]})
 	}
+	past = append(past, incident.Past{Playbook: "p", Outcome: incident.Escalated, Untried: true})
 	return append(past, incident.Past{Playbook: "another", Outcome: incident.RolledBack}, incident.Past{Playbook: "p", Outcome: incident.Succeeded}), nil
 }
 

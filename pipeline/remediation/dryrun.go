@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -27,6 +28,13 @@ type DryRunner struct {
 type DryRunInput struct {
 	Key      incident.Key `json:"key"`
 	Proposal string       `json:"proposal"`
+	Step     string       `json:"step,omitempty"` // names the row in the ledger; empty, of an older workflow: dry-run
+}
+
+// rehearsed is its row.
+type rehearsed struct {
+	DryRun   string `json:"dryRun"` // digest
+	Proposal string `json:"proposal"`
 }
 
 // DryRun asks the API server what it would store, and returns the digest of the answer's blob.
@@ -54,7 +62,11 @@ func (d *DryRunner) DryRun(ctx context.Context, in DryRunInput) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	return digest, note(ctx, d.Book, in.Key, incident.DryRunning, "dry-run", incident.Event, seen.By, map[string]string{"dryRun": digest})
+	row, err := settle(ctx, d.Book, in.Key, incident.DryRunning, cmp.Or(in.Step, "dry-run"), seen.By, rehearsed{digest, in.Proposal}, nil)
+	if row.Proposal != in.Proposal { // of something else, before each had a row of its own
+		return digest, err
+	}
+	return row.DryRun, err
 }
 
 // fields are the fields; those that are in server too are the server's.

@@ -19,7 +19,7 @@ type Asker struct {
 	Forge interface {
 		Statuses
 		Comment(ctx context.Context, number int, marker, body string) error
-		Comments(ctx context.Context, number int, since time.Time) ([]forge.Said, error)
+		Comments(ctx context.Context, number int, since time.Time, wanted func(body string) bool) ([]forge.Said, error)
 	}
 	Chat   Chat
 	Writer Questions
@@ -117,7 +117,7 @@ type Said struct {
 
 // Answer reads the first answer that somebody gave in time who may push.
 func (a *Asker) Answer(ctx context.Context, in AskInput) (Said, error) {
-	list, err := a.Forge.Comments(ctx, in.Change.Number, in.Asked)
+	list, err := a.Forge.Comments(ctx, in.Change.Number, in.Asked, commanding)
 	if err != nil {
 		return Said{}, classify(err)
 	}
@@ -127,8 +127,7 @@ func (a *Asker) Answer(ctx context.Context, in AskInput) (Said, error) {
 			word == "revert" && !in.Revertible {
 			continue
 		}
-		said := Said{Word: word, By: c.User}
-		return said, note(ctx, a.Book, in.Key, incident.Verifying, "answer", incident.Event, c.User, said)
+		return settle(ctx, a.Book, in.Key, incident.Verifying, "answer", c.User, Said{Word: word, By: c.User}, nil)
 	}
 	return Said{}, nil
 }

@@ -27,8 +27,13 @@ func (w *wall) Comment(_ context.Context, _ int, _, body string) error {
 	return w.refuse
 }
 
-func (w *wall) Comments(context.Context, int, time.Time) ([]forge.Said, error) {
-	return w.said, w.refuse
+func (w *wall) Comments(_ context.Context, _ int, _ time.Time, wanted func(string) bool) (list []forge.Said, _ error) {
+	for _, s := range w.said {
+		if wanted(s.Body) {
+			list = append(list, s)
+		}
+	}
+	return list, w.refuse
 }
 
 type plain struct{}

@@ -28,17 +28,22 @@ func (b begun) GetWorkflowHistory(_ context.Context, id, _ string, _ bool, _ enu
 	return &first{start: start, ok: ok}
 }
 
-// first is a history of one event.
+// first is a history that begins with that event.
 type first struct {
 	start any
 	ok    bool
+	more  []*historypb.HistoryEvent
+	read  int
 }
 
-func (*first) HasNext() bool { return true }
+func (f *first) HasNext() bool { return f.read <= len(f.more) }
 
 func (f *first) Next() (*historypb.HistoryEvent, error) {
 	if !f.ok {
 		return nil, serviceerror.NewNotFound("no such workflow")
+	}
+	if f.read++; f.read > 1 {
+		return f.more[f.read-2], nil
 	}
 	input, err := converter.GetDefaultDataConverter().ToPayloads(f.start)
 	return &historypb.HistoryEvent{Attributes: &historypb.HistoryEvent_WorkflowExecutionStartedEventAttributes{

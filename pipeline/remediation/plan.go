@@ -229,7 +229,7 @@ func (p *Planner) advisory(ctx context.Context, in PlanInput, inc incident.Incid
 func (p *Planner) failures(ctx context.Context, target, playbook string) (n int, err error) {
 	past, err := p.History(ctx, target, time.Now().Add(-cooldown))
 	for _, e := range past {
-		if e.Playbook == playbook && (e.Outcome == incident.RolledBack || e.Outcome == incident.Escalated) {
+		if e.Playbook == playbook && !e.Untried && (e.Outcome == incident.RolledBack || e.Outcome == incident.Escalated) {
 			n++
 		}
 	}

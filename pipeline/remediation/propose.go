@@ -63,6 +63,7 @@ type Writer interface {
 	Merge(p incident.Proposal, c incident.Change, by []string) (title, message string)
 	Revised(p incident.Proposal, c incident.Change, why string) string
 	Revert(p incident.Proposal, c incident.Change, merge string, v incident.Verdict, courses []incident.Course) (commit, title, body string)
+	TakeBack(p incident.Proposal, c incident.Change, merge string, reasons []string) (commit, title, body string)
 	Ending(p incident.Proposal, o incident.Outcome) string
 	Slack(p incident.Proposal, c incident.Change, people int, deadline time.Time) (text string, blocks []byte)
 	SlackEnded(key incident.Key, target string, c incident.Change, o incident.Outcome, suspects []incident.Suspect) (text string, blocks []byte)

@@ -51,7 +51,9 @@ func (p pushers) Reviews(context.Context, int) ([]forge.Review, error) { return 
 func (p pushers) MayWrite(_ context.Context, user string) (bool, error) {
 	return slices.Contains(p.may, user), nil
 }
-func (p pushers) Comments(context.Context, int, time.Time) ([]forge.Said, error) { return nil, nil }
+func (p pushers) Comments(context.Context, int, time.Time, func(string) bool) ([]forge.Said, error) {
+	return nil, nil
+}
 
 // TestRefused tells each click once, in whatever state the ledger and the chat are, and never holds the judgement.
 func TestRefused(t *testing.T) {

@@ -241,8 +241,7 @@ func (r *Restorer) AwaitRestore(ctx context.Context, in AwaitInput) (Restore, er
 		case p.Merged && p.HeadSHA != in.Offer.Change.HeadSHA:
 			return Restore{}, temporal.NewNonRetryableApplicationError(fmt.Sprintf("%s merged another commit than we had offered: %s", p.MergedBy, short(p.HeadSHA)), typeMoved, nil)
 		case p.Merged:
-			said := Restore{Merge: p.MergeSHA, By: p.MergedBy}
-			return said, note(ctx, r.Book, in.Key, incident.Succeeded, "restore-merged", incident.Event, p.MergedBy, said)
+			return settle(ctx, r.Book, in.Key, incident.Succeeded, "restore-merged", p.MergedBy, Restore{Merge: p.MergeSHA, By: p.MergedBy}, nil)
 		case over:
 			return Restore{Why: "nobody said anything until " + in.Until.UTC().Format(time.DateOnly)}, nil
 		case p.State == "closed":

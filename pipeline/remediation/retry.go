@@ -10,8 +10,6 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
-	sdk "go.temporal.io/sdk/temporal"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -32,11 +30,13 @@ func Retry(ctx context.Context, temporal client.Client, taskQueue string, key in
 	if !errors.As(err, &gone) {
 		return key, fmt.Errorf("signal %s: %w", key.Workflow(), err)
 	}
-	var end incident.Outcome
-	switch err := temporal.GetWorkflow(ctx, key.Workflow(), "").Get(ctx, &end); {
+	end, err := outcome(ctx, temporal, key)
+	switch {
 	case errors.As(err, &gone):
 		return key, &Over{key.Workflow() + " never began, or Temporal has forgotten it"}
-	case err == nil && end.Phase == incident.Succeeded:
+	case err != nil:
+		return key, err
+	case end.Phase == incident.Succeeded:
 		return key, &Over{key.Workflow() + " has succeeded"}
 	}
 	start, err := started(ctx, temporal, key) // however it ended: also by hand
@@ -78,8 +78,7 @@ func input[T any](ctx context.Context, temporal client.Client, id string) (start
 			return start, fmt.Errorf("read how %s began: %w", id, err)
 		}
 		if began := e.GetWorkflowExecutionStartedEventAttributes(); began != nil {
-			err = converter.GetDefaultDataConverter().FromPayloads(began.GetInput(), &start)
-			return start, err
+			return decoded[T](began.GetInput())
 		}
 	}
 	return start, fmt.Errorf("the history of %s has no beginning", id)
@@ -105,19 +104,17 @@ func (s *Starter) afterwards(ctx context.Context, key incident.Key, a incident.A
 		}
 		return s.Followed(ctx, a.Number, next, "")
 	}
-	var end incident.Outcome
-	err := s.Temporal.GetWorkflow(ctx, key.Workflow(), "").Get(ctx, &end)
+	end, err := outcome(ctx, s.Temporal, key)
 	var gone *serviceerror.NotFound
-	var byHand *sdk.WorkflowExecutionError
 	switch {
 	case errors.As(err, &gone):
 		log.InfoContext(ctx, "a merge of a remediation that Temporal has forgotten")
 		return nil
-	case errors.As(err, &byHand):
-		log.WarnContext(ctx, "a merge of a remediation that did not end by itself", "error", err) // it was terminated: people do what is left
-		return nil
 	case err != nil: // nobody knows: the bus brings it again
-		return fmt.Errorf("ask how %s ended: %w", key.Workflow(), err)
+		return err
+	case end.Phase == "":
+		log.WarnContext(ctx, "a merge of a remediation that did not end by itself") // it was terminated: people do what is left
+		return nil
 	case !slices.Contains([]incident.Phase{incident.Expired, incident.Rejected, incident.Superseded, incident.Denied, incident.Failed, incident.Escalated}, end.Phase):
 		return nil // its own merge
 	}

@@ -6,9 +6,12 @@ import (
 	"slices"
 	"testing"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -22,8 +25,9 @@ type clerk struct {
 	told    []string
 	begun   Start
 	merged  incident.Merged
-	deaf    bool    // it starts nothing
-	adopts  *Adopts // what those that there are had begun with
+	deaf    bool                      // it starts nothing
+	events  []*historypb.HistoryEvent // of what has ended
+	adopts  *Adopts                   // what those that there are had begun with
 }
 
 const away incident.Phase = "Temporal does not say"
@@ -62,7 +66,7 @@ func (e ending) Get(_ context.Context, into any) error {
 
 func (c *clerk) GetWorkflowHistory(_ context.Context, id, _ string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
 	_, ok := c.ended[id]
-	return &first{ok: ok || slices.Contains(c.running, id), start: Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "digest", Target: "t", Adopts: c.adopts}}
+	return &first{ok: ok || slices.Contains(c.running, id), start: Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "digest", Target: "t", Adopts: c.adopts}, more: c.events}
 }
 
 func (c *clerk) SignalWithStartWorkflow(_ context.Context, id, _ string, _ any, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
@@ -212,5 +216,83 @@ func TestRetryOfAnAdoptedMerge(t *testing.T) {
 		if _, err := Retry(t.Context(), c, "queue", incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam"); err != nil || (c.begun.Adopts != nil) != want {
 			t.Errorf("%s: began %+v, %v", phase, c.begun, err)
 		}
+	}
+}
+
+// TestRetryOfWhatFailedToTemporal reads from the history how that ended: its ending could not be told everywhere, or somebody ended it by hand.
+func TestRetryOfWhatFailedToTemporal(t *testing.T) {
+	t.Parallel()
+	opened, revised := activityOf(t, 5, "Propose", nil, incident.Change{Number: 7}), activityOf(t, 20, "Revise", nil, incident.Change{Number: 7})
+	waiting := activityOf(t, 30, "Judge", nil, Judgement{State: "pending"})
+	ours, theirs := activityOf(t, 40, "Merge", nil, "m"), activityOf(t, 40, "Judge", nil, Judgement{State: "merged", Merge: "m"})
+	back := activityOf(t, 50, "MergeRevert", nil, "r")
+	close := func(o incident.Outcome) []*historypb.HistoryEvent {
+		return activityOf(t, 60, "Close", Ending{Outcome: o}, nil)[:1] // it failed
+	}
+	merged := incident.Merged{Number: 7, SHA: "m"}
+	for name, c := range map[string]struct {
+		events [][]*historypb.HistoryEvent
+		over   bool
+		adopts *Adopts
+	}{
+		"it had succeeded":                     {[][]*historypb.HistoryEvent{opened, ours, close(incident.Outcome{Phase: incident.Succeeded})}, true, nil},
+		"it had merged and not applied":        {[][]*historypb.HistoryEvent{opened, ours, close(incident.Outcome{Phase: incident.Escalated, Merged: merged})}, false, &Adopts{Attempt: 1, Number: 7, Merge: "m"}},
+		"it had expired":                       {[][]*historypb.HistoryEvent{opened, waiting, close(incident.Outcome{Phase: incident.Expired})}, false, nil},
+		"it was rolled back":                   {[][]*historypb.HistoryEvent{opened, ours, back, close(incident.Outcome{Phase: incident.RolledBack})}, false, nil},
+		"ended by hand before the merge":       {[][]*historypb.HistoryEvent{opened, waiting}, false, nil},
+		"ended by hand after the merge":        {[][]*historypb.HistoryEvent{opened, revised, waiting, ours}, false, &Adopts{Attempt: 1, Number: 7, Merge: "m"}},
+		"ended by hand after somebody's":       {[][]*historypb.HistoryEvent{opened, theirs}, false, &Adopts{Attempt: 1, Number: 7, Merge: "m"}},
+		"ended by hand after it is taken back": {[][]*historypb.HistoryEvent{opened, ours, back}, false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			temporal := &clerk{ended: map[string]incident.Phase{"remediation/0123456789ab/1": ""}, events: slices.Concat(c.events...)}
+			_, err := Retry(t.Context(), temporal, "queue", incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam")
+			var over *Over
+			if errors.As(err, &over) != c.over || err != nil && !c.over {
+				t.Fatal(err)
+			}
+			if got := temporal.begun.Adopts; (got == nil) != (c.adopts == nil) || got != nil && *got != *c.adopts {
+				t.Errorf("goes on from %+v", got)
+			}
+		})
+	}
+}
+
+// TestRetryWaitsForTemporal, where that does not say how it ended.
+func TestRetryWaitsForTemporal(t *testing.T) {
+	t.Parallel()
+	c := &clerk{ended: map[string]incident.Phase{"remediation/0123456789ab/1": away}}
+	if _, err := Retry(t.Context(), c, "queue", incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam"); err == nil || len(c.told) > 0 {
+		t.Errorf("%v, began %v", err, c.told)
+	}
+}
+
+// activityOf are the events of one that was done.
+func activityOf(t *testing.T, id int64, name string, in, out any) []*historypb.HistoryEvent {
+	t.Helper()
+	given, err := converter.GetDefaultDataConverter().ToPayloads(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := converter.GetDefaultDataConverter().ToPayloads(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []*historypb.HistoryEvent{
+		{EventId: id, Attributes: &historypb.HistoryEvent_ActivityTaskScheduledEventAttributes{ActivityTaskScheduledEventAttributes: &historypb.ActivityTaskScheduledEventAttributes{
+			ActivityType: &commonpb.ActivityType{Name: name}, Input: given}}},
+		{EventId: id + 1, Attributes: &historypb.HistoryEvent_ActivityTaskCompletedEventAttributes{ActivityTaskCompletedEventAttributes: &historypb.ActivityTaskCompletedEventAttributes{
+			ScheduledEventId: id, Result: result}}}}
+}
+
+// TestAMergeAfterAnEndingThatCouldNotBeTold is gone on from.
+func TestAMergeAfterAnEndingThatCouldNotBeTold(t *testing.T) {
+	t.Parallel()
+	c := &clerk{ended: map[string]incident.Phase{"remediation/0123456789ab/1": ""}, events: activityOf(t, 9, "Close", Ending{Outcome: incident.Outcome{Phase: incident.Expired}}, nil)[:1]}
+	s := &Starter{Temporal: c, TaskQueue: "queue", Merged: func(context.Context, incident.Key) (bool, error) { return false, nil }}
+	a := incident.Action{Kind: incident.Merge, Actor: "sam", Number: 7, HeadSHA: "h", MergeSHA: "m", Branch: "cortexops/0123456789ab-1"}
+	if err := s.Action(t.Context(), a); err != nil || c.begun.Adopts == nil || c.begun.Adopts.Merge != "m" {
+		t.Errorf("began %+v, %v", c.begun, err)
 	}
 }

@@ -45,40 +45,74 @@ type RevertInput struct {
 	Merge    string           `json:"merge"`
 	Verdict  incident.Verdict `json:"verdict"`
 	By       []string         `json:"by"`
-	Date     time.Time        `json:"date"`             // of the commit
-	Applied  time.Time        `json:"applied,omitzero"` // when the change was
+	Date     time.Time        `json:"date"`              // of the commit
+	Applied  time.Time        `json:"applied,omitzero"`  // when the change was
+	Refused  []string         `json:"refused,omitempty"` // by policy, for these reasons, after the merge: it is not applied
 }
 
-// ProposeRevert opens the pull request that undoes our own commit, if every file it touched is still as we left it.
+func (in RevertInput) phase() incident.Phase {
+	if len(in.Refused) > 0 {
+		return incident.Applying
+	}
+	return incident.RollingBack
+}
+
+// ProposeRevert opens the pull request that undoes our own commit, if every file it touched is still as we left it. One of what policy
+// refuses is people's to merge: git comes back to what is live then.
 func (r *Reverter) ProposeRevert(ctx context.Context, in RevertInput) (incident.Change, error) {
 	defer beat(ctx)()
 	proposal, err := get[incident.Proposal](ctx, r.Book, in.Proposal)
 	if err != nil {
 		return incident.Change{}, err
 	}
-	var courses []incident.Course
-	if r.Course != nil && !in.Applied.IsZero() {
-		courses = r.Course(ctx, proposal.Playbook.Checks, in.Applied, in.Verdict.At)
-	}
-	commit, title, body := r.Writer.Revert(proposal, in.Change, in.Merge, in.Verdict, courses)
+	commit, title, body := r.words(ctx, in, proposal)
 	sha, err := r.commit(ctx, in, commit)
 	if err != nil {
 		return incident.Change{}, classify(err)
 	}
 	branch := in.Key.RevertBranch()
-	err = write(ctx, r.Book, in.Key, incident.RollingBack, "push-revert", func() (any, error) {
+	err = write(ctx, r.Book, in.Key, in.phase(), "push-revert", func() (any, error) {
 		return map[string]string{"branch": branch, "sha": sha}, r.Repo.Push(ctx, branch, "", sha)
 	})
 	if err != nil {
 		return incident.Change{}, err
 	}
-	pull, err := open(ctx, r.Book, r.Forge, in.Key, incident.RollingBack, "open-revert", forge.NewPull{Head: branch, Base: r.Repository.Base,
+	pull, err := open(ctx, r.Book, r.Forge, in.Key, in.phase(), "open-revert", forge.NewPull{Head: branch, Base: r.Repository.Base,
 		Title: title, Body: body})
 	if err != nil {
 		return incident.Change{}, err
 	}
-	return incident.Change{Repository: r.Repository.Name, Branch: branch, Base: r.Repository.Base, HeadSHA: sha, Number: pull.Number,
-		URL: pull.URL, OpenedAt: pull.CreatedAt}, nil
+	reverted := incident.Change{Repository: r.Repository.Name, Branch: branch, Base: r.Repository.Base, HeadSHA: sha, Number: pull.Number,
+		URL: pull.URL, OpenedAt: pull.CreatedAt}
+	if len(in.Refused) > 0 {
+		err = r.mark(ctx, reverted)
+	}
+	return reverted, err
+}
+
+// words of the revert: of what did not help, or of what is not applied.
+func (r *Reverter) words(ctx context.Context, in RevertInput, p incident.Proposal) (commit, title, body string) {
+	if len(in.Refused) > 0 {
+		return r.Writer.TakeBack(p, in.Change, in.Merge, in.Refused)
+	}
+	var courses []incident.Course
+	if r.Course != nil && !in.Applied.IsZero() {
+		courses = r.Course(ctx, p.Playbook.Checks, in.Applied, in.Verdict.At)
+	}
+	return r.Writer.Revert(p, in.Change, in.Merge, in.Verdict, courses)
+}
+
+// mark sets the checks of a revert that people merge, which a forge may require before it lets anybody.
+func (r *Reverter) mark(ctx context.Context, reverted incident.Change) error {
+	if err := r.Forge.Label(ctx, reverted.Number, "cortexops", "revert"); err != nil {
+		return classify(err)
+	}
+	for _, s := range [][2]string{{checkDryRun, "nothing is applied by this"}, {checkPolicy, "takes back what policy refuses"}, {checkApproval, "who merges this approves it"}} {
+		if err := r.Forge.Status(ctx, reverted.HeadSHA, s[0], "success", s[1], reverted.URL); err != nil {
+			return classify(err)
+		}
+	}
+	return nil
 }
 
 // commit returns the revert commit, on the base's head or where an earlier try put it. What is on the branch already

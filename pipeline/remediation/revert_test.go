@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/cortexops/cortexops/gitops/forge"
 	"github.com/cortexops/cortexops/gitops/repo"
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -63,5 +68,95 @@ func TestRevertTakesOnlyItsOwnCommit(t *testing.T) {
 				t.Errorf("%q %v, want %q", got, err, c.want)
 			}
 		})
+	}
+}
+
+// TestWhatPolicyRefusesAfterTheMerge is not applied, and people can take it back.
+func TestWhatPolicyRefusesAfterTheMerge(t *testing.T) {
+	t.Parallel()
+	deny := incident.Decision{Reasons: []string{"frozen"}}
+	theirs := func(int, JudgeInput) Judgement { return Judgement{State: "merged", By: []string{"sam"}, Merge: "m"} }
+	for name, c := range map[string]struct {
+		change func(*world)
+		want   incident.Phase
+		why    string
+		opened bool
+	}{
+		"a person merged": {func(w *world) { w.judge, w.gates[incident.GateApply] = theirs, deny }, incident.Escalated,
+			"merged, but policy refuses to apply it: [frozen]; merging pull request 8 brings git back to what is live", true},
+		"policy changed its mind since our merge": {func(w *world) {
+			w.wait = func() string {
+				if w.count("Merge") > 0 {
+					w.gates[incident.GateApply] = deny
+				}
+				return ""
+			}
+			w.fails = map[string]error{"Apply": missing(false)}
+			w.later = signalAfter(time.Hour)
+		}, incident.Escalated, "merging pull request 8", true},
+		"what is there is not ours any more": {func(w *world) {
+			w.judge, w.gates[incident.GateApply] = theirs, deny
+			w.fails = map[string]error{"ProposeRevert": temporal.NewNonRetryableApplicationError("a.yaml was changed", "NotClean", nil)}
+		}, incident.Escalated, "[frozen]; the pull request that takes it back could not be opened: a.yaml was changed", true},
+		"a tool delivers it": {func(w *world) { w.judge, w.gates[incident.GateApply], w.planned.Tool = theirs, deny, "flux" }, incident.Succeeded, "pass", false},
+		"before the merge":   {func(w *world) { w.gates[incident.GateApply] = deny }, incident.Denied, "frozen", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := happy()
+			c.change(w)
+			got := w.play(t)
+			if got.Phase != c.want || !strings.Contains(got.Reason, c.why) || slices.Contains(w.calls, "MergeRevert") || slices.Contains(w.calls, "ProposeRevert") != c.opened {
+				t.Errorf("%+v after %v", got, w.calls)
+			}
+			if c.opened && (!slices.Equal(w.reverted.Refused, []string{"frozen"}) || w.reverted.Merge != "m" || got.Merged.SHA != "m") {
+				t.Errorf("asked %+v, left %+v", w.reverted, got.Merged)
+			}
+		})
+	}
+}
+
+func (words) TakeBack(_ incident.Proposal, _ incident.Change, merge string, reasons []string) (commit, title, body string) {
+	return "commit", "take back " + merge, strings.Join(reasons, " ")
+}
+
+// offering is a forge that remembers what was opened, and how it was marked.
+type offering struct {
+	Merging // not asked
+	opened  []forge.NewPull
+	marks   []string
+}
+
+func (o *offering) OpenPull(_ context.Context, n forge.NewPull) (forge.Pull, error) {
+	o.opened = append(o.opened, n)
+	return forge.Pull{Number: 8}, nil
+}
+func (o *offering) Label(_ context.Context, number int, labels ...string) error {
+	o.marks = append(o.marks, fmt.Sprint(number, labels))
+	return nil
+}
+func (o *offering) Status(_ context.Context, _, name, state, _, _ string) error {
+	o.marks = append(o.marks, name+" "+state)
+	return nil
+}
+
+// TestTakeBackIsPeoples to merge: the forge would let them.
+func TestTakeBackIsPeoples(t *testing.T) {
+	t.Parallel()
+	book, shop := &pages{}, &offering{}
+	proposal, err := put(t.Context(), book, incident.Proposal{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Reverter{Book: book, Repo: &undone{heads: map[string]string{"main": "new"}}, Forge: shop, Writer: words{}, Repository: Repository{Base: "main"}}
+	got, err := activityRun[incident.Change](t, r.ProposeRevert, RevertInput{Key: thisOne, Proposal: proposal, Change: incident.Change{HeadSHA: "fix"}, Merge: "m", Refused: []string{"frozen", "on a Friday"}})
+	if err != nil || got.Number != 8 || len(shop.opened) != 1 || shop.opened[0] != (forge.NewPull{Head: thisOne.RevertBranch(), Base: "main", Title: "take back m", Body: "frozen on a Friday"}) {
+		t.Errorf("%+v, %v, opened %+v", got, err, shop.opened)
+	}
+	if want := []string{"8 [cortexops revert]", "cortexops/dry-run success", "cortexops/policy success", "cortexops/approval success"}; !slices.Equal(shop.marks, want) {
+		t.Errorf("marked %q", shop.marks)
+	}
+	if !book.has("push-revert", incident.Done) || !book.has("open-revert", incident.Done) || book.rows[0].Phase != incident.Applying {
+		t.Errorf("the ledger has %+v", book.rows)
 	}
 }

@@ -2,8 +2,10 @@ package remediation
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -51,6 +53,10 @@ func (p *Proposer) Revise(ctx context.Context, in ReviseInput) (incident.Change,
 	}
 	if err != nil {
 		return incident.Change{}, err
+	}
+	// A forge may show a push late, and who judges by the old head would take ours for a person's. Temporal tries again.
+	if now, err := p.Forge.Get(ctx, in.Change.Number); err != nil || now.HeadSHA == in.Change.HeadSHA {
+		return incident.Change{}, cmp.Or(classify(err), fmt.Errorf("the forge does not show %s as the head of pull request %d yet", short(sha), in.Change.Number))
 	}
 	if in.Asked != nil {
 		if err := noteAsked(ctx, p.Book, in.Key, *in.Asked); err != nil {

@@ -2,10 +2,13 @@ package remediation
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/cortexops/cortexops/gitops/forge"
@@ -18,6 +21,7 @@ type pushes struct {
 	gitless
 	list   []string
 	refuse error
+	shown  *oneForge // where it is seen at once
 }
 
 func (p *pushes) Commit(_ context.Context, s repo.CommitSpec) (string, error) {
@@ -29,6 +33,9 @@ func (p *pushes) Push(_ context.Context, branch, old, new string) error {
 		return p.refuse
 	}
 	p.list = append(p.list, branch+": "+old+" → "+new)
+	if p.shown != nil {
+		p.shown.HeadSHA = new
+	}
 	return nil
 }
 
@@ -48,7 +55,8 @@ func TestReviseOnlyWhatIsOpenAndOurs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			book, git, at := &pages{}, &pushes{}, &oneForge{Pull: c.pull}
+			book, at := &pages{}, &oneForge{Pull: c.pull}
+			git := &pushes{shown: at}
 			proposal, err := put(t.Context(), book, incident.Proposal{BaseSHA: "base"})
 			if err != nil {
 				t.Fatal(err)
@@ -118,5 +126,31 @@ func TestReviseLosesARace(t *testing.T) {
 		if err != nil || got != was || len(at.wrote) > 0 {
 			t.Errorf("%T: %+v, %v, wrote %v", quicker, got, err, at.wrote)
 		}
+	}
+}
+
+// TestReviseWaitsForTheForge to show the new head: until then it is tried again, and people are told nothing.
+func TestReviseWaitsForTheForge(t *testing.T) {
+	t.Parallel()
+	book, at := &pages{}, &oneForge{Pull: forge.Pull{State: "open", HeadSHA: "first"}}
+	proposal, err := put(t.Context(), book, incident.Proposal{BaseSHA: "base"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dry, err := put(t.Context(), book, incident.DryRun{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	git := &pushes{}
+	p := &Proposer{Book: book, Repo: git, Forge: at, Writer: words{}}
+	in := ReviseInput{Key: thisOne, Proposal: proposal, DryRun: dry, Change: incident.Change{Number: 7, Branch: "b", HeadSHA: "first"}, N: 1, When: opened}
+	_, err = activityRun[incident.Change](t, p.Revise, in)
+	var app *temporal.ApplicationError
+	if !errors.As(err, &app) || app.NonRetryable() || !strings.Contains(err.Error(), "does not show new on base as the head of pull request 7 yet") || len(at.wrote) > 0 {
+		t.Fatalf("%v, wrote %v", err, at.wrote)
+	}
+	git.shown = at
+	if got, err := activityRun[incident.Change](t, p.Revise, in); err != nil || got.HeadSHA != "new on base" || !slices.Contains(at.wrote, "edit title") {
+		t.Errorf("%+v, %v, wrote %v", got, err, at.wrote)
 	}
 }

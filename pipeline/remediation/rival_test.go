@@ -138,9 +138,11 @@ type mergeable struct {
 	merged bool
 }
 
-func (*mergeable) Reviews(context.Context, int) ([]forge.Review, error)           { return nil, nil }
-func (*mergeable) Comments(context.Context, int, time.Time) ([]forge.Said, error) { return nil, nil }
-func (*mergeable) MayWrite(context.Context, string) (bool, error)                 { return true, nil }
+func (*mergeable) Reviews(context.Context, int) ([]forge.Review, error) { return nil, nil }
+func (*mergeable) Comments(context.Context, int, time.Time, func(string) bool) ([]forge.Said, error) {
+	return nil, nil
+}
+func (*mergeable) MayWrite(context.Context, string) (bool, error) { return true, nil }
 func (m *mergeable) Merge(context.Context, int, string, string, string) (string, error) {
 	m.merged = true
 	return "m", nil

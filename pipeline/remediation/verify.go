@@ -78,7 +78,7 @@ func (w *Watcher) Verify(ctx context.Context, in VerifyInput) (incident.Verdict,
 			}
 		}
 		if verdict != nil {
-			return *verdict, once(ctx, w.Book, in.Key, incident.Verifying, step, actor, verdict, verdicts.WithLabelValues(verdict.Result))
+			return settle(ctx, w.Book, in.Key, incident.Verifying, step, actor, *verdict, verdicts.WithLabelValues(verdict.Result))
 		}
 		activity.RecordHeartbeat(ctx, state)
 		select {

@@ -36,6 +36,9 @@ func command(body string) []string {
 	return nil
 }
 
+// commanding tells whether a comment asks anything of us.
+func commanding(body string) bool { return len(command(body)) > 0 }
+
 // commands sorts the comments on a change into what is said for and against it, which counts as a click does, and what else is
 // asked of us. A comment names no commit as a review does: where another one was shown before, it must.
 func commands(c incident.Change, said []forge.Said) (verdicts []incident.Action, asks []Word) {

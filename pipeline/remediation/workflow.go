@@ -66,14 +66,18 @@ type flow struct {
 	shut      bool     // the pull request is closed by a word in the chat
 	by        []string // who approved
 	judged    JudgeInput
-	merge     string // SHA
-	followed  int    // by the attempt that goes on from a merge; 0: by none
+	merge     string            // SHA
+	mergedAt  time.Time         // when we knew of it
+	looked    time.Time         // when it was last known that this is the change for what is known
+	closed    *incident.Outcome // by us: what that means, unless somebody merged it at the same time
+	followed  int               // by the attempt that goes on from a merge; 0: by none
 	phase     incident.Phase
 	entered   bool              // any phase
 	holds     int               // how often a permission was missing
 	rounds    int               // of verification
 	applied   map[string]string // revisions of what we applied
 	appliedAt time.Time
+	tried     bool // the change: it was applied, and is looked at
 	silent    bool // what to make of silence
 	spent     bool // the merge: it is taken back, or did not help and nothing of it is left to do
 
@@ -100,6 +104,7 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	if end.Phase == incident.Escalated && f.merge != "" && !f.spent {
 		end.Merged = incident.Merged{Number: f.change.Number, SHA: f.merge}
 	}
+	end.Untried = end.Phase == incident.Escalated && !f.tried
 	settled := workflow.Now(ctx)
 	f.enter(ctx, end.Phase, strings.TrimSpace(end.Reason+" "+end.Rival.URL))
 	// The ending is written even where the run was cancelled.
@@ -141,6 +146,7 @@ func (f *flow) plan(ctx workflow.Context) (*incident.Outcome, error) {
 			return end, err
 		}
 	}
+	f.looked = workflow.Now(ctx)
 	if f.planned.Tried != "" {
 		return &incident.Outcome{Phase: incident.Escalated, Reason: f.planned.Tried}, nil
 	}
@@ -155,7 +161,7 @@ func (f *flow) plan(ctx workflow.Context) (*incident.Outcome, error) {
 		return end, err
 	}
 	f.enter(ctx, incident.DryRunning, f.planned.Summary)
-	return nil, f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: f.planned.Proposal}, &f.dryRun)
+	return nil, f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: f.planned.Proposal, Step: f.step("dry-run")}, &f.dryRun)
 }
 
 func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
@@ -181,7 +187,7 @@ func (f *flow) announce(ctx workflow.Context, decision incident.Decision) error 
 func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 	f.enter(ctx, incident.Merging, approvedBy(f.by))
 	if f.merge == "" { // else a person merged it: a fact, not a request
-		if end, err := f.gate(ctx, incident.GateApply, f.step("policy-merge"), nil); err != nil || end != nil {
+		if end, err := f.mayMerge(ctx, f.step("policy-merge")); err != nil || end != nil {
 			return end, err
 		}
 		err := f.do(ctx, slow, "Merge", &MergeInput{Message: f.announced.Message, Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by,
@@ -189,9 +195,10 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 		if err != nil {
 			return nil, err
 		}
+		f.mergedAt, f.looked = workflow.Now(ctx), workflow.Now(ctx)
 	}
 	f.enter(ctx, incident.Applying, "merged as "+f.merge)
-	if end, err := f.gate(ctx, incident.GateApply, "policy-apply", nil); err != nil || end != nil {
+	if end, err := f.mayApply(ctx, "policy-apply"); err != nil || end != nil {
 		return end, err
 	}
 	stuck, err := f.apply(ctx, f.merge, false)
@@ -201,6 +208,26 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 	end, err := f.judge(ctx, incident.Verdict{Result: incident.Fail, At: workflow.Now(ctx),
 		Checks: []incident.CheckResult{{Name: "rollout", Result: incident.Fail, Value: stuck, Must: "become ready"}}})
 	return &end, err
+}
+
+// mayMerge asks policy, and whether the change is still wanted; policy once more where that took a while.
+func (f *flow) mayMerge(ctx workflow.Context, step string) (*incident.Outcome, error) {
+	for {
+		if end, err := f.gate(ctx, incident.GateApply, step, nil); err != nil || end != nil {
+			return end, err
+		}
+		if waited, end, err := f.current(ctx); err != nil || end != nil || !waited {
+			return end, err
+		}
+	}
+}
+
+// mayApply asks both before the apply.
+func (f *flow) mayApply(ctx workflow.Context, step string) (*incident.Outcome, error) {
+	if end, err := f.gate(ctx, incident.GateApply, step, nil); err != nil || end != nil {
+		return end, err
+	}
+	return f.applicable(ctx)
 }
 
 // failed is the ending where an activity gave up: once git has changed, a person must look.

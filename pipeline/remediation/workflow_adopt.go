@@ -48,11 +48,12 @@ func (f *flow) adopt(ctx workflow.Context) (*incident.Outcome, error) {
 	if f.planned.Holder != nil {
 		return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("merged, but %s is at work on %s: it is not applied", f.planned.Holder.Workflow(), f.start.Target)}, nil
 	}
+	f.mergedAt, f.looked = f.began, workflow.Now(ctx)
 	if err := workflow.UpsertTypedSearchAttributes(ctx, playbookAttribute.ValueSet(f.planned.Playbook)); err != nil {
 		return nil, err
 	}
 	f.enter(ctx, incident.DryRunning, f.planned.Summary)
-	return nil, f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: f.planned.Proposal}, &f.dryRun)
+	return nil, f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: f.planned.Proposal, Step: f.step("dry-run")}, &f.dryRun)
 }
 
 // missed starts the attempt that goes on from a merge of which we were told on the way to another end: while a brake or a hold kept

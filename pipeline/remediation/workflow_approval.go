@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,6 +30,9 @@ func (f *flow) agree(ctx workflow.Context) (*incident.Outcome, error) {
 		if err == nil || end != nil {
 			return end, err
 		}
+		if errors.Is(err, errAsked) {
+			continue
+		}
 		if end, err = f.moved(ctx, err); err != nil || end != nil {
 			return end, err
 		}
@@ -37,9 +41,10 @@ func (f *flow) agree(ctx workflow.Context) (*incident.Outcome, error) {
 
 // approval waits for people. Signals only say that something happened: what counts is what the forge says.
 func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
-	f.pending(ctx)
+	if f.closed == nil {
+		f.pending(ctx)
+	}
 	actions := workflow.GetSignalChannel(ctx, ActionSignal)
-	var closed *incident.Outcome // by us: what that means, unless somebody merged it at the same time
 	late := f.announced.Message == ""
 	for {
 		var seen Judgement
@@ -51,10 +56,13 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 		switch seen.State {
 		case "approved", "merged":
 			f.by, f.merge, f.judged = seen.By, seen.Merge, in
+			if f.merge != "" { // whoever merged it has looked
+				f.mergedAt, f.looked = workflow.Now(ctx), workflow.Now(ctx)
+			}
 			return nil, nil
 		case "rejected", "voided":
-			if closed != nil && seen.State == "rejected" { // our own closing, by a forge whose clock is behind
-				return closed, nil
+			if f.closed != nil && seen.State == "rejected" { // our own closing, by a forge whose clock is behind
+				return f.closed, nil
 			}
 			f.shut = seen.Shut
 			return &incident.Outcome{Phase: incident.Rejected, Reason: seen.Why}, nil
@@ -64,18 +72,18 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 				f.wait(ctx, actions, workflow.Now(ctx).Add(onItsWay))
 				continue
 			}
-			if closed != nil {
-				return closed, nil
+			if f.closed != nil {
+				return f.closed, nil
 			}
 			// Close, then look once more: somebody may have merged in between.
 			if err := f.do(ctx, quick, "Expire", in, nil); err != nil {
 				return nil, err
 			}
-			closed = &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}
+			f.closed = &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}
 			continue
 		}
-		if closed != nil { // our own closing is not a person's
-			return closed, nil
+		if f.closed != nil { // our own closing is not a person's
+			return f.closed, nil
 		}
 		if seen.Asks != nil {
 			if err := f.asked(ctx, *seen.Asks); err != nil {
@@ -91,7 +99,7 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 			if err := f.do(ctx, quick, "Withdraw", WithdrawInput{Key: f.start.Key, Change: f.change, Why: end.Reason}, nil); err != nil {
 				return nil, err
 			}
-			closed = end
+			f.closed = end
 			continue
 		}
 		f.wait(ctx, actions, deadline)

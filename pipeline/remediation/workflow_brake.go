@@ -1,9 +1,11 @@
 package remediation
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -35,9 +37,37 @@ func (f *flow) gate(ctx workflow.Context, gate incident.Gate, step string, decis
 		return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("it did not help, and policy refuses the revert: %v", d.Reasons)}, nil
 	}
 	if f.merge != "" { // it is in git already: a person must bring the two together
-		return &incident.Outcome{Phase: incident.Escalated, Reason: fmt.Sprintf("merged, but policy refuses to apply it: %v", d.Reasons)}, nil
+		return f.takeBack(ctx, fmt.Sprintf("merged, but policy refuses to apply it: %v", d.Reasons), d.Reasons)
 	}
 	return &incident.Outcome{Phase: incident.Denied, Reason: fmt.Sprintf("policy: %v", d.Reasons)}, nil
+}
+
+// takeBack has a pull request opened that brings git back to what is live. People merge it, or have policy allow what it takes back.
+func (f *flow) takeBack(ctx workflow.Context, why string, reasons []string) (*incident.Outcome, error) {
+	end := &incident.Outcome{Phase: incident.Escalated, Reason: why}
+	if workflow.GetVersion(ctx, "take-back", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return end, nil
+	}
+	if len(reasons) == 0 {
+		reasons = []string{"it gives no reason"}
+	}
+	in := RevertInput{Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, Merge: f.merge, By: f.by, Date: f.began, Refused: reasons}
+	soon := slow
+	soon.ScheduleToCloseTimeout = slow.StartToCloseTimeout // people are called in any case, and need not wait for it
+	var back incident.Change
+	err := run(ctx, soon, "ProposeRevert", in, &back)
+	var app *temporal.ApplicationError
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.As(err, &app):
+		end.Reason += "; the pull request that takes it back could not be opened: " + app.Message()
+	case err != nil:
+		end.Reason += "; the pull request that takes it back could not be opened: " + err.Error()
+	default:
+		end.Reason += fmt.Sprintf("; merging pull request %d brings git back to what is live", back.Number)
+	}
+	return end, nil
 }
 
 // decide asks policy, and waits where it allows what a brake holds back: a pause, or too many at a time.
@@ -51,10 +81,7 @@ func (f *flow) decide(ctx workflow.Context, in GateInput, d *incident.Decision) 
 		}
 		if d.Wait != told { // at the start neither says anything
 			told = d.Wait
-			if told != "" {
-				f.enter(ctx, f.phase, "waits: "+told)
-			}
-			if err := run(ctx, quick, "Brake", BrakeInput{Key: f.start.Key, Phase: f.phase, Change: f.change, Why: told}, nil); err != nil {
+			if err := f.brake(ctx, told); err != nil {
 				return nil, err
 			}
 		}
@@ -69,6 +96,14 @@ func (f *flow) decide(ctx workflow.Context, in GateInput, d *incident.Decision) 
 		}
 		every = min(2*every, releaseSeldom)
 	}
+}
+
+// brake tells people what holds it back; why is empty where it goes on.
+func (f *flow) brake(ctx workflow.Context, why string) error {
+	if why != "" {
+		f.enter(ctx, f.phase, "waits: "+why)
+	}
+	return run(ctx, quick, "Brake", BrakeInput{Key: f.start.Key, Phase: f.phase, Change: f.change, Why: why}, nil)
 }
 
 // stale is the ending of a change that was held back for so long that nobody knows whether it is still right.

@@ -102,16 +102,10 @@ func (f *flow) living(ctx workflow.Context) (*incident.Outcome, error) {
 		}
 	}
 	since := f.healing()
-	if since.IsZero() || now.Sub(since) < healedFor || now.Sub(f.news.asked) < readyEvery {
+	if now.Sub(f.news.asked) < readyEvery {
 		return nil, nil
 	}
-	f.news.asked = now
-	var ready bool
-	if err := f.do(ctx, quick, "Ready", ReadyInput{Key: f.start.Key, Proposal: f.planned.Proposal}, &ready); err != nil || !ready {
-		return nil, err
-	}
-	return &incident.Outcome{Phase: incident.Superseded, Reason: fmt.Sprintf("it healed by itself: nothing has fired since %s, and the target is ready",
-		since.UTC().Format("15:04:05 MST"))}, nil
+	return f.healed(ctx, since)
 }
 
 // soon is when living has something to do next, or never.

@@ -95,7 +95,7 @@ func lapse(ctx workflow.Context, in Lapse) (offer Offer, end Lapsed, err error) 
 
 // markRestore rehearses the restore and asks policy of it, and sets the checks of its pull request by that.
 func markRestore(ctx workflow.Context, in Lapse, offer Offer) (dry string, err error) {
-	if err := run(ctx, slow, "DryRun", DryRunInput{Key: in.Key, Proposal: offer.Proposal}, &dry); err != nil {
+	if err := run(ctx, slow, "DryRun", DryRunInput{Key: in.Key, Proposal: offer.Proposal, Step: "dry-run-restore"}, &dry); err != nil {
 		return "", err
 	}
 	var d incident.Decision

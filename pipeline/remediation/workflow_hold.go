@@ -68,11 +68,22 @@ func (f *flow) anew(ctx workflow.Context, activity string, in any) error {
 		f.hear(workflow.GetSignalChannel(ctx, ActionSignal))
 		merge.Judged.Clicks = f.clicks
 	}
-	end, err := f.gate(ctx, incident.GateApply, fmt.Sprintf("policy-after-hold-%d", f.holds), nil)
+	end, err := f.askAnew(ctx, activity, fmt.Sprintf("policy-after-hold-%d", f.holds))
 	if err == nil && end != nil {
 		err = &over{*end}
 	}
 	return err
+}
+
+func (f *flow) askAnew(ctx workflow.Context, activity, step string) (*incident.Outcome, error) {
+	switch activity {
+	case "Merge":
+		return f.mayMerge(ctx, step)
+	case "Apply":
+		f.looked = workflow.Now(ctx) // who says retry has looked at what is merged
+		return f.mayApply(ctx, step)
+	}
+	return f.gate(ctx, incident.GateApply, step, nil)
 }
 
 // held tells people what is missing and waits for their word; again is false when nobody came.

@@ -63,3 +63,34 @@ func TestWhoHadApproved(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatAnEndingSaysOfThePlaybook counts against it, where the change was seen at work.
+func TestWhatAnEndingSaysOfThePlaybook(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*world)
+		want   incident.Phase
+		tried  bool
+	}{
+		"out of sync": {func(w *world) {
+			w.planned.Tool, w.undelivered = "argocd", temporal.NewNonRetryableApplicationError("OutOfSync", "NotDelivered", nil)
+		}, incident.Escalated, false},
+		"a rule of the forge": {func(w *world) { w.mergeErr = temporal.NewNonRetryableApplicationError("a rule", typeRefused, nil) }, incident.Escalated, false},
+		"not applied": {func(w *world) {
+			w.fails = map[string]error{"Apply": temporal.NewNonRetryableApplicationError("no", "Mismatch", nil)}
+		}, incident.Escalated, false},
+		"never ready":    {func(w *world) { w.rollout.Stuck, w.planned.Rollback = "deadline exceeded", "none" }, incident.Escalated, true},
+		"did not help":   {func(w *world) { w.verdict.Result, w.planned.Rollback = incident.Fail, "none" }, incident.Escalated, true},
+		"metrics silent": {func(w *world) { w.verdict.Result = incident.NoData }, incident.Escalated, true},
+		"taken back":     {func(w *world) { w.verdict.Result = incident.Fail }, incident.RolledBack, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := happy()
+			c.change(w)
+			if got := w.play(t); got.Phase != c.want || got.Untried == c.tried {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}

@@ -39,6 +39,9 @@ func (f *flow) replan(ctx workflow.Context, parameters map[string]string) (next 
 		}
 	}
 	err = f.do(ctx, slow, "Plan", PlanInput{Start: start, Began: f.began, Earlier: f.planned.Proposal, Revision: f.revisions, Parameters: parameters}, &next)
+	if err == nil && next.reason() == "" {
+		f.looked = workflow.Now(ctx)
+	}
 	return next, err
 }
 
@@ -68,7 +71,7 @@ func (f *flow) revise(ctx workflow.Context, next Planned, why string, asked *Wor
 		return end, err
 	}
 	f.enter(ctx, incident.DryRunning, next.Summary)
-	if err := f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: next.Proposal}, &f.dryRun); err != nil {
+	if err := f.do(ctx, slow, "DryRun", DryRunInput{Key: f.start.Key, Proposal: next.Proposal, Step: f.step("dry-run")}, &f.dryRun); err != nil {
 		return nil, err
 	}
 	var decision incident.Decision
@@ -105,19 +108,27 @@ func (f *flow) moved(ctx workflow.Context, why error) (*incident.Outcome, error)
 	if !errors.As(why, &app) || app.Type() != typeMoved || f.phase != incident.Merging || !f.revises(ctx) {
 		return nil, why
 	}
-	f.enter(ctx, incident.Planning, app.Message()+": planning anew")
+	_, end, err := f.afresh(ctx, app.Message()) // the same: it moved back
+	return end, err
+}
+
+// afresh plans anew what was approved, for that reason. What is not the same any more has become another question to people.
+func (f *flow) afresh(ctx workflow.Context, why string) (same bool, end *incident.Outcome, err error) {
+	if !f.revises(ctx) {
+		f.shut = true
+		return false, &incident.Outcome{Phase: incident.Superseded, Reason: why + "; say " + f.start.Key.Retry() + ", and it is planned anew"}, nil
+	}
+	f.enter(ctx, incident.Planning, why+": planning anew")
 	next, err := f.replan(ctx, f.parameters)
-	if err != nil {
-		return nil, err
+	if err != nil || next.Same {
+		return next.Same, nil, err
 	}
 	if none := next.reason(); none != "" {
 		f.shut = true
-		return &incident.Outcome{Phase: incident.Superseded, Reason: app.Message() + "; now " + none}, nil
+		return false, &incident.Outcome{Phase: incident.Superseded, Reason: why + "; now " + none}, nil
 	}
-	if next.Same { // it moved back
-		return nil, nil
-	}
-	return f.revise(ctx, next, app.Message(), nil)
+	end, err = f.revise(ctx, next, why, nil)
+	return false, end, err
 }
 
 // rethink plans anew after new evidence. That there would be no plan any more is no reason to take the open one away.

@@ -28,6 +28,7 @@ func (f *flow) apply(ctx workflow.Context, sha string, revert bool) (stuck strin
 }
 
 func (f *flow) verify(ctx workflow.Context) (incident.Outcome, error) {
+	f.tried = true
 	f.enter(ctx, incident.Verifying, "watching the metrics")
 	var verdict incident.Verdict
 	f.rounds++
@@ -40,6 +41,7 @@ func (f *flow) verify(ctx workflow.Context) (incident.Outcome, error) {
 
 // judge turns a verdict into an ending. Silence of the metrics never reverts.
 func (f *flow) judge(ctx workflow.Context, verdict incident.Verdict) (incident.Outcome, error) {
+	f.tried = true
 	switch verdict.Result {
 	case incident.Pass:
 		return incident.Outcome{Phase: incident.Succeeded, Reason: explainVerdict(verdict)}, nil

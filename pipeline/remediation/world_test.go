@@ -18,23 +18,24 @@ import (
 
 // world answers the workflow's activities; a test changes what it says.
 type world struct {
-	planned   Planned
-	gates     map[incident.Gate]incident.Decision
-	judge     func(n int, in JudgeInput) Judgement
-	verdict   incident.Verdict
-	rollout   Rollout
-	mergeErr  error
-	announced Announced
-	merges    func(n int) error                        // instead of mergeErr
-	answer    func(n int, in AskInput) Said            // to the question of silence
-	later     func(*testsuite.TestWorkflowEnvironment) // what happens while it runs
-	rehearse  error
-	unapplied error               // of a revert
-	dry       error               // of a dry-run after the first
-	plan      func(n int) Planned // instead of planned
-	wait      func() string       // of the brakes, at the gate of apply
-	ready     func(n int) bool
-	fails     map[string]error // the first try of Merge, Apply or MergeRevert
+	planned     Planned
+	gates       map[incident.Gate]incident.Decision
+	judge       func(n int, in JudgeInput) Judgement
+	verdict     incident.Verdict
+	rollout     Rollout
+	mergeErr    error
+	announced   Announced
+	merges      func(n int) error                        // instead of mergeErr
+	answer      func(n int, in AskInput) Said            // to the question of silence
+	later       func(*testsuite.TestWorkflowEnvironment) // what happens while it runs
+	rehearse    error
+	unapplied   error               // of a revert
+	undelivered error               // by a tool
+	dry         error               // of a dry-run after the first
+	plan        func(n int) Planned // instead of planned
+	wait        func() string       // of the brakes, at the gate of apply
+	ready       func(n int) bool
+	fails       map[string]error // the first try of Merge, Apply, ProposeRevert or MergeRevert
 
 	applied  map[string]string
 	verified VerifyInput
@@ -49,6 +50,7 @@ type world struct {
 	waited   time.Duration // of the workflow's time
 	calls    []string
 	plans    []PlanInput // of open pull requests
+	dried    []DryRunInput
 	replies  []ReplyInput
 	revised  []ReviseInput
 	announce []AnnounceInput
@@ -113,7 +115,8 @@ func (w *world) play(t *testing.T) incident.Outcome {
 		"Withdraw": func(WithdrawInput) error { return nil },
 		"Amend":    func(AmendInput) error { return nil },
 		"Brake":    func(BrakeInput) error { return nil },
-		"DryRun": func(DryRunInput) (string, error) {
+		"DryRun": func(in DryRunInput) (string, error) {
+			w.dried = append(w.dried, in)
 			if w.dry == nil || w.count("DryRun") == 1 {
 				return "d", nil
 			}
@@ -162,12 +165,12 @@ func (w *world) play(t *testing.T) incident.Outcome {
 			if in.Revert {
 				return Rollout{}, nil
 			}
-			return w.rollout, nil
+			return w.rollout, w.undelivered
 		},
 		"Verify": func(in VerifyInput) (incident.Verdict, error) { w.verified = in; return w.verdict, nil },
 		"ProposeRevert": func(in RevertInput) (incident.Change, error) {
 			w.reverted = in
-			return incident.Change{Number: 8}, nil
+			return incident.Change{Number: 8}, w.first("ProposeRevert")
 		},
 		"MergeRevert": func(RevertMergeInput) (string, error) { return "r", w.first("MergeRevert") },
 		"Close": func(in Ending) error {

@@ -86,6 +86,8 @@ func TestWords(t *testing.T) {
 	golden(t, "merge.txt", mergeTitle+"\n\n"+merge)
 	commit, revertTitle, revert := w.Revert(p, change, strings.Repeat("c", 40), verdict, []incident.Course{course()})
 	golden(t, "revert.md", commit+"\n---\n"+revertTitle+"\n\n"+revert)
+	taken, takenTitle, back := w.TakeBack(p, change, strings.Repeat("c", 40), []string{"No changes in a freeze.", "x\n@everyone <b> #1 [skip ci]"})
+	golden(t, "takeback.md", taken+"\n---\n"+takenTitle+"\n\n"+back)
 	p.Playbook.TTL = 168 * time.Hour
 	restore, restoreTitle, offer := w.Restore(p, change, []incident.Course{course(), {Check: "a | <b>", NoData: "gone"}})
 	golden(t, "restore.md", restore+"\n---\n"+restoreTitle+"\n\n"+offer+"\n---\n"+w.Lapsed("kept", "closed by <b>sam</b>"))

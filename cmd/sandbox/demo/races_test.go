@@ -76,7 +76,7 @@ func TestRaces(t *testing.T) {
 			}
 			h.reconfigured(t, func(map[string]any) {}) // it need not wait until the folder is read again
 			h.merge(t, p)
-		}, "ESCALATED", "merged, but policy refuses to apply it: [no changes during the drill]"},
+		}, "ESCALATED", "merged, but policy refuses to apply it: [no changes during the drill]; merging pull request"},
 	} {
 		if race.before != nil {
 			race.before()
