@@ -118,7 +118,7 @@ func (s *search) isField(c edit.Scalar) bool {
 
 // says reports whether c gives the field of the object another value than it has.
 func (s *search) says(c edit.Scalar) bool {
-	return s.isField(c) && !c.Empty && c.Value != s.value && !(s.isText && part(s.value, c.Value)) && c.Object.Name != "" && strings.Contains(s.q.Object.Name, c.Object.Name)
+	return s.isField(c) && !c.Empty && c.Value != s.value && (!s.isText || !part(s.value, c.Value)) && c.Object.Name != "" && strings.Contains(s.q.Object.Name, c.Object.Name)
 }
 
 // element reports whether c is in the elements of lists that the field is in, one of the scalars of its file.

@@ -70,7 +70,7 @@ func (s *search) found(main hit, hits []hit) locate.Found {
 func (s *search) settle(ctx context.Context, f locate.Found, value string) (locate.Found, error) {
 	err := s.writes(ctx, f, value)
 	var r *locate.Refusal
-	if !errors.As(err, &r) || r.Reason != locate.Shared && !(r.Reason == locate.Uneditable && f.New) {
+	if !errors.As(err, &r) || r.Reason != locate.Shared && (r.Reason != locate.Uneditable || !f.New) {
 		return f, err
 	}
 	for _, h := range s.hits {

@@ -45,7 +45,7 @@ func (p Path) Near(sel Selector, object any) string {
 		at, _ := p[:i].Get(object)
 		var near []string
 		switch {
-		case s.Key != "" && !(isStruct(typeOf(sel, p[:i])) && typeOf(sel, p[:i+1]) != nil):
+		case s.Key != "" && (!isStruct(typeOf(sel, p[:i])) || typeOf(sel, p[:i+1]) == nil):
 			for _, k := range Nearest(s.Key, append(keysOf(at), fieldsOf(typeOf(sel, p[:i]))...)) {
 				near = append(near, append(slices.Clone(p[:i]), Step{Key: k}).String())
 			}

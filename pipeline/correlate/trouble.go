@@ -131,15 +131,6 @@ func (t *trouble) reckon(s *incident.Signal) {
 	}
 }
 
-// signals whose text is kept.
-func (t *trouble) signals() []incident.Signal {
-	list := make([]incident.Signal, len(t.texts))
-	for i, a := range t.texts {
-		list[i] = *a.signal
-	}
-	return list
-}
-
 // learn the name and the container of a firing.
 func (t *trouble) learn(s *incident.Signal) {
 	if at, there := slices.BinarySearch(t.names, s.Name); !there {
