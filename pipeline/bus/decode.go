@@ -57,7 +57,11 @@ func (d *decoder) signals(data []byte, list []incident.Signal, raw [][]byte) ([]
 		if err := json.Unmarshal(p, &s); err != nil {
 			return list[:before], raw[:before], fmt.Errorf("read a signal: %w", err)
 		}
-		list, raw = append(list, s), append(raw, p)
+		again, err := s.AppendJSON(nil) // each is handed on in the one form that is read quickly, and in which its times are found
+		if err != nil {
+			return list[:before], raw[:before], fmt.Errorf("read a signal: %w", err)
+		}
+		list, raw = append(list, s), append(raw, again)
 	}
 	return list, raw, nil
 }

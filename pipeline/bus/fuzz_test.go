@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -34,7 +35,7 @@ func FuzzSignals(f *testing.F) {
 	f.Add(body)
 	f.Add(bytes.Replace(body, []byte("Oom"), []byte("O\x1fm"), 1))
 	f.Add(bytes.Replace(body, []byte("Oom"), []byte(`O\ud800m`), 1))
-	for _, text := range []string{"", "[]", "[{}]", "null", `[null]`, `[{"id":"a","source":"b"}] `} {
+	for _, text := range []string{"", "[]", "[{}]", "null", `[null]`, `[{"id":"a","source":"b"}] `, `[{"acceptedAt" : "2026-03-02T10:00:00Z", "labels": {"acceptedAt":"x"}}]`} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -54,10 +55,14 @@ func FuzzSignals(f *testing.F) {
 		if !reflect.DeepEqual(none(got), none(want)) || len(raw) != len(got) {
 			t.Fatalf("read %+v as %+v", want, got)
 		}
-		for i, r := range raw {
-			var s incident.Signal
-			if err := json.Unmarshal(r, &s); err != nil || !reflect.DeepEqual(s, want[i]) {
-				t.Fatalf("handed on %s of %+v, %v", r, want[i], err)
+		for i, r := range raw { // as it is, and with another time
+			later := want[i]
+			later.AcceptedAt = t0.Add(time.Minute)
+			for as, want := range map[string]incident.Signal{string(r): want[i], string(accepted(r, later.AcceptedAt)): later} {
+				var s incident.Signal
+				if err := json.Unmarshal([]byte(as), &s); err != nil || !reflect.DeepEqual(blank(incident.Fold{Signals: []incident.Signal{s}}), blank(incident.Fold{Signals: []incident.Signal{want}})) {
+					t.Fatalf("handed on %s of %+v, %v", as, want, err)
+				}
 			}
 		}
 	})
