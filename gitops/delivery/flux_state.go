@@ -176,8 +176,8 @@ func condition(live *unstructured.Unstructured, kind string) cond {
 	return cond{}
 }
 
-// waiting are the reasons of not being ready that are about something else, and pass.
-var waiting = []string{"DependencyNotReady", "SourceNotReady"}
+// waiting are the reasons of not being ready that are about something else, or about work that goes on, and pass.
+var waiting = []string{fluxmeta.DependencyNotReadyReason, "SourceNotReady", fluxmeta.ProgressingReason, fluxmeta.ProgressingWithRetryReason, fluxmeta.HealthCheckCanceledReason}
 
 // failure is Flux's own word of why it is stalled, or not ready, for the generation that is there; "" where it is neither.
 func failure(live *unstructured.Unstructured) string {

@@ -146,6 +146,12 @@ func TestReviews(t *testing.T) {
 			t.Errorf("%q: %+v, %v", permission, got, err)
 		}
 	}
+	k.reviews[0]["user"] = object{"login": "sam", "type": "Bot"}
+	k.permissions = map[string]string{"sam": "write"}
+	if got, err := f.Reviews(ctx, 1); err != nil || got[0].MayWrite {
+		t.Errorf("an app: %+v, %v", got, err)
+	}
+	k.reviews[0]["user"] = object{"login": "sam", "type": "User"}
 	k.refuse["GET /collaborators/sam/permission"] = answer{403, "Resource not accessible by personal access token", 1}
 	var u *Unauthorized
 	if _, err := f.Reviews(ctx, 1); !errors.As(err, &u) {

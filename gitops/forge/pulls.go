@@ -150,7 +150,7 @@ func (f *Forge) Reviews(ctx context.Context, number int) ([]Review, error) {
 		for _, r := range list {
 			user := r.GetUser().GetLogin()
 			if _, asked := writers[user]; !asked {
-				if writers[user], err = f.MayWrite(ctx, user); err != nil {
+				if writers[user], err = f.personMayWrite(ctx, r.GetUser()); err != nil {
 					return nil, err
 				}
 			}
@@ -175,6 +175,14 @@ func (f *Forge) MayWrite(ctx context.Context, user string) (bool, error) {
 		return false, nil
 	}
 	return level.GetPermission() == "admin" || level.GetPermission() == "write", err
+}
+
+// personMayWrite is MayWrite for whoever wrote something: an app approves nothing, whatever it may push.
+func (f *Forge) personMayWrite(ctx context.Context, user *github.User) (bool, error) {
+	if user.GetType() == "Bot" {
+		return false, nil
+	}
+	return f.MayWrite(ctx, user.GetLogin())
 }
 
 const (

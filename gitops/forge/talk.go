@@ -76,7 +76,7 @@ func (f *Forge) Comments(ctx context.Context, number int, since time.Time, wante
 			}
 			user := c.GetUser().GetLogin()
 			if _, asked := writers[user]; !asked {
-				if writers[user], err = f.MayWrite(ctx, user); err != nil {
+				if writers[user], err = f.personMayWrite(ctx, c.GetUser()); err != nil {
 					return nil, err
 				}
 			}

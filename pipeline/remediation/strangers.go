@@ -28,6 +28,8 @@ type Strangers struct {
 const (
 	strangersEvery = 5 * time.Second // while no verdict falls
 	mostNear       = 20
+	// strangersWithin is how long a look may take: less than a heartbeat leaves beside the metrics.
+	strangersWithin = 4 * time.Second
 )
 
 // watched is what travels in the heartbeats of a verification.
@@ -62,9 +64,11 @@ func (s *Strangers) begin(ctx context.Context, p incident.Proposal, in VerifyInp
 
 // seen is the first object that somebody else has rolled out, or nil. What cannot be read now is looked at the next time.
 func (s *Strangers) seen(ctx context.Context, list []standing) (*incident.Resource, error) {
+	soon, cancel := context.WithTimeout(ctx, strangersWithin)
+	defer cancel()
 	for i := range list {
 		o := &list[i]
-		now, err := s.Rollouts.Revision(ctx, ref(o.Resource))
+		now, err := s.Rollouts.Revision(soon, ref(o.Resource))
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()

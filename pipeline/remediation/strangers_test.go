@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.temporal.io/sdk/testsuite"
@@ -122,4 +123,24 @@ func TestAConfoundedVerdict(t *testing.T) {
 			t.Errorf("%+v", w.verified)
 		}
 	}
+}
+
+// unreachable is an API server that never answers.
+type unreachable struct{}
+
+func (unreachable) Revision(ctx context.Context, _ delivery.Ref) (string, error) {
+	<-ctx.Done()
+	return "", ctx.Err()
+}
+
+// TestStrangersThatCannotBeSeen keep nobody waiting for as long as Temporal takes a verification for dead.
+func TestStrangersThatCannotBeSeen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		list, asked := make([]standing, 1+mostNear), time.Now()
+		who, err := (&Strangers{Rollouts: unreachable{}}).seen(t.Context(), list)
+		if took := time.Since(asked); who != nil || err != nil || took > 5*time.Second { // of the fake clock; half a heartbeat
+			t.Errorf("%v, %v, after %s", who, err, took)
+		}
+	})
 }

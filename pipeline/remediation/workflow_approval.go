@@ -11,6 +11,9 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
+// mostClicks are kept as they come; of more than that, those that say something new.
+const mostClicks = 50
+
 // deadline of the approval.
 func (f *flow) deadline() time.Time { return f.change.Since().Add(f.planned.Within) }
 
@@ -127,11 +130,18 @@ func (f *flow) hear(actions workflow.ReceiveChannel) {
 		if a.Kind == incident.Merge && a.MergeSHA != "" && a.Number == f.change.Number {
 			f.theirs = a
 		}
-		again := slices.ContainsFunc(f.clicks, func(c incident.Action) bool { return c.Delivery == a.Delivery })
+		again := slices.ContainsFunc(f.clicks, func(c incident.Action) bool {
+			return c.Delivery == a.Delivery || len(f.clicks) >= mostClicks && repeats(a, c)
+		})
 		if a.Via == incident.ViaSlack && !again { // the forge tells of all others when it is asked
 			f.clicks = append(f.clicks, a)
 		}
 	}
+}
+
+// repeats tells whether a click says what that one has said: the earlier one counts.
+func repeats(a, c incident.Action) bool {
+	return a.Actor == c.Actor && a.Kind == c.Kind && a.Number == c.Number && a.HeadSHA == c.HeadSHA
 }
 
 // unheard are clicks that came while it was being closed.

@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -51,5 +52,33 @@ func TestClicks(t *testing.T) {
 				t.Errorf("%+v, ending %+v", got, w.ending)
 			}
 		})
+	}
+}
+
+// TestClicksAreBounded where somebody clicks the same again and again; what says something new is heard.
+func TestClicksAreBounded(t *testing.T) {
+	t.Parallel()
+	w := happy()
+	w.announced.Message = "1.2"
+	clicks := 0
+	w.judge = func(n int, in JudgeInput) Judgement {
+		clicks = max(clicks, len(in.Clicks))
+		for _, a := range in.Clicks {
+			if a.Actor == "kim" {
+				return Judgement{State: "approved", By: []string{a.Actor}}
+			}
+		}
+		return byDeadline(n, in)
+	}
+	w.later = func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(func() {
+			for i := range 200 {
+				env.SignalWorkflow(ActionSignal, incident.Action{Kind: incident.Approve, Actor: "eve", Via: incident.ViaSlack, Delivery: fmt.Sprint("slack-", i)})
+			}
+			env.SignalWorkflow(ActionSignal, incident.Action{Kind: incident.Approve, Actor: "kim", Via: incident.ViaSlack, Delivery: "slack-kim"})
+		}, time.Minute)
+	}
+	if got := w.play(t); got.Phase != incident.Succeeded || clicks != mostClicks+1 {
+		t.Errorf("%+v after %d clicks", got, clicks)
 	}
 }

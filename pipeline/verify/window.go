@@ -42,7 +42,7 @@ func (w Window) Ends() time.Time {
 //
 // A check is content when its condition has held at every observation for its For. All content at once: pass, before
 // the window's end. At the end: fail where a condition is broken, or broke and has held for too short a time since; else
-// no-data where it is missing, or was missing and has held for too short a time since. For several series the condition must hold for each of them; NaN is no data.
+// no-data where it is missing, or was missing and has held for too short a time since. For several series the condition must hold for each of them; NaN is no data, and so is -Inf.
 //
 // Time that nobody watched counts for nothing: where Steps lie further apart than a minute, the rest moves the
 // window's end and every Since.
@@ -159,7 +159,7 @@ func judge(c incident.Check, observations []Observation) (result, value string) 
 		result, value = incident.Pass, o.Values[0]
 		for _, s := range o.Values {
 			switch x, err := strconv.ParseFloat(s, 64); {
-			case err != nil || math.IsNaN(x):
+			case err != nil || math.IsNaN(x) || math.IsInf(x, -1): // nothing that is measured is that small, and it would be below any bound
 				result, value = incident.NoData, s
 			case !compare(x):
 				return incident.Fail, s // one series that breaks it is enough, whatever the others say

@@ -53,6 +53,8 @@ func TestStep(t *testing.T) {
 		{"fails at the end only", one, n(9, "3"), nil, nil, incident.Fail, 60, "3"},
 		{"no data at all", one, n(9), nil, nil, incident.NoData, 60, "no series"},
 		{"NaN is no data", one, n(9, "NaN"), nil, nil, incident.NoData, 60, "NaN"},
+		{"-Inf is no data", []incident.Check{{Name: "a", Must: "<= 0.3", For: 30 * time.Second}}, n(9, "-Inf"), nil, nil, incident.NoData, 60, "-Inf"},
+		{"+Inf is much", []incident.Check{{Name: "a", Must: "<= 0.3", For: 30 * time.Second}}, n(9, "+Inf"), nil, nil, incident.Fail, 60, "+Inf"},
 		{"data goes away", one, join(n(2, "0"), n(9)), nil, nil, incident.NoData, 60, "no series"},
 		{"data goes away after a break", one, join(n(3, "1"), n(9)), nil, nil, incident.NoData, 60, "no series"},
 		{"data comes too late", one, join(n(5), n(9, "0")), nil, nil, incident.NoData, 60, "seen for only 10s of 30s"},

@@ -15,9 +15,10 @@ const (
 	maxTitle = 250
 	maxPage  = maxBody - 1024 // of a comment, to which the forge's client adds its marker
 	maxPages = 10
-	maxRows  = 40   // of a table of fields
-	maxCell  = 300  // bytes of a value in a table
-	maxLine  = 4000 // bytes of a line of a diff
+	maxRows  = 40     // of a table of fields
+	maxCell  = 300    // bytes of a value in a table
+	maxWhy   = 10_000 // bytes of a reason, which may be any error that others have worded
+	maxLine  = 4000   // bytes of a line of a diff
 )
 
 // dryRun is what the API server would store, with the diffs or without them.
@@ -100,6 +101,11 @@ func cell(value string) string {
 
 func brief(s string) string { return cut(s, maxCell, "…") }
 
+// reason is what others say of why something is so, as Markdown text.
+func reason(s string) string { return cut(text(cut(s, maxWhy, "")), maxWhy, shortened) }
+
+const shortened = "… (cut here: the whole is in the ledger, `cortexops ledger show`)"
+
 // cut is the beginning of s, with an end that says so, in at most max bytes.
 func cut(s string, max int, end string) string {
 	if len(s) <= max {
@@ -112,11 +118,12 @@ func cut(s string, max int, end string) string {
 	return s[:at] + end
 }
 
-const leftOut = "\nSome of this is left out: a pull request takes no more text.\n\n"
+const leftOut = "\nSome of this is left out: a pull request takes no more text. The whole is in the ledger: `cortexops ledger show`.\n\n"
 
-// together puts a body together that the forge takes: sections that have no room are left out, the last first to go.
-func together(head string, sections []string, tail string) string {
-	room := maxBody - len(tail) - len(leftOut)
+// together puts a body together that the forge takes, in at most so many bytes: sections that have no room are left out, the last first
+// to go.
+func together(most int, head string, sections []string, tail string) string {
+	room := most - len(tail) - len(leftOut)
 	out, missing := cut(head, room, "…\n\n"), len(head) > room
 	for _, s := range sections {
 		if len(out)+len(s) > room {

@@ -47,22 +47,39 @@ func inert(s string) string {
 // code is s in an inline code span, or in a table cell.
 func code(s string) string {
 	s = line(s)
-	fence := "`"
-	for strings.Contains(s, fence) {
-		fence += "`"
-	}
+	fence := fenced(s, 1)
 	if fence != "`" {
 		s = " " + s + " "
 	}
 	return fence + strings.ReplaceAll(s, "|", `\|`) + fence
 }
 
+// briefs are as many, each as short as a table takes.
+func briefs(list []string) (out []string) {
+	for _, s := range list {
+		out = append(out, brief(s))
+	}
+	return out
+}
+
+// fenced is what can stand around s: more backticks than there are in a row within, and no fewer than least.
+func fenced(s string, least int) string {
+	run := 0
+	for _, r := range s {
+		if r != '`' {
+			run = 0
+			continue
+		}
+		if run++; run >= least {
+			least = run + 1
+		}
+	}
+	return strings.Repeat("`", least)
+}
+
 // block is s in a fenced code block, whatever it contains.
 func block(language, s string) string {
-	fence := "```"
-	for strings.Contains(s, fence) {
-		fence += "`"
-	}
+	fence := fenced(s, 3)
 	if !strings.HasSuffix(s, "\n") {
 		s += "\n"
 	}

@@ -51,7 +51,7 @@ func (Writer) Pull(p incident.Proposal, dry incident.DryRun, d incident.Decision
 	if length > maxBody-len(leftOut) {
 		sections[1], more = dryRun(dry, false), pages(dry)
 	}
-	return cut(subject(p), maxTitle, "…"), together(b.String(), sections, tail), more
+	return cut(subject(p), maxTitle, "…"), together(maxBody, b.String(), sections, tail), more
 }
 
 const mostUntouched = 8 // that are named
@@ -162,8 +162,12 @@ func afterwards(p incident.Proposal) string {
 func verdictTable(v incident.Verdict) string {
 	var b strings.Builder
 	b.WriteString("| Check | Saw | Must | Result |\n|---|---|---|---|\n")
-	for _, c := range v.Checks {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", text(c.Name), code(c.Value), code(c.Must), c.Result)
+	for i, c := range v.Checks {
+		if i == maxRows {
+			fmt.Fprintf(&b, "\n… and %d more, which are in the ledger: `cortexops ledger show`.\n", len(v.Checks)-maxRows)
+			break
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", text(brief(c.Name)), cell(c.Value), cell(c.Must), c.Result)
 	}
 	return b.String()
 }

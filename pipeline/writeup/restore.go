@@ -21,7 +21,7 @@ func (Writer) Restore(p incident.Proposal, c incident.Change, usage []incident.C
 	b.WriteString("| Object | Field | The fix | Before it |\n|---|---|---|---|\n")
 	for _, e := range p.Edits {
 		object, field := place(e)
-		fmt.Fprintf(&b, "| %s | %s | %s | **%s** |\n", object, code(field), code(is(e)), code(was(e)))
+		fmt.Fprintf(&b, "| %s | %s | %s | **%s** |\n", object, code(brief(field)), code(brief(is(e))), code(brief(was(e))))
 	}
 	b.WriteString("\n#### How it was used\n\nWhat the playbook's checks ask, at its peaks since the fix:\n\n| Check | Peak | Last | Must |\n|---|---|---|---|\n")
 	must := map[string]string{}
@@ -35,8 +35,8 @@ func (Writer) Restore(p incident.Proposal, c incident.Change, usage []incident.C
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", text(u.Check), code(peak), code(last), code(must[u.Check]))
 	}
-	b.WriteString("\nA check that held while the fix was there does not say that it would without it: where the alert comes back, it is remediated anew.\n\n" + footer(p))
-	return commit, cut(title, maxTitle, "…"), b.String()
+	tail := "\nA check that held while the fix was there does not say that it would without it: where the alert comes back, it is remediated anew.\n\n" + footer(p)
+	return commit, cut(title, maxTitle, "…"), together(maxBody, b.String(), nil, tail)
 }
 
 func peakOf(points []incident.Point) float64 {
@@ -50,5 +50,5 @@ func peakOf(points []incident.Point) float64 {
 // Lapsed is the comment on what became of a fix whose time was over.
 func (Writer) Lapsed(word, why string) string {
 	said := map[string]string{"kept": "The fix stays.", "restored": "What was there before is applied again.", "failed": "**A person is needed**: what git says and what is live may differ."}[word]
-	return fmt.Sprintf("### `%s`\n\n%s\n\n%s\n", strings.ToUpper(word), said, text(why))
+	return fmt.Sprintf("### `%s`\n\n%s\n\n%s\n", strings.ToUpper(word), said, reason(why))
 }

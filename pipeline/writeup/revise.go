@@ -13,26 +13,25 @@ const mostMembers = 20
 // Revised is the comment on a pull request that has another commit now.
 func (Writer) Revised(p incident.Proposal, c incident.Change, why string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "### This asks for something else now\n\nSince %s. What was approved before is void: please look again.\n\n", text(why))
+	fmt.Fprintf(&b, "### This asks for something else now\n\nSince %s. What was approved before is void: please look again.\n\n", reason(why))
 	for _, e := range p.Edits {
 		object, field := place(e)
-		fmt.Fprintf(&b, "- %s %s: %s → **%s**\n", object, code(field), code(was(e)), code(is(e)))
+		fmt.Fprintf(&b, "- %s %s: %s → **%s**\n", object, code(brief(field)), code(brief(was(e))), code(brief(is(e))))
 	}
-	fmt.Fprintf(&b, "\nTo approve it by a comment, name the commit: `/cortexops approve %s`\n", clip(c.HeadSHA))
-	return b.String()
+	return together(maxPage, b.String(), nil, fmt.Sprintf("\nTo approve it by a comment, name the commit: `/cortexops approve %s`\n", clip(c.HeadSHA)))
 }
 
 // Followed is the comment on a pull request that was opened again after its end. none says why no attempt takes its place.
 func (Writer) Followed(next incident.Key, none string) string {
 	if none != "" {
-		return fmt.Sprintf("### Not planned anew\n\n%s. This one is closed.\n", text(none))
+		return fmt.Sprintf("### Not planned anew\n\n%s. This one is closed.\n", reason(none))
 	}
 	return fmt.Sprintf("### Planned anew\n\nWhat this was approved or refused by is out of date: %s plans it anew, and asks in a pull request of its own where there is still something to do. This one is closed.\n", code(next.Workflow()))
 }
 
 // Refused answers a command that is not followed.
 func (Writer) Refused(who, why string) string {
-	return fmt.Sprintf("%s, this is not done: %s. The change is as it was.\n", code(who), text(why))
+	return fmt.Sprintf("%s, this is not done: %s. The change is as it was.\n", code(brief(who)), reason(why))
 }
 
 // Explained is the long answer to why this change and no other.
@@ -54,16 +53,15 @@ func (Writer) Explained(p incident.Proposal, c incident.Change) string {
 	fmt.Fprintf(&b, "\n**The playbook** %s (%s, risk %s) fits it: %s\n", code(p.Playbook.Name), code(clip(p.Playbook.Digest)), text(p.Playbook.Risk), text(p.Explain))
 	for _, e := range p.Edits {
 		object, field := place(e)
-		fmt.Fprintf(&b, "\n**%s %s** goes from %s to %s in %s, because:\n\n", object, code(field), code(was(e)), code(is(e)), code(fmt.Sprintf("%s:%d", e.File, e.Line)))
+		fmt.Fprintf(&b, "\n**%s %s** goes from %s to %s in %s, because:\n\n", object, code(brief(field)), code(brief(was(e))), code(brief(is(e))), code(brief(fmt.Sprintf("%s:%d", e.File, e.Line))))
 		for _, w := range e.Why {
-			fmt.Fprintf(&b, "1. %s\n", text(w))
+			fmt.Fprintf(&b, "1. %s\n", reason(w))
 		}
 	}
 	if len(p.Parameters) > 0 {
 		b.WriteString("\n" + choices(p))
 	}
-	fmt.Fprintf(&b, "\nThe whole story: `cortexops ledger show %s`; commit %s on %s.\n", p.Key.Incident, code(clip(c.HeadSHA)), code(c.Branch))
-	return b.String()
+	return together(maxPage, b.String(), nil, fmt.Sprintf("\nThe whole story: `cortexops ledger show %s`; commit %s on %s.\n", p.Key.Incident, code(clip(c.HeadSHA)), code(c.Branch)))
 }
 
 // choices are what people may choose otherwise.

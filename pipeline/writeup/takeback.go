@@ -14,12 +14,13 @@ func (Writer) TakeBack(p incident.Proposal, c incident.Change, merge string, rea
 	var b, said strings.Builder
 	fmt.Fprintf(&b, "%s\n\nThis reverts commit %s.\n\nIt is merged and not applied, since policy refuses it:\n", title, c.HeadSHA)
 	for _, r := range reasons {
-		fmt.Fprintf(&b, "- %s\n", inert(r))
-		fmt.Fprintf(&said, "- %s\n", text(r))
+		fmt.Fprintf(&b, "- %s\n", brief(inert(r)))
+		fmt.Fprintf(&said, "- %s\n", reason(r))
 	}
 	trailers(&b, "Cortexops-Incident", p.Key.Incident, "Cortexops-Workflow", p.Key.Workflow(), "Cortexops-Restores", c.HeadSHA)
-	body = fmt.Sprintf("#%d, merged as %s, is **not applied**: policy refuses it.\n\n%s\nGit and the cluster differ now, and the incident is still open.\n\n"+
+	head := fmt.Sprintf("#%d, merged as %s, is **not applied**: policy refuses it.\n\n%s", c.Number, merge, said.String())
+	tail := fmt.Sprintf("\nGit and the cluster differ now, and the incident is still open.\n\n"+
 		"- **Merge** this to bring git back to what is live: nothing is applied by that.\n"+
-		"- Or have policy allow it, say `%s`, which applies it, and **close** this.\n\nNobody but people does either.\n\n%s", c.Number, merge, said.String(), p.Key.Retry(), footer(p))
-	return b.String(), title, body
+		"- Or have policy allow it, say `%s`, which applies it, and **close** this.\n\nNobody but people does either.\n\n%s", p.Key.Retry(), footer(p))
+	return b.String(), title, together(maxBody, head, nil, tail)
 }

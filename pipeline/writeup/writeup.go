@@ -54,18 +54,18 @@ func (Writer) Merge(p incident.Proposal, c incident.Change, by []string) (title,
 
 // Revert is the message of the revert commit, and the title and body of its pull request.
 func (Writer) Revert(p incident.Proposal, c incident.Change, merge string, v incident.Verdict, courses []incident.Course) (commit, title, body string) {
-	title = fmt.Sprintf("Revert %q", subject(p))
+	title = cut(fmt.Sprintf("Revert %q", subject(p)), maxTitle, "…")
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nThis reverts commit %s.\n\nThe metrics did not stabilise within %s:\n", title, c.HeadSHA, span(p.Playbook.Window))
 	for _, r := range v.Checks {
-		fmt.Fprintf(&b, "- %s: %s (saw %s, must be %s)\n", line(r.Name), r.Result, line(r.Value), line(r.Must))
+		fmt.Fprintf(&b, "- %s: %s (saw %s, must be %s)\n", brief(line(r.Name)), r.Result, brief(line(r.Value)), brief(line(r.Must)))
 	}
 	trailers(&b, "Cortexops-Incident", p.Key.Incident, "Cortexops-Workflow", p.Key.Workflow(), "Cortexops-Reverts", merge,
 		"Cortexops-Verdict", "failed")
-	body = fmt.Sprintf("Undoes #%d, merged as %s: **it did not help**. Approving a change approves its clean revert, so this merges by itself; "+
-		"every file it touches is still as that change left it.\n\n%s\n%sThe incident is still open: a person is needed.\n\n%s",
-		c.Number, merge, verdictTable(v), plots(courses), footer(p))
-	return b.String(), title, body
+	head := fmt.Sprintf("Undoes #%d, merged as %s: **it did not help**. Approving a change approves its clean revert, so this merges by itself; "+
+		"every file it touches is still as that change left it.\n\n", c.Number, merge)
+	tail := "The incident is still open: a person is needed.\n\n" + footer(p)
+	return b.String(), title, together(maxBody, head, []string{verdictTable(v) + "\n", plots(courses)}, tail)
 }
 
 // Ending is the comment that tells how a remediation ended.
@@ -85,7 +85,7 @@ func (Writer) Ending(p incident.Proposal, o incident.Outcome) string {
 	if o.Rival.Number != 0 {
 		rival = fmt.Sprintf(" (#%d)", o.Rival.Number) // a reference, which the forge links both ways
 	}
-	return fmt.Sprintf("### `%s`\n\n%s\n\n%s%s\n\n%s", o.Phase, said, text(o.Reason), rival, footer(p))
+	return fmt.Sprintf("### `%s`\n\n%s\n\n%s%s\n\n%s", o.Phase, said, reason(o.Reason), rival, footer(p))
 }
 
 // subject is one line in the style of conventional commits: fix(checkout): memory 256Mi → 512Mi.
