@@ -13,9 +13,9 @@ import (
 
 const watching = 2 * time.Second // between two looks at the streams
 
-// watch sees to it that the streams are there, and follows how full they are and what waits, until ctx ends. What is kept in the memory of a server
-// is gone when that restarts, and somebody may take away what is kept on disk: then it is declared again, since without it every
-// publish fails. Every process does so, as it may be the only one.
+// watch sees to it that the streams are there, and follows how full they are and what waits, until ctx ends. What is kept in the
+// memory of a server is gone when that restarts, and somebody may take away what is kept on disk: then it is declared again, since
+// without it every publish fails. Every process does so, as it may be the only one.
 func (b *Bus) watch(ctx context.Context, back <-chan struct{}) {
 	tick := time.NewTicker(watching)
 	defer tick.Stop()
@@ -41,16 +41,19 @@ func (b *Bus) mend(ctx context.Context) error {
 		return err
 	}
 	b.look(there)
-	gone := b.gone(there)
-	if len(gone) == 0 {
+	lost := strings.Join(b.gone(there), ", ")
+	if lost == "" {
 		err := b.backlog(ctx)
 		if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return err
 		}
-		gone = []string{"a reader"}
+		lost = "a reader"
 	}
-	b.log.ErrorContext(ctx, "NATS has lost streams, with all that was in them: they are declared again, and alerts that still fire are told again", "gone", strings.Join(gone, ", "))
-	return b.declare(ctx)
+	if err := b.declare(ctx); err != nil {
+		return fmt.Errorf("NATS has lost %s, which cannot be declared again: %w", lost, err)
+	}
+	b.log.ErrorContext(ctx, "NATS had lost what is declared again now: what was in it is gone, and alerts that still fire are told again", "lost", lost)
+	return nil
 }
 
 // stored are the streams of ours that the server has, by name.
