@@ -12,6 +12,7 @@ import (
 const (
 	sendersHeader = "Cortexops-Senders" // of a fold: how many signals of each sender it and those before cover
 	sendersMost   = 64                  // the longest silent are forgotten
+	gapMark       = "?"                 // behind a sender, or alone: messages are missing, and nobody knows yet how many signals they held
 )
 
 // ledger of a partition is how many signals of each sender have been read. A gap in the sequences says that messages were
@@ -83,8 +84,15 @@ func (l *ledger) forget() {
 // String is for the header of a fold.
 func (l *ledger) String() string {
 	var list []string
+	if l.gap {
+		list = append(list, gapMark)
+	}
 	for name, r := range l.of {
-		list = append(list, fmt.Sprintf("%s=%d", name, r.signals))
+		mark := ""
+		if r.gap {
+			mark = gapMark
+		}
+		list = append(list, fmt.Sprintf("%s=%d%s", name, r.signals, mark))
 	}
 	slices.Sort(list)
 	return strings.Join(list, ",")
@@ -94,10 +102,14 @@ func (l *ledger) String() string {
 func ledgerOf(h nats.Header) ledger {
 	l := ledger{of: map[string]*read{}, blind: len(h.Values(sendersHeader)) == 0}
 	for _, part := range strings.Split(h.Get(sendersHeader), ",") {
-		if name, n, ok := strings.Cut(part, "="); ok {
-			if signals, err := strconv.ParseUint(n, 10, 64); err == nil {
-				l.of[name] = &read{signals: signals}
-			}
+		part, gap := strings.CutSuffix(part, gapMark)
+		name, n, ok := strings.Cut(part, "=")
+		if !ok {
+			l.gap = l.gap || gap
+			continue
+		}
+		if signals, err := strconv.ParseUint(n, 10, 64); err == nil {
+			l.of[name] = &read{signals: signals, gap: gap}
 		}
 	}
 	return l
