@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -12,7 +13,9 @@ import (
 // not told again.
 func (j *Joiner) Restore(list []incident.Incident) {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b incident.Incident) int { return a.Onset.Compare(b.Onset) })
+	slices.SortStableFunc(list, func(a, b incident.Incident) int { // what is open last: an alert that was in a healed one may be in it now
+		return cmp.Or(compare(b.State == incident.Healed, a.State == incident.Healed), a.HealedAt.Compare(b.HealedAt), a.Onset.Compare(b.Onset))
+	})
 	for _, i := range list {
 		m := memo{revision: i.Revision, state: i.State, at: i.AsOf, content: content(i)}
 		for _, s := range i.Signals { // one that was announced before anything was in order is of no time

@@ -107,6 +107,38 @@ func TestAHealIsToldHoweverLateItIsRead(t *testing.T) {
 	}
 }
 
+// An alert that was in an incident which healed, and is now in another that began before that one, is the other's.
+func TestAnAlertOfTwoIncidentsIsTheOpenOnes(t *testing.T) {
+	t.Parallel()
+	g := line("db", "web")
+	first := on("Oom", "db", 10, 10)
+	web, again := on("Slow", "web", 5, 30), on("Oom", "db", 700, 700)
+	all := []incident.Signal{first, end(first, 11, 12), web, again}
+	j := joiner(g)
+	var told []Revision
+	for _, s := range all {
+		j.Add(s)
+		told = append(told, j.Advance(s.AcceptedAt)...)
+	}
+	told = append(told, j.Advance(at(720))...)
+	if got := said(told); got != "db resolved: shop/db(1); web sealed: shop/web(1) shop/db(1)" {
+		t.Fatalf("got %s", got)
+	}
+	for name, read := range map[string][]incident.Signal{"all is read again": all, "all is too old to be read again": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := joiner(g)
+			j.Restore(last(told))
+			for _, s := range append(slices.Clone(read), end(again, 799, 800), end(web, 800, 801)) {
+				j.Add(s)
+			}
+			if got := said(j.Finish()); got != "web resolved: shop/web(1) shop/db(1)" {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+}
+
 func TestWhatFiresIsListedBeforeWhatIsOver(t *testing.T) {
 	t.Parallel()
 	g := line("x", "db")
