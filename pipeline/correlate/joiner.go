@@ -52,7 +52,7 @@ type Joiner struct {
 	queue   []*trouble // pending ones by the time of their first signal, and others
 	quiet   []hush     // by due
 	healed  []*group   // by HealedAt
-	onsets  map[who]time.Time
+	onsets  map[who]onset // of the last incident of each root
 	alike   map[string][]*trouble // live ones by what names them together, the soonest first
 	kept    int                   // signals with text
 	dirty   []*trouble            // pending, and changed since they were told
@@ -84,7 +84,7 @@ type hush struct {
 func NewJoiner(o JoinerOptions) *Joiner {
 	o.Settle, o.Lateness, o.Reopen = cmp.Or(o.Settle, 10*time.Second), cmp.Or(o.Lateness, time.Second), cmp.Or(o.Reopen, 10*time.Minute)
 	return &Joiner{JoinerOptions: o, alerts: map[identity]*alert{}, active: map[who]*trouble{}, past: map[who][]*group{},
-		waiting: map[identity]*incident.Signal{}, onsets: map[who]time.Time{}, alike: map[string][]*trouble{},
+		waiting: map[identity]*incident.Signal{}, onsets: map[who]onset{}, alike: map[string][]*trouble{},
 		told: map[string]memo{}, hinted: map[who]*incident.Resource{}}
 }
 

@@ -55,7 +55,9 @@ func (j *Joiner) restore(i incident.Incident) {
 		}
 		j.hold(t, fingerprint(&s), &s)
 	}
-	j.onsets[whoIs(i.Root)] = later(j.onsets[whoIs(i.Root)], i.Onset)
+	if root := whoIs(i.Root); !i.Onset.Before(j.onsets[root].at) {
+		j.onsets[root] = onset{at: i.Onset}
+	}
 	if i.State == incident.Healed {
 		if g.healedAt.IsZero() { // of a version that did not say when
 			g.healedAt = g.troubles[0].last
