@@ -112,6 +112,7 @@ func (j *Joiner) Change(c incident.GraphChange) {
 func (j *Joiner) Advance(seen time.Time) []Revision {
 	j.seen = later(j.seen, seen)
 	j.until(j.seen.Add(-j.Lateness))
+	defer j.forget() // not before: however long the time was that we have worked off, it is told under the numbers that follow
 	return j.tell()
 }
 
@@ -154,7 +155,6 @@ func (j *Joiner) until(w time.Time) {
 		act()
 	}
 	j.now = later(j.now, w)
-	j.forget()
 }
 
 // nextSeal is when the oldest pending trouble is sealed.

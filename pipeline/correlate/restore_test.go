@@ -139,6 +139,22 @@ func TestAnAlertOfTwoIncidentsIsTheOpenOnes(t *testing.T) {
 	}
 }
 
+// Nobody worked for longer than a horizon: what was announced before is sealed under the next number all the same.
+func TestWhatWasAnnouncedLongAgoIsSealedUnderTheNextNumber(t *testing.T) {
+	t.Parallel()
+	a := on("Oom", "db", 0, 1)
+	j := announcing(line("web", "db"))
+	j.Add(a)
+	told := j.announced()
+	j = announcing(line("web", "db"))
+	j.Restore(last(told))
+	j.Add(a)
+	out := append(j.announced(), j.Advance(at(10_000))...)
+	if len(told) != 1 || len(out) != 1 || out[0].State != incident.Sealed || out[0].Revision != told[0].Revision+1 {
+		t.Errorf("told %+v and then %+v", told, out)
+	}
+}
+
 func TestWhatFiresIsListedBeforeWhatIsOver(t *testing.T) {
 	t.Parallel()
 	g := line("x", "db")
