@@ -48,12 +48,16 @@ func (j *Joiner) restore(i incident.Incident) {
 		g.troubles = append(g.troubles, t)
 	}
 	g.root = g.troubles[0]
+	var others []incident.Signal
 	for _, s := range i.Signals {
-		t := of[whoIs(j.subject(&s))]
-		if t == nil {
-			t = g.root
+		if t := of[whoIs(j.subject(&s))]; t != nil && slices.Contains(t.names, s.Name) {
+			j.hold(t, fingerprint(&s), &s)
+		} else {
+			others = append(others, s)
 		}
-		j.hold(t, fingerprint(&s), &s)
+	}
+	for _, s := range others {
+		j.hold(g.lacking(&s), fingerprint(&s), &s)
 	}
 	if root := whoIs(i.Root); !i.Onset.Before(j.onsets[root].at) {
 		j.onsets[root] = onset{at: i.Onset}
@@ -82,4 +86,15 @@ func (j *Joiner) restore(i incident.Incident) {
 		}
 		j.quiet = append(j.quiet, hush{due: since.Add(j.Settle), since: since, group: g, told: true})
 	}
+}
+
+// lacking is the member whose s is by what was told of them, where the graph does not say it any more: a pod that is gone is in no
+// snapshot. Else who lacks it would fire for ever.
+func (g *group) lacking(s *incident.Signal) *trouble {
+	for _, t := range g.troubles {
+		if len(t.alerts) < t.before() && (s.Status != incident.Firing || t.firing < t.former.Firing) && slices.Contains(t.names, s.Name) {
+			return t
+		}
+	}
+	return g.root
 }

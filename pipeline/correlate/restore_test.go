@@ -155,6 +155,41 @@ func TestWhatWasAnnouncedLongAgoIsSealedUnderTheNextNumber(t *testing.T) {
 	}
 }
 
+// forgetful is a graph that does not know the pods any more which are gone.
+type forgetful struct{ *chart }
+
+func (forgetful) Owner(incident.Resource) (incident.Resource, bool) { return incident.Resource{}, false }
+
+// What is over is so whoever owned the pod: after a restart nobody may know.
+func TestAnIncidentHealsThoughItsPodsAreForgotten(t *testing.T) {
+	t.Parallel()
+	g := line("web", "db")
+	all := []incident.Signal{on("Oom", "db", 0, 1), on("Slow", "web", 1, 2), on("Errors", "web", 1, 2.5)}
+	j := joiner(g)
+	for _, s := range all {
+		j.Add(s)
+	}
+	j.Add(end(all[2], 19, 20))
+	told := j.Advance(at(30))
+	if got := said(told); got != "db sealed: shop/db(1) shop/web(2)" {
+		t.Fatalf("got %s", got)
+	}
+	j = joiner(forgetful{g})
+	j.Restore(last(told))
+	for n, s := range all[:2] {
+		j.Add(end(s, 39, 40+float64(n)))
+	}
+	out := j.Finish()
+	if got := said(out); got != "db resolved: shop/db(1) shop/web(2)" {
+		t.Fatalf("got %s", got)
+	}
+	for _, m := range out[len(out)-1].Members {
+		if m.Firing != 0 {
+			t.Errorf("%d of %s fire", m.Firing, m.Resource)
+		}
+	}
+}
+
 func TestWhatFiresIsListedBeforeWhatIsOver(t *testing.T) {
 	t.Parallel()
 	g := line("x", "db")
