@@ -49,10 +49,10 @@ type Joiner struct {
 	active  map[who]*trouble // pending, or in an open group
 	past    map[who][]*group // healed, in this order
 	waiting map[identity]*incident.Signal
-	queue   []*trouble // pending ones by the time of their first signal, and others
-	quiet   []hush     // by due
-	healed  []*group   // by HealedAt
-	onsets  map[who]onset // of the last incident of each root
+	queue   []*trouble            // pending ones by the time of their first signal, and others
+	quiet   []hush                // by due
+	healed  []*group              // by HealedAt
+	onsets  map[who]onset         // of the last incident of each root
 	alike   map[string][]*trouble // live ones by what names them together, the soonest first
 	kept    int                   // signals with text
 	dirty   []*trouble            // pending, and changed since they were told

@@ -158,7 +158,9 @@ func TestWhatWasAnnouncedLongAgoIsSealedUnderTheNextNumber(t *testing.T) {
 // forgetful is a graph that does not know the pods any more which are gone.
 type forgetful struct{ *chart }
 
-func (forgetful) Owner(incident.Resource) (incident.Resource, bool) { return incident.Resource{}, false }
+func (forgetful) Owner(incident.Resource) (incident.Resource, bool) {
+	return incident.Resource{}, false
+}
 
 // What is over is so whoever owned the pod: after a restart nobody may know.
 func TestAnIncidentHealsThoughItsPodsAreForgotten(t *testing.T) {
