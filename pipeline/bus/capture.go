@@ -106,6 +106,7 @@ func (b *Bus) captured(m jetstream.Msg, since time.Time, take func(at time.Time,
 		if r.Changes, err = readTopology(m.Data()); err != nil {
 			return fmt.Errorf("capture: %w", err)
 		}
+		toldBy(meta.Timestamp, r.Changes)
 	case strings.HasSuffix(rest, ".claim"), meta.Timestamp.Before(since):
 		return nil
 	default:

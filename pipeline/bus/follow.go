@@ -107,29 +107,17 @@ func (f *follower) round(ctx context.Context, c jetstream.Consumer, expected uin
 	came := false
 	for batch := gather(fetched.Messages(), f.reader.batch); len(batch) > 0; batch = gather(fetched.Messages(), f.reader.batch) {
 		came = true
-		fresh := batch[:0]
-		for _, m := range batch {
-			meta, err := m.Metadata()
-			if err != nil {
-				return expected, nil, fmt.Errorf("read from %s: %w", f.reader.stream, err)
+		var fresh []jetstream.Msg
+		fresh, expected, err = f.inOrder(batch, expected)
+		if len(fresh) > 0 { // also before what was lost: we go on behind these
+			if err := handle(ctx, fresh, time.Time{}); err != nil {
+				return expected, err, nil
 			}
-			if meta.Sequence.Stream <= f.position && meta.NumDelivered > 1 { // it comes again, since an acknowledgement was lost
-				expected = meta.Sequence.Consumer + 1
-				continue
-			}
-			if meta.Sequence.Consumer != expected || meta.Sequence.Stream <= f.position { // the latter is of another stream
-				return expected, nil, fmt.Errorf("read from %s: %w", f.reader.stream, errOrder)
-			}
-			expected, f.position = expected+1, meta.Sequence.Stream
-			fresh = append(fresh, m)
+			_ = fresh[len(fresh)-1].Ack() // and all before; for the eyes only
 		}
-		if len(fresh) == 0 {
-			continue
+		if err != nil {
+			return expected, nil, fmt.Errorf("read from %s: %w", f.reader.stream, err)
 		}
-		if err := handle(ctx, fresh, time.Time{}); err != nil {
-			return expected, err, nil
-		}
-		_ = fresh[len(fresh)-1].Ack() // and all before; for the eyes only
 	}
 	if err := fetched.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return expected, nil, fmt.Errorf("fetch from %s: %w", f.reader.stream, err)
@@ -148,6 +136,27 @@ func (f *follower) round(ctx context.Context, c jetstream.Consumer, expected uin
 		return expected, nil, nil
 	}
 	return expected, handle(ctx, nil, info.TimeStamp), nil // by the server's clock
+}
+
+// inOrder are the messages that were not handled yet, in the place of the batch, up to the first that does not follow the one before.
+func (f *follower) inOrder(batch []jetstream.Msg, expected uint64) (fresh []jetstream.Msg, next uint64, err error) {
+	fresh = batch[:0]
+	for _, m := range batch {
+		meta, err := m.Metadata()
+		if err != nil {
+			return fresh, expected, err
+		}
+		again := meta.Sequence.Stream <= f.position
+		if meta.Sequence.Consumer != expected || again && meta.NumDelivered <= 1 { // the latter is of another stream
+			return fresh, expected, errOrder
+		}
+		if expected++; again { // since an acknowledgement was lost
+			continue
+		}
+		f.position = meta.Sequence.Stream
+		fresh = append(fresh, m)
+	}
+	return fresh, expected, nil
 }
 
 // gather waits for one message, and a moment for more.

@@ -162,6 +162,7 @@ func (j *Join) read(ctx context.Context, m jetstream.Msg) (*incident.JoinRecord,
 			j.bus.metrics.terminated.WithLabelValues(folds).Inc()
 			j.bus.log.ErrorContext(ctx, "skipped records of the topology that cannot be decoded", "error", err)
 		}
+		toldBy(meta.Timestamp, r.Changes)
 		return r, nil
 	}
 	if strings.HasSuffix(rest, ".claim") {

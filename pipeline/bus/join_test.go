@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -66,6 +67,30 @@ func TestTopologyIsReadInOrderWithTheFolds(t *testing.T) {
 	for !j.Whole() && t.Context().Err() == nil {
 		foldOf(t, p, nil) // so that something is read
 		next(t, got)
+	}
+}
+
+// Changes of a process whose clock is ahead are of when they were stored, in their order, for who joins and who captures.
+func TestAClockThatIsAheadDoesNotHoldTheGraphBack(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	list := []incident.GraphChange{node("a"), node("b"), node("c")}
+	for i := range list[1:] {
+		list[i+1].At = time.Now().Add(time.Hour + time.Duration(i))
+	}
+	if err := b.PublishTopology(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	joins, captures := make(chan incident.JoinRecord, 10), make(chan incident.JoinRecord, 10)
+	joined(t, joining(t, b), 1, joins)
+	background(t, func(ctx context.Context) error {
+		return b.Capture(ctx, 1, time.Time{}, func(_ time.Time, r incident.JoinRecord) error { captures <- r; return nil })
+	})
+	for name, c := range map[string]chan incident.JoinRecord{"join": joins, "capture": captures} {
+		got := next(t, c).Changes
+		if len(got) != 3 || !got[0].At.Equal(t0) || got[1].At.After(time.Now().Add(time.Minute)) || !got[2].At.After(got[1].At) {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 

@@ -81,6 +81,16 @@ func topologyBodies(list []incident.GraphChange) (bodies [][]byte, err error) {
 	return bodies, nil
 }
 
+// toldBy bounds when changes count as made, by the server's clock: not after they were stored, in their order. Else the graph of a
+// process whose clock is ahead would be known only when the others' is there.
+func toldBy(stored time.Time, list []incident.GraphChange) {
+	for i := range list {
+		if c := &list[i]; c.At.After(stored) {
+			c.At = stored.UTC().Add(time.Duration(i))
+		}
+	}
+}
+
 func readTopology(body []byte) (list []incident.GraphChange, err error) {
 	for d := json.NewDecoder(bytes.NewReader(body)); ; {
 		var l topologyLine

@@ -131,6 +131,7 @@ func TestDedupeLetsAnAlertFireAgain(t *testing.T) {
 	}{
 		"the same word":                   {[]incident.Signal{a, accepted(a, 300)}, "firing"},
 		"after its end":                   {[]incident.Signal{a, end(a, 20, 21), accepted(a, 300), accepted(a, 301)}, "firing resolved firing"},
+		"ended when it was told":          {[]incident.Signal{a, end(a, 0, 1), accepted(a, 300), accepted(a, 301)}, "firing resolved firing"},
 		"at once after its end":           {[]incident.Signal{a, end(a, 20, 21), accepted(a, 25), accepted(a, 300)}, "firing resolved firing"},
 		"after its end was told twice":    {[]incident.Signal{a, end(a, 20, 21), end(a, 20, 30), accepted(a, 300)}, "firing resolved firing"},
 		"twice":                           {[]incident.Signal{a, end(a, 20, 21), accepted(a, 300), end(a, 310, 311), accepted(a, 400)}, "firing resolved firing resolved firing"},

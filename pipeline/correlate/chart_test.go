@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -106,6 +107,10 @@ func on(alert, name string, starts, accepted float64) incident.Signal {
 	s.Fingerprint = alert + name
 	s.ID = incident.SignalID(s.Source, s.Fingerprint, s.Status, s.StartsAt, s.EndsAt)
 	return s
+}
+
+func announcing(g Graph) *Joiner {
+	return NewJoiner(JoinerOptions{Graph: g, Settle: settle, Announce: true, Tell: time.Second})
 }
 
 func joiner(g Graph) *Joiner { return NewJoiner(JoinerOptions{Graph: g, Settle: settle}) }

@@ -92,7 +92,7 @@ func (d *Dedupe) anew(s *incident.Signal, before instant) bool {
 		return false
 	}
 	ended, ok := d.ended[printOf(s)]
-	return ok && ended.time().After(before.time()) && s.AcceptedAt.Sub(ended.time()) > overtaking
+	return ok && !ended.time().Before(before.time()) && s.AcceptedAt.Sub(ended.time()) > overtaking
 }
 
 func printOf(s *incident.Signal) (w word) {

@@ -24,14 +24,19 @@ func (j *Joiner) forget() {
 			}
 			j.kept -= len(t.texts)
 		}
-		if id := whoIs(g.root.owner); j.onsets[id].Equal(g.onset) {
-			delete(j.onsets, id)
+		if id := whoIs(g.root.owner); j.onsets[id].at.Equal(g.onset) {
+			j.onsets[id] = onset{at: g.onset, healed: g.healedAt}
 		}
 		delete(j.told, g.id)
 	}
 	for p, s := range j.waiting {
 		if j.forgotten(s) {
 			delete(j.waiting, p)
+		}
+	}
+	for id, o := range j.onsets {
+		if !o.healed.IsZero() && j.now.Sub(o.healed) > remembered {
+			delete(j.onsets, id)
 		}
 	}
 	for id, m := range j.told {

@@ -186,9 +186,9 @@ func nearest(links []*link) (*group, *link) {
 
 // found a group.
 func (j *Joiner) found(got gathered, root *trouble) *group {
-	g := &group{state: incident.Sealed, root: root, troubles: []*trouble{root}, onset: j.begun(root, got.onset()), sealedAt: j.now, graph: j.Graph.Digest()}
+	g := &group{state: incident.Sealed, root: root, troubles: []*trouble{root}, onset: j.begun(root.owner, got.onset()), sealedAt: j.now, graph: j.Graph.Digest()}
 	g.id = incident.ID(root.owner, g.onset)
-	j.onsets[whoIs(root.owner)] = g.onset
+	j.onsets[whoIs(root.owner)] = onset{at: g.onset}
 	for _, w := range j.Windows {
 		if (w.Cluster == "" || w.Cluster == root.owner.Cluster) && (w.Namespace == "" || w.Namespace == root.owner.Namespace) &&
 			!g.onset.Before(w.From) && g.onset.Before(w.To) {
@@ -200,12 +200,18 @@ func (j *Joiner) found(got gathered, root *trouble) *group {
 	return g
 }
 
+// onset of an incident, which is remembered for as long as what was told of it is kept: an alert may fire again with the start that it
+// had long ago.
+type onset struct{ at, healed time.Time } // healed: zero while the incident is known
+
+const remembered = 30 * 24 * time.Hour
+
 // begun is the onset, but after that of the incident before: two incidents of one root never share an ID.
-func (j *Joiner) begun(root *trouble, onset time.Time) time.Time {
-	if last, ok := j.onsets[whoIs(root.owner)]; ok && !onset.After(last) {
-		return last.Add(1)
+func (j *Joiner) begun(root incident.Resource, at time.Time) time.Time {
+	if last, ok := j.onsets[whoIs(root)]; ok && !at.After(last.at) {
+		return last.at.Add(1)
 	}
-	return onset
+	return at
 }
 
 // hushed heals a group in which nothing has fired since.

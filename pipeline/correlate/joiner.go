@@ -49,10 +49,10 @@ type Joiner struct {
 	active  map[who]*trouble // pending, or in an open group
 	past    map[who][]*group // healed, in this order
 	waiting map[identity]*incident.Signal
-	queue   []*trouble // pending ones by the time of their first signal, and others
-	quiet   []hush     // by due
-	healed  []*group   // by HealedAt
-	onsets  map[who]time.Time
+	queue   []*trouble            // pending ones by the time of their first signal, and others
+	quiet   []hush                // by due
+	healed  []*group              // by HealedAt
+	onsets  map[who]onset         // of the last incident of each root
 	alike   map[string][]*trouble // live ones by what names them together, the soonest first
 	kept    int                   // signals with text
 	dirty   []*trouble            // pending, and changed since they were told
@@ -84,7 +84,7 @@ type hush struct {
 func NewJoiner(o JoinerOptions) *Joiner {
 	o.Settle, o.Lateness, o.Reopen = cmp.Or(o.Settle, 10*time.Second), cmp.Or(o.Lateness, time.Second), cmp.Or(o.Reopen, 10*time.Minute)
 	return &Joiner{JoinerOptions: o, alerts: map[identity]*alert{}, active: map[who]*trouble{}, past: map[who][]*group{},
-		waiting: map[identity]*incident.Signal{}, onsets: map[who]time.Time{}, alike: map[string][]*trouble{},
+		waiting: map[identity]*incident.Signal{}, onsets: map[who]onset{}, alike: map[string][]*trouble{},
 		told: map[string]memo{}, hinted: map[who]*incident.Resource{}}
 }
 
@@ -112,6 +112,7 @@ func (j *Joiner) Change(c incident.GraphChange) {
 func (j *Joiner) Advance(seen time.Time) []Revision {
 	j.seen = later(j.seen, seen)
 	j.until(j.seen.Add(-j.Lateness))
+	defer j.forget() // not before: however long the time was that we have worked off, it is told under the numbers that follow
 	return j.tell()
 }
 
@@ -154,7 +155,6 @@ func (j *Joiner) until(w time.Time) {
 		act()
 	}
 	j.now = later(j.now, w)
-	j.forget()
 }
 
 // nextSeal is when the oldest pending trouble is sealed.

@@ -193,8 +193,11 @@ func TestJoinerForgets(t *testing.T) {
 	j.Add(end(on("Oom", "never", 0, 0), 2, 3))
 	j.Advance(at(60))
 	j.Advance(at(7200))
-	if n := len(j.alerts) + len(j.active) + len(j.past) + len(j.waiting) + len(j.queue) + len(j.quiet) + len(j.healed) + len(j.onsets) + len(j.alike) + len(j.told) + j.tail.len() + len(j.hinted) + j.kept; n != 0 {
+	if n := len(j.alerts) + len(j.active) + len(j.past) + len(j.waiting) + len(j.queue) + len(j.quiet) + len(j.healed) + len(j.alike) + len(j.told) + j.tail.len() + len(j.hinted) + j.kept; n != 0 {
 		t.Errorf("still holds %d things: %+v", n, j)
+	}
+	if j.Advance(at(31 * 24 * 3600)); len(j.onsets) > 0 {
+		t.Errorf("still knows when %d incidents began", len(j.onsets))
 	}
 }
 

@@ -1,6 +1,7 @@
 package correlate
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -12,7 +13,9 @@ import (
 // not told again.
 func (j *Joiner) Restore(list []incident.Incident) {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b incident.Incident) int { return a.Onset.Compare(b.Onset) })
+	slices.SortStableFunc(list, func(a, b incident.Incident) int { // what is open last: an alert that was in a healed one may be in it now
+		return cmp.Or(compare(b.State == incident.Healed, a.State == incident.Healed), a.HealedAt.Compare(b.HealedAt), a.Onset.Compare(b.Onset))
+	})
 	for _, i := range list {
 		m := memo{revision: i.Revision, state: i.State, at: i.AsOf, content: content(i)}
 		for _, s := range i.Signals { // one that was announced before anything was in order is of no time
@@ -45,14 +48,20 @@ func (j *Joiner) restore(i incident.Incident) {
 		g.troubles = append(g.troubles, t)
 	}
 	g.root = g.troubles[0]
+	var others []incident.Signal
 	for _, s := range i.Signals {
-		t := of[whoIs(j.subject(&s))]
-		if t == nil {
-			t = g.root
+		if t := of[whoIs(j.subject(&s))]; t != nil && slices.Contains(t.names, s.Name) {
+			j.hold(t, fingerprint(&s), &s)
+		} else {
+			others = append(others, s)
 		}
-		j.hold(t, fingerprint(&s), &s)
 	}
-	j.onsets[whoIs(i.Root)] = later(j.onsets[whoIs(i.Root)], i.Onset)
+	for _, s := range others {
+		j.hold(g.lacking(&s), fingerprint(&s), &s)
+	}
+	if root := whoIs(i.Root); !i.Onset.Before(j.onsets[root].at) {
+		j.onsets[root] = onset{at: i.Onset}
+	}
 	if i.State == incident.Healed {
 		if g.healedAt.IsZero() { // of a version that did not say when
 			g.healedAt = g.troubles[0].last
@@ -77,4 +86,15 @@ func (j *Joiner) restore(i incident.Incident) {
 		}
 		j.quiet = append(j.quiet, hush{due: since.Add(j.Settle), since: since, group: g, told: true})
 	}
+}
+
+// lacking is the member whose s is by what was told of them, where the graph does not say it any more: a pod that is gone is in no
+// snapshot. Else who lacks it would fire for ever.
+func (g *group) lacking(s *incident.Signal) *trouble {
+	for _, t := range g.troubles {
+		if len(t.alerts) < t.before() && (s.Status != incident.Firing || t.firing < t.former.Firing) && slices.Contains(t.names, s.Name) {
+			return t
+		}
+	}
+	return g.root
 }

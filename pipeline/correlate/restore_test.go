@@ -107,6 +107,91 @@ func TestAHealIsToldHoweverLateItIsRead(t *testing.T) {
 	}
 }
 
+// An alert that was in an incident which healed, and is now in another that began before that one, is the other's.
+func TestAnAlertOfTwoIncidentsIsTheOpenOnes(t *testing.T) {
+	t.Parallel()
+	g := line("db", "web")
+	first := on("Oom", "db", 10, 10)
+	web, again := on("Slow", "web", 5, 30), on("Oom", "db", 700, 700)
+	all := []incident.Signal{first, end(first, 11, 12), web, again}
+	j := joiner(g)
+	var told []Revision
+	for _, s := range all {
+		j.Add(s)
+		told = append(told, j.Advance(s.AcceptedAt)...)
+	}
+	told = append(told, j.Advance(at(720))...)
+	if got := said(told); got != "db resolved: shop/db(1); web sealed: shop/web(1) shop/db(1)" {
+		t.Fatalf("got %s", got)
+	}
+	for name, read := range map[string][]incident.Signal{"all is read again": all, "all is too old to be read again": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := joiner(g)
+			j.Restore(last(told))
+			for _, s := range append(slices.Clone(read), end(again, 799, 800), end(web, 800, 801)) {
+				j.Add(s)
+			}
+			if got := said(j.Finish()); got != "web resolved: shop/web(1) shop/db(1)" {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+}
+
+// Nobody worked for longer than a horizon: what was announced before is sealed under the next number all the same.
+func TestWhatWasAnnouncedLongAgoIsSealedUnderTheNextNumber(t *testing.T) {
+	t.Parallel()
+	a := on("Oom", "db", 0, 1)
+	j := announcing(line("web", "db"))
+	j.Add(a)
+	told := j.announced()
+	j = announcing(line("web", "db"))
+	j.Restore(last(told))
+	j.Add(a)
+	out := append(j.announced(), j.Advance(at(10_000))...)
+	if len(told) != 1 || len(out) != 1 || out[0].State != incident.Sealed || out[0].Revision != told[0].Revision+1 {
+		t.Errorf("told %+v and then %+v", told, out)
+	}
+}
+
+// forgetful is a graph that does not know the pods any more which are gone.
+type forgetful struct{ *chart }
+
+func (forgetful) Owner(incident.Resource) (incident.Resource, bool) {
+	return incident.Resource{}, false
+}
+
+// What is over is so whoever owned the pod: after a restart nobody may know.
+func TestAnIncidentHealsThoughItsPodsAreForgotten(t *testing.T) {
+	t.Parallel()
+	g := line("web", "db")
+	all := []incident.Signal{on("Oom", "db", 0, 1), on("Slow", "web", 1, 2), on("Errors", "web", 1, 2.5)}
+	j := joiner(g)
+	for _, s := range all {
+		j.Add(s)
+	}
+	j.Add(end(all[2], 19, 20))
+	told := j.Advance(at(30))
+	if got := said(told); got != "db sealed: shop/db(1) shop/web(2)" {
+		t.Fatalf("got %s", got)
+	}
+	j = joiner(forgetful{g})
+	j.Restore(last(told))
+	for n, s := range all[:2] {
+		j.Add(end(s, 39, 40+float64(n)))
+	}
+	out := j.Finish()
+	if got := said(out); got != "db resolved: shop/db(1) shop/web(2)" {
+		t.Fatalf("got %s", got)
+	}
+	for _, m := range out[len(out)-1].Members {
+		if m.Firing != 0 {
+			t.Errorf("%d of %s fire", m.Firing, m.Resource)
+		}
+	}
+}
+
 func TestWhatFiresIsListedBeforeWhatIsOver(t *testing.T) {
 	t.Parallel()
 	g := line("x", "db")

@@ -17,6 +17,7 @@ const (
 	keeping  = 10 * time.Minute       // between two snapshots of the graph
 	telling  = time.Second            // between two revisions of one state
 	earliest = 1                      // position
+	heldMost = 100_000                // signals that wait until the joiner is ready
 )
 
 // Partition is where the signals of one partition come from, and its folds go to. When the partition is lost, the context of
@@ -38,7 +39,7 @@ type Records interface {
 type JoinOptions struct {
 	Partitions int
 	Position   uint64                              // of the records that are in the graph already; 0: it is empty
-	Ready      func() bool                         // nothing is judged before, however much is read; nil: at once
+	Ready      func() bool                         // nothing is judged before, unless it is too much to be held; nil: at once
 	Keep       func(position uint64, at time.Time) // keeps the graph, in which all records up to there are; nil: nobody does
 	Metrics    *Metrics
 	Log        *slog.Logger
@@ -133,6 +134,7 @@ type driver struct {
 	seen    []time.Time // by partition
 	late    int
 	held    []incident.JoinRecord // until it is ready
+	holds   int                   // signals, in these
 	ready   bool
 	telling *teller
 
@@ -149,10 +151,17 @@ type waiting struct {
 }
 
 func (d *driver) handle(ctx context.Context, list []incident.JoinRecord) error {
-	if d.held = append(d.held, list...); !d.ready && d.Ready != nil && !d.Ready() {
-		return nil
+	d.held = append(d.held, list...)
+	if !d.ready {
+		for _, r := range list {
+			if r.Fold != nil {
+				d.holds += len(r.Fold.Signals)
+			}
+		}
+		if d.ready = d.Ready == nil || d.Ready() || d.holds > heldMost; !d.ready {
+			return nil
+		}
 	}
-	d.ready = true
 	for _, r := range d.held {
 		d.take(r)
 	}

@@ -258,4 +258,14 @@ func TestNothingIsJudgedBeforeItIsReady(t *testing.T) {
 	if got := r.states(); !slices.Equal(got, []string{"db provisional r1", "db sealed r2"}) {
 		t.Errorf("stored %v", got)
 	}
+	storm := &records{}
+	for range heldMost/1000 + 1 {
+		storm.fold(0, 1, slices.Repeat([]incident.Signal{on("Oom", "db", 0, 1)}, 1000)...)
+	}
+	if err := joining(t, storm, JoinOptions{Ready: func() bool { return false }}); err != nil {
+		t.Fatal(err)
+	}
+	if len(storm.stored) == 0 {
+		t.Error("a storm is held without end")
+	}
 }

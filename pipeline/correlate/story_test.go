@@ -83,6 +83,39 @@ func TestIncidentsOfOneRootNeverShareAnID(t *testing.T) {
 	}
 }
 
+// An alert that its source lost sight of for hours fires again with the start that it had: that is another incident, also where the
+// one before it is forgotten but for its revisions.
+func TestAnIDIsNotUsedAgain(t *testing.T) {
+	t.Parallel()
+	a := on("Oom", "db", 0, 1)
+	for name, restarted := range map[string]bool{"one joiner": false, "with a restart": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := announcing(line("web", "db"))
+			j.Add(a)
+			j.Add(end(a, 2, 3))
+			out := append(j.announced(), j.Advance(at(60))...)
+			out = append(out, j.Advance(at(10_000))...)
+			if restarted {
+				j = announcing(line("web", "db"))
+				j.Restore(last(out))
+				out = append(out, j.Advance(at(10_000))...)
+			}
+			j.Add(accepted(a, 10_001))
+			out = append(append(out, j.announced()...), j.Finish()...)
+			if got := said(out); got != "db resolved: shop/db(1); db sealed: shop/db(1)" {
+				t.Errorf("got %s", got)
+			}
+			revisions := map[string]int{}
+			for _, r := range out {
+				if revisions[r.ID]++; r.Revision != revisions[r.ID] {
+					t.Errorf("revision %d of %s, %s, is told as its %dth", r.Revision, r.ID, r.State, revisions[r.ID])
+				}
+			}
+		})
+	}
+}
+
 func TestRevisionFitsAMessage(t *testing.T) {
 	t.Parallel()
 	g := line("x", "y")

@@ -114,7 +114,8 @@ func (j *Joiner) hint(e *event) {
 		return
 	}
 	j.hinted[id], e.hinted = e.owner, true
-	i := incident.Incident{ID: incident.ID(owner, s.StartsAt), State: incident.Provisional, Root: owner, Signals: []incident.Signal{*s}, Onset: s.StartsAt,
+	onset := j.begun(owner, s.StartsAt)
+	i := incident.Incident{ID: incident.ID(owner, onset), State: incident.Provisional, Root: owner, Signals: []incident.Signal{*s}, Onset: onset,
 		Blast: j.Graph.Blast(owner), AsOf: j.now}
 	if j.told[i.ID].revision > 0 {
 		return
@@ -152,7 +153,7 @@ func content(i incident.Incident) string {
 
 func (j *Joiner) provisional(got gathered) incident.Incident {
 	root := got.root()
-	onset := j.begun(root, got.onset())
+	onset := j.begun(root.owner, got.onset())
 	for _, t := range got.troubles {
 		t.because = got.why(t, root)
 	}

@@ -178,13 +178,16 @@ func (f *Feed) emitEdge(l link, gone bool) {
 // before is how long before we look for the first time what is there was there: longer than any signal waits to be judged by it.
 const before = time.Hour
 
+// emit a record, of a time of its own: whoever joins reads them in the order of their times, and the server takes no message twice.
 func (f *Feed) emit(c incident.GraphChange) {
-	if now := f.Now().UTC(); now.After(f.last) {
-		f.last = now // never back: the records are in order
-	}
-	if c.At = f.last; !f.began.IsZero() {
+	c.At = f.Now().UTC()
+	if !f.began.IsZero() {
 		c.At = f.began.Add(-before)
 	}
+	if !c.At.After(f.last) { // the clock stands, or went back
+		c.At = f.last.Add(1)
+	}
+	f.last = c.At
 	f.pending = append(f.pending, c)
 	f.room.Broadcast()
 }

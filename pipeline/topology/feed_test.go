@@ -215,7 +215,7 @@ func TestTheFirstLookIsOfBefore(t *testing.T) {
 		want time.Time
 	}{"first": {first, midday.Add(-time.Hour)}, "later": {later, midday}, "known before": {seeded.told(), midday}} {
 		for _, c := range tc.told {
-			if !c.At.Equal(tc.want) {
+			if !c.At.Truncate(time.Millisecond).Equal(tc.want) {
 				t.Errorf("%s: at %v, want %v", name, c.At, tc.want)
 			}
 		}
@@ -242,5 +242,26 @@ func TestWholeIsToldAfterSweep(t *testing.T) {
 	})
 	if err != nil || len(told) != 2 || told[0] == 0 || told[1] != 0 {
 		t.Errorf("published %v, %v", told, err)
+	}
+}
+
+// Whoever reads the records in the order of their times reads them in that in which they were told, also those of the first look, and
+// when the clock stands or goes back. Else what came and went would be there for ever.
+func TestEveryRecordHasATimeOfItsOwn(t *testing.T) {
+	t.Parallel()
+	now := midday
+	f := NewFeed(FeedOptions{Cluster: "prod", Now: func() time.Time { now = now.Add(-time.Second); return now }})
+	comeAndGo := func() {
+		f.Put(podKind, feedPod("a", "web-5d9", "node1"))
+		f.Delete(podKind, "shop", "a")
+	}
+	comeAndGo()
+	f.Sweep()
+	comeAndGo()
+	told := f.told()
+	for i, c := range told[1:] {
+		if !c.At.After(told[i].At) {
+			t.Errorf("record %d is of %v, and the one before it of %v", i+2, c.At, told[i].At)
+		}
 	}
 }
