@@ -58,6 +58,9 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 		}
 		switch seen.State {
 		case "approved", "merged":
+			if f.closed != nil && f.closed.Phase == incident.Superseded && seen.State == "approved" && asksAgain(ctx) { // by a forge that shows our closing late
+				return f.closed, nil
+			}
 			f.by, f.merge, f.judged = seen.By, seen.Merge, in
 			if f.merge != "" { // whoever merged it has looked
 				f.mergedAt, f.looked = workflow.Now(ctx), workflow.Now(ctx)
