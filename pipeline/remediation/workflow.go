@@ -69,7 +69,7 @@ type flow struct {
 	merge     string            // SHA
 	mergedAt  time.Time         // when we knew of it
 	looked    time.Time         // when it was last known that this is the change for what is known
-	closed    *incident.Outcome // by us: what that means, unless somebody merged it at the same time
+	closed    *incident.Outcome // by us although it was approved: what that means
 	followed  int               // by the attempt that goes on from a merge; 0: by none
 	phase     incident.Phase
 	entered   bool              // any phase
