@@ -13,7 +13,7 @@ import (
 func TestSavedHistoriesReplay(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/history-*.json")
-	if err != nil || len(files) < 5 {
+	if err != nil || len(files) < 7 {
 		t.Fatalf("%d saved histories, %v", len(files), err)
 	}
 	for _, file := range files {

@@ -69,7 +69,7 @@ type flow struct {
 	merge     string            // SHA
 	mergedAt  time.Time         // when we knew of it
 	looked    time.Time         // when it was last known that this is the change for what is known
-	closed    *incident.Outcome // by us: what that means, unless somebody merged it at the same time
+	closed    *incident.Outcome // by us although it was approved: what that means
 	followed  int               // by the attempt that goes on from a merge; 0: by none
 	phase     incident.Phase
 	entered   bool              // any phase
@@ -190,6 +190,8 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 		if end, err := f.mayMerge(ctx, f.step("policy-merge")); err != nil || end != nil {
 			return end, err
 		}
+		f.hear(workflow.GetSignalChannel(ctx, ActionSignal)) // what was clicked while it was held back
+		f.judged.Clicks = f.clicks
 		err := f.do(ctx, slow, "Merge", &MergeInput{Message: f.announced.Message, Key: f.start.Key, Proposal: f.planned.Proposal, Change: f.change, By: f.by,
 			Judged: f.judged}, &f.merge)
 		if err != nil {
@@ -212,11 +214,11 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 
 // mayMerge asks policy, and whether the change is still wanted; policy once more where that took a while.
 func (f *flow) mayMerge(ctx workflow.Context, step string) (*incident.Outcome, error) {
-	for {
+	for since := workflow.Now(ctx); ; {
 		if end, err := f.gate(ctx, incident.GateApply, step, nil); err != nil || end != nil {
 			return end, err
 		}
-		if waited, end, err := f.current(ctx); err != nil || end != nil || !waited {
+		if waited, end, err := f.current(ctx, since.Add(fresh)); err != nil || end != nil || !waited {
 			return end, err
 		}
 	}

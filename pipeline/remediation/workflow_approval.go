@@ -44,7 +44,8 @@ func (f *flow) agree(ctx workflow.Context) (*incident.Outcome, error) {
 
 // approval waits for people. Signals only say that something happened: what counts is what the forge says.
 func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
-	if f.closed == nil {
+	closed := f.closed // by us: what that means, unless somebody merged it at the same time
+	if closed == nil {
 		f.pending(ctx)
 	}
 	actions := workflow.GetSignalChannel(ctx, ActionSignal)
@@ -58,14 +59,17 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 		}
 		switch seen.State {
 		case "approved", "merged":
+			if closed != nil && closed.Phase == incident.Superseded && seen.State == "approved" && asksAgain(ctx) { // by a forge that shows our closing late
+				return closed, nil
+			}
 			f.by, f.merge, f.judged = seen.By, seen.Merge, in
 			if f.merge != "" { // whoever merged it has looked
 				f.mergedAt, f.looked = workflow.Now(ctx), workflow.Now(ctx)
 			}
 			return nil, nil
 		case "rejected", "voided":
-			if f.closed != nil && seen.State == "rejected" { // our own closing, by a forge whose clock is behind
-				return f.closed, nil
+			if closed != nil && seen.State == "rejected" { // our own closing, by a forge whose clock is behind
+				return closed, nil
 			}
 			f.shut = seen.Shut
 			return &incident.Outcome{Phase: incident.Rejected, Reason: seen.Why}, nil
@@ -75,18 +79,18 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 				f.wait(ctx, actions, workflow.Now(ctx).Add(onItsWay))
 				continue
 			}
-			if f.closed != nil {
-				return f.closed, nil
+			if closed != nil {
+				return closed, nil
 			}
 			// Close, then look once more: somebody may have merged in between.
 			if err := f.do(ctx, quick, "Expire", in, nil); err != nil {
 				return nil, err
 			}
-			f.closed = &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}
+			closed = &incident.Outcome{Phase: incident.Expired, Reason: seen.Why}
 			continue
 		}
-		if f.closed != nil { // our own closing is not a person's
-			return f.closed, nil
+		if closed != nil { // our own closing is not a person's
+			return closed, nil
 		}
 		if seen.Asks != nil {
 			if err := f.asked(ctx, *seen.Asks); err != nil {
@@ -102,7 +106,7 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 			if err := f.do(ctx, quick, "Withdraw", WithdrawInput{Key: f.start.Key, Change: f.change, Why: end.Reason}, nil); err != nil {
 				return nil, err
 			}
-			f.closed = end
+			closed = end
 			continue
 		}
 		f.wait(ctx, actions, deadline)

@@ -30,12 +30,12 @@ func (f *flow) known(now time.Time) time.Time {
 }
 
 // current asks before the merge whether the incident is open still, and its evidence young. waited: that took a while in which policy
-// and the brakes may have changed their mind.
-func (f *flow) current(ctx workflow.Context) (waited bool, end *incident.Outcome, err error) {
+// and the brakes may have changed their mind. What comes and goes until then has not healed.
+func (f *flow) current(ctx workflow.Context, until time.Time) (waited bool, end *incident.Outcome, err error) {
 	if !asksAgain(ctx) {
 		return false, nil, nil
 	}
-	since, waited, err := f.firing(ctx)
+	since, waited, err := f.firing(ctx, until)
 	if err != nil {
 		return waited, nil, err
 	}
@@ -61,12 +61,12 @@ func (f *flow) current(ctx workflow.Context) (waited bool, end *incident.Outcome
 }
 
 // firing waits while all is quiet, and nobody knows yet whether that lasts. since is when it became quiet, where it is still.
-func (f *flow) firing(ctx workflow.Context) (since time.Time, waited bool, err error) {
+func (f *flow) firing(ctx workflow.Context, until time.Time) (since time.Time, waited bool, err error) {
 	for {
 		f.listen(workflow.GetSignalChannel(ctx, EvidenceSignal))
 		since = f.healing()
 		left := healedFor - workflow.Now(ctx).Sub(since)
-		if since.IsZero() || left <= 0 {
+		if since.IsZero() || left <= 0 || !workflow.Now(ctx).Before(until) {
 			break
 		}
 		if !waited {

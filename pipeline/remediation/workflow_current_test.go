@@ -113,6 +113,7 @@ func TestWhatHealedIsNotMerged(t *testing.T) {
 				return Judgement{State: "approved", By: []string{"sam"}}
 			}
 		}, 3 * time.Minute, "Judge", incident.Superseded, "it healed by itself", "Merge"},
+		"before the merge, and the forge shows that late": {func(*world) {}, 10 * time.Minute, "Judge", incident.Superseded, "it healed by itself", "Merge"},
 		"it fires again": {func(w *world) {
 			w.later = func(env *testsuite.TestWorkflowEnvironment) {
 				heal(env)
@@ -199,5 +200,35 @@ func TestAHoldIsNoReasonToForget(t *testing.T) {
 				t.Errorf("people were not asked again: %v", w.calls)
 			}
 		})
+	}
+}
+
+// TestAClickWhileItIsHeldBack is heard before the merge.
+func TestAClickWhileItIsHeldBack(t *testing.T) {
+	t.Parallel()
+	w := happy()
+	w.wait = func() string { return map[bool]string{true: "paused"}[w.count("Decide") < 6] }
+	w.later = func(env *testsuite.TestWorkflowEnvironment) {
+		env.RegisterDelayedCallback(func() {
+			env.SignalWorkflow(ActionSignal, incident.Action{Kind: incident.Reject, Actor: "kim", Via: incident.ViaSlack, Delivery: "slack-1"})
+		}, 10*time.Second)
+	}
+	if got := w.play(t); got.Phase != incident.Rejected || !w.ending.Shut || slices.Contains(w.calls, "Apply") {
+		t.Errorf("%+v after %v", got, w.calls)
+	}
+}
+
+// TestWhatComesAndGoesHasNotHealed: its merge waits, and not without end.
+func TestWhatComesAndGoesHasNotHealed(t *testing.T) {
+	t.Parallel()
+	w := happy()
+	w.wait = func() string { return map[bool]string{true: "paused"}[w.count("Decide") < 4] }
+	w.later = func(env *testsuite.TestWorkflowEnvironment) {
+		for at := time.Second; at < 2*time.Hour; at += 4 * time.Minute {
+			hears(env, at, Evidence{Incident: at.String(), Healed: opened.Add(at), AsOf: opened.Add(at)}) // that it fired was told in between, and is read together
+		}
+	}
+	if got := w.play(t); got.Phase != incident.Succeeded || w.waited < fresh || w.waited > 2*fresh {
+		t.Errorf("%+v after %s: %v", got, w.waited, w.calls)
 	}
 }
