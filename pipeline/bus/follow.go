@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,6 +121,9 @@ func (f *follower) round(ctx context.Context, c jetstream.Consumer, expected uin
 			if meta.Sequence.Consumer != expected || meta.Sequence.Stream <= f.position { // the latter is of another stream
 				return expected, nil, fmt.Errorf("read from %s: %w", f.reader.stream, errOrder)
 			}
+			if err := f.passedOver(ctx, meta.Sequence.Stream); err != nil {
+				return expected, nil, err
+			}
 			expected, f.position = expected+1, meta.Sequence.Stream
 			fresh = append(fresh, m)
 		}
@@ -148,6 +152,22 @@ func (f *follower) round(ctx context.Context, c jetstream.Consumer, expected uin
 		return expected, nil, nil
 	}
 	return expected, handle(ctx, nil, info.TimeStamp), nil // by the server's clock
+}
+
+// passedOver fails where the stream still has what should have come next: another process, which does not know yet that it was
+// replaced, has set the durable to where that was.
+func (f *follower) passedOver(ctx context.Context, came uint64) error {
+	if came == f.position+1 {
+		return nil
+	}
+	s, err := f.bus.js.Stream(ctx, f.bus.prefix+"-"+f.reader.stream)
+	if err == nil {
+		_, err = s.GetMsg(ctx, f.position+1)
+	}
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	return fmt.Errorf("read from %s: %w", f.reader.stream, cmp.Or(err, errOrder))
 }
 
 // gather waits for one message, and a moment for more.
