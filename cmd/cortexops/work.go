@@ -109,7 +109,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		func(ctx context.Context) error { unattended.Run(ctx); return nil },
 		func(ctx context.Context) error { outside.policy.Run(ctx); return nil },
 		func(ctx context.Context) error {
-			return events.Own(ctx, bus.Shares{Join: follow.join(join.run, events), Fold: func(ctx context.Context, p *bus.Partition) error {
+			return events.Own(ctx, bus.Shares{Join: join.run, Cluster: c.Cluster, Follow: follow.follow(events), Fold: func(ctx context.Context, p *bus.Partition) error {
 				return correlate.Fold(ctx, p, join.metrics)
 			}})
 		},
