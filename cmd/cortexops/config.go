@@ -195,7 +195,7 @@ func loadConfig(path string) (Config, error) {
 			missing = append(missing, fmt.Errorf("configuration %s: %s is %s, and must be more than nothing, such as 10s", path, key.name, key.value))
 		}
 	}
-	if err := errors.Join(c.sound(), c.limits(), c.slackMode()); err != nil {
+	if err := errors.Join(c.sound(), c.limits(), c.slackMode(), c.nameable()); err != nil {
 		missing = append(missing, fmt.Errorf("configuration %s: %w", path, err))
 	}
 	return c, errors.Join(append(missing, c.Delivery.check(path), c.Policies.check(path))...)

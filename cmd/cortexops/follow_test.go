@@ -31,6 +31,8 @@ import (
 type stack struct {
 	Kube map[string]string // kubeconfigs, by user
 	NATS struct{ URL string }
+
+	Temporal struct{ Address, Namespace string }
 }
 
 func started(t *testing.T) (s stack) {

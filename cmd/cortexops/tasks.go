@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
@@ -15,6 +17,16 @@ import (
 
 // lookEvery is how often the queue that all clusters had in common is looked at.
 const lookEvery = time.Minute
+
+// nameable refuses what no query of Temporal can name.
+func (c *Config) nameable() error {
+	for _, of := range []struct{ key, value string }{{"cluster", c.Cluster}, {"temporal.taskQueue", c.Temporal.TaskQueue}} {
+		if strings.ContainsFunc(of.value, func(r rune) bool { return unicode.IsControl(r) || strings.ContainsRune("'\"`\\", r) }) {
+			return fmt.Errorf("%s is %q: write it without quotes and backslashes", of.key, of.value)
+		}
+	}
+	return nil
+}
 
 // queues of Temporal, by cluster.
 func (c *Config) queues() remediation.Queues {

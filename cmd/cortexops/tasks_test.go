@@ -1,10 +1,22 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	temporallog "go.temporal.io/sdk/log"
+	sdk "go.temporal.io/sdk/temporal"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+	"github.com/cortexops/cortexops/pipeline/remediation"
 )
 
 // contexts of two clusters; as kubectl, we are who the current one says unless another is named.
@@ -58,4 +70,60 @@ func TestTheIdentityNamesTheCluster(t *testing.T) {
 	if got := c.queues().Of(c.Cluster); got != "cortexops@prod-eu-1" {
 		t.Error(got)
 	}
+}
+
+// TestWhatBeganOnTheFormerQueueGoesOn with the workers of its own cluster, on the real Temporal; others leave it alone.
+func TestWhatBeganOnTheFormerQueueGoesOn(t *testing.T) {
+	t.Parallel()
+	at := started(t).Temporal
+	queues := remediation.Queues{Base: fmt.Sprintf("the former %d/eu", time.Now().UnixNano()), Own: "prod"}
+	dial := func(identity string) client.Client {
+		c, err := client.Dial(client.Options{HostPort: at.Address, Namespace: at.Namespace, Identity: identity, Logger: temporallog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		return c
+	}
+	temporal := dial("ours")
+	if ours, err := queues.Former(t.Context(), temporal); err != nil || ours {
+		t.Fatalf("with nothing there: %t, %v", ours, err)
+	}
+	id := queues.Base + "/1"
+	target := incident.Resource{Cluster: queues.Own, Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "checkout"}.Key()
+	attributes := sdk.NewSearchAttributes(sdk.NewSearchAttributeKeyKeyword("CortexOpsTarget").ValueSet(target))
+	if _, err := temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: queues.Base, TypedSearchAttributes: attributes},
+		remediation.WorkflowName, remediation.Start{Target: target}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = temporal.TerminateWorkflow(context.Background(), id, "", "the test is over") })
+	for shown := false; !shown; { // Temporal lists it a moment later
+		ours, err := queues.Former(t.Context(), temporal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown = ours
+	}
+	if theirs, err := (remediation.Queues{Base: queues.Base, Own: "another"}).Former(t.Context(), temporal); err != nil || theirs {
+		t.Errorf("another cluster takes it: %t, %v", theirs, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	work := &tasks{temporal: temporal, queues: queues}
+	done := make(chan error, 1)
+	go func() { done <- work.former(ctx) }()
+	events := temporal.GetWorkflowHistory(t.Context(), id, "", true, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for by := ""; by == ""; {
+		e, err := events.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if by = e.GetWorkflowTaskStartedEventAttributes().GetIdentity(); by != "" && by != "ours" {
+			t.Errorf("%s goes on with it", by)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	work.stop()
 }

@@ -73,10 +73,8 @@ func list(ctx context.Context, t client.Client, query string, more func(*workflo
 	}
 }
 
-// quoted is a text in a query.
-func quoted(s string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
-}
+// quoted is a text in a query, for which Temporal has no quote within quotes.
+func quoted(s string) string { return "'" + s + "'" }
 
 // keyword is a search attribute, empty where there is none.
 func keyword(w *workflowpb.WorkflowExecutionInfo, name string) (value string) {
