@@ -65,8 +65,9 @@ func (t *tasks) poll(queue string) error {
 func (t *tasks) former(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	look := t.queues.Former(t.temporal)
 	for {
-		ours, err := t.queues.Former(ctx, t.temporal)
+		ours, err := look(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			slog.WarnContext(ctx, "whether something is left on the former queue cannot be told, trying again", "error", err)

@@ -86,7 +86,7 @@ func TestWhatBeganOnTheFormerQueueGoesOn(t *testing.T) {
 		return c
 	}
 	temporal := dial("ours")
-	if ours, err := queues.Former(t.Context(), temporal); err != nil || ours {
+	if ours, err := queues.Former(temporal)(t.Context()); err != nil || ours {
 		t.Fatalf("with nothing there: %t, %v", ours, err)
 	}
 	id := queues.Base + "/1"
@@ -97,14 +97,15 @@ func TestWhatBeganOnTheFormerQueueGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = temporal.TerminateWorkflow(context.Background(), id, "", "the test is over") })
+	look := queues.Former(temporal)
 	for shown := false; !shown; { // Temporal lists it a moment later
-		ours, err := queues.Former(t.Context(), temporal)
+		ours, err := look(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		shown = ours
 	}
-	if theirs, err := (remediation.Queues{Base: queues.Base, Own: "another"}).Former(t.Context(), temporal); err != nil || theirs {
+	if theirs, err := (remediation.Queues{Base: queues.Base, Own: "another"}).Former(temporal)(t.Context()); err != nil || theirs {
 		t.Errorf("another cluster takes it: %t, %v", theirs, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -38,21 +38,29 @@ func (q Queues) ours(w *workflowpb.WorkflowExecutionInfo) bool {
 	return cmp.Or(incident.ClusterOf(keyword(w, targetAttribute.GetName())), q.Own) == q.Own
 }
 
-// Former tells whether something of our cluster still is on the queue that all clusters had in common: it goes on there.
-func (q Queues) Former(ctx context.Context, t client.Client) (ours bool, err error) {
-	err = list(ctx, t, "ExecutionStatus = 'Running' AND TaskQueue = "+quoted(q.Base), func(w *workflowpb.WorkflowExecutionInfo) (bool, error) {
-		target := keyword(w, targetAttribute.GetName())
-		if w.GetType().GetName() == ExpiryName { // it shows none
-			in, err := input[Lapse](ctx, t, w.GetExecution().GetWorkflowId())
-			if err != nil {
-				return false, err
+// Former tells, whenever it is asked, whether something of our cluster still is on the queue that all clusters had in common: it goes
+// on there. What it has found to be another's it does not look up again.
+func (q Queues) Former(t client.Client) func(context.Context) (ours bool, err error) {
+	theirs := map[string]bool{}
+	return func(ctx context.Context) (ours bool, err error) {
+		err = list(ctx, t, "ExecutionStatus = 'Running' AND TaskQueue = "+quoted(q.Base), func(w *workflowpb.WorkflowExecutionInfo) (bool, error) {
+			id, target := w.GetExecution().GetWorkflowId(), keyword(w, targetAttribute.GetName())
+			if theirs[id] {
+				return true, nil
 			}
-			target = in.Target
-		}
-		ours = incident.ClusterOf(target) == q.Own
-		return !ours, nil
-	})
-	return ours, err
+			if w.GetType().GetName() == ExpiryName { // it shows none
+				in, err := input[Lapse](ctx, t, id)
+				if err != nil {
+					return false, err
+				}
+				target = in.Target
+			}
+			ours = incident.ClusterOf(target) == q.Own
+			theirs[id] = !ours
+			return !ours, nil
+		})
+		return ours, err
+	}
 }
 
 // list hands over what Temporal shows, until more says no.

@@ -110,7 +110,7 @@ func (s *shown) GetWorkflowHistory(context.Context, string, string, bool, enumsp
 // on a queue, about a target.
 func on(t *testing.T, queue, kind, target string) *workflowpb.WorkflowExecutionInfo {
 	t.Helper()
-	w := &workflowpb.WorkflowExecutionInfo{TaskQueue: queue, Type: &commonpb.WorkflowType{Name: kind}, Execution: &commonpb.WorkflowExecution{WorkflowId: thisOne.Workflow()},
+	w := &workflowpb.WorkflowExecutionInfo{TaskQueue: queue, Type: &commonpb.WorkflowType{Name: kind}, Execution: &commonpb.WorkflowExecution{WorkflowId: target + kind},
 		Status: enumspb.WORKFLOW_EXECUTION_STATUS_FAILED}
 	if target != "" {
 		p, err := converter.GetDefaultDataConverter().ToPayload(target)
@@ -136,8 +136,11 @@ func TestTheFormerQueueIsOfOneCluster(t *testing.T) {
 	} {
 		for cluster, want := range c.of {
 			temporal := &shown{list: c.list}
-			if got, err := (Queues{"queue", cluster}).Former(t.Context(), temporal); err != nil || got != want || !strings.Contains(temporal.asked, "TaskQueue = 'queue'") {
-				t.Errorf("%s: %t of %s, %v, asked %s", name, got, cluster, err, temporal.asked)
+			look := Queues{"queue", cluster}.Former(temporal)
+			for range 2 {
+				if got, err := look(t.Context()); err != nil || got != want || !strings.Contains(temporal.asked, "TaskQueue = 'queue'") {
+					t.Errorf("%s: %t of %s, %v, asked %s", name, got, cluster, err, temporal.asked)
+				}
 			}
 		}
 	}
