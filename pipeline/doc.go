@@ -13,11 +13,12 @@
 //	has passed. Its ID is derived from the root and the onset, and it names the graph that it was judged by. Each revision
 //	goes to the stream INCIDENTS.
 //
-//	The process that joins also follows the cluster: watch hands every change of its objects to topology's Feed, which makes the
+//	One process of each cluster follows it: watch hands every change of its objects to topology's Feed, which makes the
 //	records of the graph, and where kubernetes.signals is on to intake's Kubernetes, which makes signals of what the objects
 //	say of themselves. Both go over the bus as everything else does. Whoever posts CloudEvents has a webhook of its own.
 //
-//	remediation starts one workflow remediation/<incident>/<attempt> for a sealed incident. From here on every step is
+//	remediation starts one workflow remediation/<incident>/<attempt> for a sealed incident, on the task queue of the cluster that
+//	its root is in: only that cluster's workers poll it, under their own account. From here on every step is
 //	an activity, and every push, pull request, merge and apply looks first and leaves an intent row and a done row in ledger:
 //
 //	PLANNING          one remediation at a time has the target: a claim in the ledger's database. A second one ends as

@@ -22,7 +22,8 @@ import (
 
 // Config is the configuration file. Unknown keys are errors. Secrets come from the environment only.
 type Config struct {
-	// Cluster is the name of the cluster that this instance looks after, as it appears in incidents.
+	// Cluster is the name of the cluster that this instance looks after, as it appears in incidents. Its workers have a queue of
+	// their own by that name.
 	Cluster string `yaml:"cluster"`
 	Server  struct {
 		// Address of webhooks, health and metrics.
@@ -38,6 +39,7 @@ type Config struct {
 	Temporal struct {
 		Address   string `yaml:"address"`
 		Namespace string `yaml:"namespace"`
+		// TaskQueue is what the queues of all clusters have in common: each is TaskQueue@CLUSTER.
 		TaskQueue string `yaml:"taskQueue"`
 		// UI is the address of its web UI, for links to workflows. Empty: there are none.
 		UI string `yaml:"ui"`
@@ -45,6 +47,8 @@ type Config struct {
 	Kubernetes struct {
 		// Kubeconfig of the worker's own identity. Empty: the pod's service account.
 		Kubeconfig string `yaml:"kubeconfig"`
+		// Context of the kubeconfig. Empty: its current one.
+		Context string `yaml:"context"`
 		// Namespaces that are watched and may be remediated.
 		Namespaces []string `yaml:"namespaces"`
 		// Signals are made of what the objects say of themselves, too.
@@ -191,7 +195,7 @@ func loadConfig(path string) (Config, error) {
 			missing = append(missing, fmt.Errorf("configuration %s: %s is %s, and must be more than nothing, such as 10s", path, key.name, key.value))
 		}
 	}
-	if err := errors.Join(c.sound(), c.limits(), c.slackMode()); err != nil {
+	if err := errors.Join(c.sound(), c.limits(), c.slackMode(), c.nameable()); err != nil {
 		missing = append(missing, fmt.Errorf("configuration %s: %w", path, err))
 	}
 	return c, errors.Join(append(missing, c.Delivery.check(path), c.Policies.check(path))...)

@@ -52,6 +52,7 @@ func TestConfigurationIsStrict(t *testing.T) {
 		"nobody's apps":      {"delivery: {mode: argocd, argocd: {namespace: ''}}\n", []string{"delivery.argocd.namespace is required"}},
 		"fields of Flux":     {"delivery: {mode: flux, direct: {fieldManager: gitops}}\n", []string{"delivery.direct.fieldManager is of no use where delivery.mode is flux"}},
 		"no way to click":    {"slack: {mode: rtm}\n", []string{"slack.mode is \"rtm\": say http or socket"}},
+		"a name in quotes":   {"cluster: o'neil\n", []string{"cluster is \"o'neil\": write it without quotes"}},
 		"no time at all":     {"llm: {deadline: 0s}\n", []string{"llm.deadline is 0s"}},
 	} {
 		t.Run(name, func(t *testing.T) {

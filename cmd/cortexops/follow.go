@@ -21,8 +21,8 @@ import (
 // trafficEvery is how often it is asked who calls whom.
 const trafficEvery = time.Minute
 
-// follower follows the cluster: one watch feeds the graph and, where kubernetes.signals is on, the signals. One process at a
-// time does it.
+// follower follows the cluster: one watch feeds the graph and, where kubernetes.signals is on, the signals. One process of each
+// cluster does it at a time.
 type follower struct {
 	config  Config
 	kube    *rest.Config
@@ -89,37 +89,42 @@ func (w *follower) run(ctx context.Context, before watched, out published) error
 	return together(ctx, jobs...)
 }
 
-// join follows the cluster while this process has the join, so that one does at a time: beside what joins, which reads it in
-// order with the signals.
-func (w *follower) join(run func(context.Context, *bus.Join) error, events published) func(context.Context, *bus.Join) error {
-	return func(ctx context.Context, j *bus.Join) error {
-		return together(ctx,
-			func(ctx context.Context) error { return run(ctx, j) },
-			func(ctx context.Context) error {
-				before, err := w.before(ctx, j)
-				for ; err != nil && ctx.Err() == nil; before, err = w.before(ctx, j) {
-					w.log.WarnContext(ctx, "what was known of the cluster cannot be read, trying again", "error", err)
-					select {
-					case <-ctx.Done():
-					case <-time.After(time.Second):
-					}
-				}
-				if ctx.Err() != nil {
-					return nil
-				}
-				return w.run(ctx, before, events)
-			})
+// voice tells the topology while it is ours to tell.
+type voice struct {
+	*bus.Following
+	events published
+}
+
+func (v voice) PublishSignals(ctx context.Context, signals []incident.Signal) (duplicates int, err error) {
+	return v.events.PublishSignals(ctx, signals)
+}
+
+// follow the cluster while this process is the one of its cluster that does.
+func (w *follower) follow(events published) func(context.Context, *bus.Following) error {
+	return func(ctx context.Context, f *bus.Following) error {
+		before, err := w.before(ctx, f)
+		for ; err != nil && ctx.Err() == nil; before, err = w.before(ctx, f) {
+			w.log.WarnContext(ctx, "what was known of the cluster cannot be read, trying again", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		return w.run(ctx, before, voice{f, events})
 	}
 }
 
 // before is what was told by whoever followed the cluster before us.
-func (w *follower) before(ctx context.Context, j *bus.Join) (watched, error) {
+func (w *follower) before(ctx context.Context, f *bus.Following) (watched, error) {
 	var out watched
-	graph, position, _, err := takenUp(ctx, j)
+	graph, position, _, err := takenUp(ctx, f)
 	if err != nil {
 		graph, position = topology.NewGraph(), 0
 	}
-	since, err := j.TopologySince(ctx, position)
+	since, err := f.TopologySince(ctx, position)
 	if err != nil {
 		return out, err
 	}
@@ -127,7 +132,7 @@ func (w *follower) before(ctx context.Context, j *bus.Join) (watched, error) {
 		_ = graph.Apply(c) // what the joiner refuses is not in its graph either
 	}
 	graph.Records(time.Time{}, func(c incident.GraphChange) { out.graph = append(out.graph, c) })
-	list, err := j.LastIncidents(ctx)
+	list, err := f.LastIncidents(ctx)
 	for _, i := range list {
 		if i.State != incident.Healed {
 			out.signals = append(out.signals, i.Signals...)

@@ -31,6 +31,8 @@ import (
 type stack struct {
 	Kube map[string]string // kubeconfigs, by user
 	NATS struct{ URL string }
+
+	Temporal struct{ Address, Namespace string }
 }
 
 func started(t *testing.T) (s stack) {
@@ -284,37 +286,75 @@ func (w *follower) synced() bool {
 	return w.now != nil && w.now.Synced()
 }
 
-// TestWhoJoinsFollows: the process that has the join tells it of the cluster, by the bus, and the next one goes on from there.
-func TestWhoJoinsFollows(t *testing.T) {
-	t.Parallel()
-	config, _ := cluster(t, "workerKubeconfig")
-	prefix := fmt.Sprintf("follow%d", time.Now().UnixNano())
-	cleared(t, prefix)
-	for _, process := range []string{"the first", "the next"} {
-		events, err := bus.Connect(t.Context(), bus.Options{URL: started(t).NATS.URL, Prefix: prefix, Limits: bus.Limits{
-			Signals: 8 << 20, Actions: 1 << 20, Incidents: 8 << 20, Folds: 8 << 20, Graph: 4 << 20}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var c Config
-		c.Cluster, c.Kubernetes.Namespaces = "prod", []string{"shop", "shop-staging"}
-		log := slog.New(slog.DiscardHandler)
-		w := &follower{config: c, kube: config, log: log}
-		join := &joining{settle: time.Second, metrics: correlate.NewMetrics(nil), log: log}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() {
-			done <- events.Own(ctx, bus.Shares{Join: w.join(join.run, events), Fold: func(ctx context.Context, p *bus.Partition) error { return correlate.Fold(ctx, p, join.metrics) }})
-		}()
-		for deadline := time.Now().Add(time.Minute); !w.synced() || !strings.Contains(join.detail(), "told last"); time.Sleep(20 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s process does not tell: %s", process, join.detail())
-			}
-		}
+// laborer is one `work` process, as far as it joins and follows.
+type laborer struct {
+	*follower
+	joining *joining
+	end     func()
+}
+
+func working(t *testing.T, prefix, cluster string, kube *rest.Config) *laborer {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(t.Output(), nil)).With("of", cluster)
+	events, err := bus.Connect(t.Context(), bus.Options{URL: started(t).NATS.URL, Prefix: prefix, Log: log, Limits: bus.Limits{
+		Signals: 8 << 20, Actions: 1 << 20, Incidents: 8 << 20, Folds: 8 << 20, Graph: 4 << 20}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Config
+	c.Cluster, c.Kubernetes.Namespaces = cluster, []string{"shop", "shop-staging"}
+	w := &laborer{follower: &follower{config: c, kube: kube, log: log}, joining: &joining{settle: time.Second, metrics: correlate.NewMetrics(nil), log: log}}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- events.Own(ctx, bus.Shares{Join: w.joining.run, Cluster: cluster, Follow: w.follow(events),
+			Fold: func(ctx context.Context, p *bus.Partition) error { return correlate.Fold(ctx, p, w.joining.metrics) }})
+	}()
+	w.end = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 		events.Close()
+	})
+	t.Cleanup(w.end)
+	return w
+}
+
+// TestEachClusterIsFollowedByItsOwn process, which tells whoever joins, by the bus; and the next one goes on from there.
+func TestEachClusterIsFollowedByItsOwn(t *testing.T) {
+	t.Parallel()
+	config, _ := cluster(t, "workerKubeconfig")
+	prefix := fmt.Sprintf("follow%d", time.Now().UnixNano())
+	cleared(t, prefix)
+	eu, us := working(t, prefix, "eu", config), working(t, prefix, "us", config)
+	told := func(joins *joining) bool {
+		said := joins.detail()
+		return strings.Contains(said, "ago of eu") && strings.Contains(said, "ago of us") && joins.check(t.Context()) == nil
+	}
+	until := func(what string, is func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %s, %v; %s, %v", what, eu.joining.detail(), eu.joining.check(t.Context()), us.joining.detail(), us.joining.check(t.Context()))
+			}
+		}
+	}
+	until("both clusters are followed", func() bool { return eu.synced() && us.synced() && (told(eu.joining) || told(us.joining)) })
+	eu.end()
+	next := working(t, prefix, "eu", config)
+	until("the next process goes on", func() bool { return next.synced() && us.synced() && (told(next.joining) || told(us.joining)) })
+}
+
+// TestASilentClusterIsNamed, and those that are told of are not.
+func TestASilentClusterIsNamed(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	told := map[string]time.Time{"eu": now.Add(-5 * time.Minute), "us": now}
+	if got := ages(told, silent(told)); got != "5m0s ago of eu" {
+		t.Error(got)
+	}
+	if got := silent(map[string]time.Time{"us": now}); len(got) != 0 {
+		t.Error(got)
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,7 +60,9 @@ func (g *joining) run(ctx context.Context, j *bus.Join) error {
 }
 
 // takenUp is an empty graph where none was kept.
-func takenUp(ctx context.Context, j *bus.Join) (*topology.Graph, uint64, time.Time, error) {
+func takenUp(ctx context.Context, j interface {
+	LoadGraph(ctx context.Context) (*bus.GraphSnapshot, error)
+}) (*topology.Graph, uint64, time.Time, error) {
 	kept, err := j.LoadGraph(ctx)
 	if err != nil || kept == nil {
 		return topology.NewGraph(), 0, time.Time{}, err
@@ -111,16 +116,16 @@ func (g *joining) check(context.Context) error {
 	if g.join == nil {
 		return nil
 	}
-	told, lacking := g.join.Topology()
+	told, lacking := g.told()
 	switch {
 	case lacking:
 		return errors.New("FOLDS had let go of records before they were read, so the graph may lack some: restart what watches the clusters")
-	case told.IsZero() && g.restored.IsZero() && time.Since(g.began) > stale:
+	case len(told) == 0 && g.restored.IsZero() && time.Since(g.began) > stale:
 		return errors.New("nobody tells the topology, and none was kept: workloads are told by their names, and each is judged alone")
-	case told.IsZero() && time.Since(g.began) > stale:
+	case len(told) == 0 && time.Since(g.began) > stale:
 		return fmt.Errorf("nobody tells the topology: incidents are judged by what was known at %s", g.restored.UTC().Format(time.RFC3339))
-	case !told.IsZero() && time.Since(told) > stale:
-		return fmt.Errorf("the topology was told last %s ago: incidents are judged by what was known then", time.Since(told).Round(time.Second))
+	case len(silent(told)) > 0:
+		return fmt.Errorf("the topology was told last %s: incidents are judged by what was known then", ages(told, silent(told)))
 	case g.unkept != nil:
 		return fmt.Errorf("a restart would begin with an old graph: %w", g.unkept)
 	}
@@ -138,8 +143,35 @@ func (g *joining) detail() string {
 	if !g.restored.IsZero() {
 		said = fmt.Sprintf("restored from a snapshot of %s, %s old then", g.restored.UTC().Format(time.RFC3339), g.began.Sub(g.restored).Round(time.Second))
 	}
-	if told, _ := g.join.Topology(); !told.IsZero() {
-		said += fmt.Sprintf("; told last %s ago", time.Since(told).Round(time.Second))
+	if told, _ := g.told(); len(told) > 0 {
+		said += "; told last " + ages(told, slices.Sorted(maps.Keys(told)))
 	}
 	return said
+}
+
+// told is when each cluster's topology was told last. What nobody said of which cluster it was, a former version did: that counts
+// while nobody says more.
+func (g *joining) told() (told map[string]time.Time, lacking bool) {
+	told, lacking = g.join.Topology()
+	if len(told) > 1 {
+		delete(told, "")
+	}
+	return told, lacking
+}
+
+// silent are the clusters that nobody has told of for too long.
+func silent(told map[string]time.Time) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(told)), func(cluster string) bool { return time.Since(told[cluster]) <= stale })
+}
+
+func ages(told map[string]time.Time, clusters []string) string {
+	var list []string
+	for _, c := range clusters {
+		age := time.Since(told[c]).Round(time.Second).String() + " ago"
+		if c != "" {
+			age += " of " + c
+		}
+		list = append(list, age)
+	}
+	return strings.Join(list, ", ")
 }

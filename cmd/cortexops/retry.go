@@ -30,7 +30,7 @@ func retryCommand() *cobra.Command {
 				return fmt.Errorf("dial Temporal at %s: %w", c.Temporal.Address, hinted(err))
 			}
 			defer temporal.Close()
-			told, err := remediation.Retry(cmd.Context(), temporal, c.Temporal.TaskQueue, key, os.Getenv("USER"))
+			told, err := remediation.Retry(cmd.Context(), temporal, c.queues(), key, os.Getenv("USER"))
 			if err != nil {
 				return hinted(err)
 			}

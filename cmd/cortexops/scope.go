@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,6 +27,8 @@ type scope struct {
 
 // maintenance is a time in which people work on something: what breaks then is told, and nothing acts on it.
 type maintenance struct {
+	// Cluster; empty: our own.
+	Cluster string `yaml:"cluster"`
 	// Namespace; empty: the whole cluster.
 	Namespace string    `yaml:"namespace"`
 	From      time.Time `yaml:"from"`
@@ -37,7 +40,7 @@ type maintenance struct {
 func (c *Config) windows() []correlate.Window {
 	var list []correlate.Window
 	for _, m := range c.Maintenance {
-		list = append(list, correlate.Window{Cluster: c.Cluster, Namespace: m.Namespace, From: m.From, To: m.To, Reason: m.Reason})
+		list = append(list, correlate.Window{Cluster: cmp.Or(m.Cluster, c.Cluster), Namespace: m.Namespace, From: m.From, To: m.To, Reason: m.Reason})
 	}
 	return list
 }
@@ -66,10 +69,11 @@ type scoped struct {
 	cluster    string
 	namespaces []string
 	selector   labels.Selector
+	windows    []correlate.Window // whoever joins may not know of ours
 }
 
 func (c *Config) scoped(planning remediation.Planning) scoped {
-	s := scoped{Planning: planning, cluster: c.Cluster, namespaces: c.Scope.Namespaces}
+	s := scoped{Planning: planning, cluster: c.Cluster, namespaces: c.Scope.Namespaces, windows: c.windows()}
 	var err error
 	if s.selector, err = labels.Parse(c.Scope.Selector); err != nil { // which loading the configuration has refused
 		s.selector = labels.Nothing()
@@ -90,6 +94,11 @@ func (s scoped) Propose(ctx context.Context, r remediation.PlanRequest) (inciden
 		return none("it is in the cluster %q, and this instance acts on %q only", root.Cluster, s.cluster)
 	case !slices.Contains(s.namespaces, root.Namespace):
 		return none("only the namespaces %s are acted on", strings.Join(s.namespaces, ", "))
+	}
+	for _, w := range s.windows {
+		if w.Covers(r.Incident.Root, r.Incident.Onset) {
+			return none("it began in a maintenance: %s", w.Reason)
+		}
 	}
 	p, wanted, err := s.Planning.Propose(ctx, r)
 	if err != nil {

@@ -62,6 +62,29 @@ func TestOnlyTheScopeIsActedOn(t *testing.T) {
 	}
 }
 
+// TestNothingIsPlannedInAMaintenance of the own cluster, whoever has joined the incident, and whatever is maintained elsewhere.
+func TestNothingIsPlannedInAMaintenance(t *testing.T) {
+	t.Parallel()
+	night := time.Date(2026, 3, 2, 22, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		window maintenance
+		want   bool
+	}{
+		"ours":             {maintenance{Namespace: "shop"}, true},
+		"ours by its name": {maintenance{Cluster: "prod"}, true},
+		"another's":        {maintenance{Cluster: "dev"}, false},
+	} {
+		var c Config
+		tc.window.From, tc.window.To, tc.window.Reason = night, night.Add(time.Hour), "upgrade"
+		c.Cluster, c.Kubernetes.Namespaces, c.Maintenance = "prod", []string{"shop"}, []maintenance{tc.window}
+		root := incident.Resource{Cluster: "prod", Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "checkout"}
+		_, _, err := c.scoped(changing{of: root, object: `{}`}).Propose(t.Context(), remediation.PlanRequest{Incident: incident.Incident{Root: root, Onset: night.Add(time.Minute)}})
+		if (err != nil) != tc.want || tc.want && !strings.Contains(err.Error(), "it began in a maintenance: upgrade") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestAScopeThatCannotBeReadIsRefused(t *testing.T) {
 	t.Parallel()
 	night := time.Date(2026, 3, 2, 22, 0, 0, 0, time.UTC)

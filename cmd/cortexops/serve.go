@@ -92,7 +92,7 @@ func serve(ctx context.Context, c Config, r roles, log *slog.Logger) error {
 		}
 	}
 	// The default registry is both; its two variables show one half each.
-	checks, err := health.New(health.Options{Metrics: prometheus.DefaultRegisterer.(*prometheus.Registry), Ready: []string{"nats"}, Optional: []string{"brakes", "graph", "llm", "memory", "policy-source", "slack", "watch"}, Checks: components, Details: details})
+	checks, err := health.New(health.Options{Metrics: prometheus.DefaultRegisterer.(*prometheus.Registry), Ready: []string{"nats"}, Optional: []string{"brakes", "clusters", "graph", "llm", "memory", "policy-source", "slack", "watch"}, Checks: components, Details: details})
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (o outside) advise(ctx context.Context, inc incident.Incident) incident.Adv
 }
 
 func connect(ctx context.Context, c Config) (o outside, err error) {
-	if o.kube, err = kubernetes(c.Kubernetes.Kubeconfig); err != nil {
+	if o.kube, err = kubernetes(c.Kubernetes.Kubeconfig, c.Kubernetes.Context); err != nil {
 		return o, err
 	}
 	o.forge, err = forge.New(forge.Options{API: c.Forge.API, Token: c.secrets.forgeToken, Owner: c.Forge.Owner, Repo: c.Forge.Repo})
@@ -198,16 +198,28 @@ func inFolder(key, dir string, err error) error {
 }
 
 // kubernetes reads the worker's own identity.
-func kubernetes(kubeconfig string) (*rest.Config, error) {
+func kubernetes(kubeconfig, context string) (*rest.Config, error) {
+	if kubeconfig == "" && context != "" {
+		return nil, fmt.Errorf("kubernetes.context is %q, and there is no kubeconfig that it could be of: set kubernetes.kubeconfig, or remove it", context)
+	}
 	if kubeconfig == "" && os.Getenv("KUBERNETES_SERVICE_HOST") == "" {
 		return nil, errors.New("there is no service account, since this is no pod: set kubernetes.kubeconfig")
 	}
-	rc, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	rc, err := identified(kubeconfig, context)
 	if err != nil {
 		return nil, fmt.Errorf("the worker's kubeconfig %q: %w", kubeconfig, err)
 	}
 	rc.UserAgent = "cortexops"
 	return rc, nil
+}
+
+// identified is as whom a kubeconfig speaks to which cluster; without one it is the pod's service account.
+func identified(kubeconfig, context string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		return rest.InClusterConfig()
+	}
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(&clientcmd.ClientConfigLoadingRules{ExplicitPath: kubeconfig},
+		&clientcmd.ConfigOverrides{CurrentContext: context}).ClientConfig()
 }
 
 func activities(c Config, book *ledger.Ledger, o outside, later func(context.Context, remediation.Lapse, time.Duration) error, refused *remediation.Refused) remediation.Activities {

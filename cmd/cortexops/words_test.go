@@ -19,7 +19,8 @@ func TestErrorsSayWhatToDo(t *testing.T) { // not parallel: it sets the environm
 	t.Setenv("CORTEXOPS_FORGE_TOKEN", "")
 	config := configured(t, "https://127.0.0.1:1/acme/shop.git", filepath.Join(t.TempDir(), "ledger.db"))
 	command := func(args ...string) error { _, err := says(t, config, args...); return err }
-	_, noPod := kubernetes("")
+	_, noPod := kubernetes("", "")
+	_, noKubeconfig := kubernetes("", "prod-eu-1")
 	_, noFolder := playbooks.Load(folder("/nope", playbooks.Catalogue()))
 	none := fmt.Errorf("failed reaching server: %w", serviceerror.NewNamespaceNotFound("nosuch"))
 	for name, c := range map[string]struct {
@@ -33,6 +34,7 @@ func TestErrorsSayWhatToDo(t *testing.T) { // not parallel: it sets the environm
 		"ledger verifi":       {command("ledger", "verifi"), []string{"ledger verifi: say"}},
 		"no token":            {command("ledger", "reconcile"), []string{"CORTEXOPS_FORGE_TOKEN is not set"}},
 		"no pod":              {noPod, []string{"set kubernetes.kubeconfig"}},
+		"a context of none":   {noKubeconfig, []string{`kubernetes.context is "prod-eu-1"`, "set kubernetes.kubeconfig"}},
 		"no folder":           {inFolder("playbooks.directory", "/nope", noFolder), []string{"playbooks.directory /nope: "}},
 		"no namespace":        {hinted(none), []string{"temporal.namespace", "nosuch", "manifests/compose/temporal-namespace.sh"}},
 		"another of Temporal": {hinted(os.ErrClosed), []string{os.ErrClosed.Error()}},

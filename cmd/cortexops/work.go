@@ -12,7 +12,6 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	temporallog "go.temporal.io/sdk/log"
-	"go.temporal.io/sdk/worker"
 
 	"github.com/cortexops/cortexops/pipeline/bus"
 	"github.com/cortexops/cortexops/pipeline/correlate"
@@ -53,7 +52,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		return nil, err
 	}
 	w.opened = append(w.opened, func() { _ = book.Close() }) // every row was committed when it was written
-	temporal, err := client.DialContext(ctx, client.Options{HostPort: c.Temporal.Address, Namespace: c.Temporal.Namespace,
+	temporal, err := client.DialContext(ctx, client.Options{HostPort: c.Temporal.Address, Namespace: c.Temporal.Namespace, Identity: c.identity(),
 		Logger: temporallog.NewStructuredLogger(log)})
 	if err != nil {
 		return nil, fmt.Errorf("dial Temporal at %s: %w", c.Temporal.Address, hinted(err))
@@ -69,20 +68,20 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	}
 	w.opened = append(w.opened, outside.charts.Close)
 	outside.near = dependencies(events.Graph, c.Cluster)
-	tasks := worker.New(temporal, c.Temporal.TaskQueue, worker.Options{DisableRegistrationAliasing: true})
-	refused := c.refused(book, outside.slack)
-	remediation.Register(tasks, activities(c, book, outside, remediation.Later(temporal, c.Temporal.TaskQueue), refused))
-	if err := tasks.Start(); err != nil {
-		return nil, fmt.Errorf("start the Temporal worker: %w", hinted(err))
+	refused, queues := c.refused(book, outside.slack), c.queues()
+	tasks := &tasks{temporal: temporal, queues: queues, do: activities(c, book, outside, remediation.Later(temporal, queues), refused)}
+	if err := tasks.poll(queues.Of(c.Cluster)); err != nil {
+		return nil, err
 	}
-	w.opened = append(w.opened, tasks.Stop)
-	starter := &remediation.Starter{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Book: book, Ended: book.Ended, Branch: outside.branch, MayWrite: outside.forge.MayWrite, Merged: acted(book), Shut: outside.shut, Followed: outside.followed, Refused: refused}
+	w.opened = append(w.opened, tasks.stop)
+	starter := &remediation.Starter{Temporal: temporal, Queues: queues, Book: book, Ended: book.Ended, Branch: outside.branch, MayWrite: outside.forge.MayWrite, Merged: acted(book), Shut: outside.shut, Followed: outside.followed, Refused: refused}
 	pauses := func(ctx context.Context) ([]incident.Pause, error) { return book.Brakes().Pauses(ctx, c.Cluster) }
 	if outside.pager != nil {
 		starter.Healed = c.paging(book, outside.pager).Healed
 	}
-	keeper := &remediation.Keeper{Temporal: temporal, TaskQueue: c.Temporal.TaskQueue, Bot: c.Forge.User, Book: book, Forge: outside.forge, Writer: writeup.Writer{},
+	keeper := &remediation.Keeper{Temporal: temporal, Queues: queues, Bot: c.Forge.User, Book: book, Forge: outside.forge, Writer: writeup.Writer{},
 		Claims: book.Claims(), Pauses: pauses}
+	unattended := &remediation.Unattended{Temporal: temporal, Queues: queues}
 	join := &joining{settle: c.Correlate.Settle, windows: c.windows(), metrics: correlate.NewMetrics(prometheus.DefaultRegisterer), log: log}
 	follow, err := newFollower(c, outside, log)
 	if err != nil {
@@ -92,7 +91,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	w.components = map[string]func(context.Context) error{
 		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "graph": join.check, "watch": follow.Check, "forge": outside.forge.Ping,
 		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "policy-source": outside.policy.Current, "memory": outside.memory.Ping,
-		"brakes": braked(pauses),
+		"brakes": braked(pauses), "clusters": unattended.Check,
 		"temporal": func(ctx context.Context) error {
 			_, err := temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
 			return err
@@ -105,10 +104,12 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		w.components["llm"] = seldom(outside.llm.Ping)
 	}
 	w.jobs = []job{
+		tasks.former,
 		func(ctx context.Context) error { keeper.Run(ctx); return nil },
+		func(ctx context.Context) error { unattended.Run(ctx); return nil },
 		func(ctx context.Context) error { outside.policy.Run(ctx); return nil },
 		func(ctx context.Context) error {
-			return events.Own(ctx, bus.Shares{Join: follow.join(join.run, events), Fold: func(ctx context.Context, p *bus.Partition) error {
+			return events.Own(ctx, bus.Shares{Join: join.run, Cluster: c.Cluster, Follow: follow.follow(events), Fold: func(ctx context.Context, p *bus.Partition) error {
 				return correlate.Fold(ctx, p, join.metrics)
 			}})
 		},

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -20,7 +21,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const example = "manifests/overlays/example"
+const (
+	example = "manifests/overlays/example"
+	second  = "manifests/overlays/second"
+)
 
 func TestTheExampleOverlay(t *testing.T) {
 	t.Parallel()
@@ -62,6 +66,46 @@ func TestTheExampleOverlay(t *testing.T) {
 				t.Errorf("Role %s is in %q, want the namespace that is watched", v.Name, v.Namespace)
 			}
 		}
+	}
+}
+
+// TestTheSecondClustersOverlay: it is sound by itself, its rights are the first one's and no more, and what all clusters must have in
+// common it has.
+func TestTheSecondClustersOverlay(t *testing.T) {
+	t.Parallel()
+	var access [2][]string
+	var conf [2]map[string]any
+	for n, overlay := range []string{example, second} {
+		documents, err := render(overlay)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := decoded(documents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.sound(); err != nil {
+			t.Errorf("%s: %v", overlay, err)
+		}
+		for _, d := range documents {
+			if strings.Contains(string(d), `"apiVersion":"rbac.authorization.k8s.io/v1"`) {
+				access[n] = append(access[n], string(d))
+			}
+		}
+		if err := yaml.Unmarshal(read(t, overlay+"/cortexops.yaml"), &conf[n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(access[0]) == 0 || !slices.Equal(access[0], access[1]) {
+		t.Errorf("its rights are %v, want %v", access[1], access[0])
+	}
+	for _, key := range []string{"forge", "git"} {
+		if !reflect.DeepEqual(conf[0][key], conf[1][key]) {
+			t.Errorf("%s is %v, and %v in the first", key, conf[1][key], conf[0][key])
+		}
+	}
+	if conf[0]["cluster"] == conf[1]["cluster"] {
+		t.Error("both clusters have one name")
 	}
 }
 
@@ -159,7 +203,7 @@ func TestExampleConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := keys("", all)
-	for _, path := range []string{example + "/cortexops.yaml", "manifests/compose/cortexops.yaml"} {
+	for _, path := range []string{example + "/cortexops.yaml", second + "/cortexops.yaml", "manifests/compose/cortexops.yaml"} {
 		var some map[string]any
 		if err := yaml.UnmarshalStrict(read(t, path), &some); err != nil {
 			t.Fatalf("%s: %v", path, err)

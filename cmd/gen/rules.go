@@ -98,7 +98,7 @@ or
 label_replace(absent(cortexops_events_ingested_total), "component", "serve", "", "")
 or
 label_replace(absent(cortexops_component_up{component="ledger"}), "component", "work", "", "")`,
-		holds: soon, severity: `{{ if match "^(brakes|graph|llm|policy-source|slack)$" $labels.component }}warning{{ else }}critical{{ end }}`,
+		holds: soon, severity: `{{ if match "^(brakes|clusters|graph|llm|policy-source|slack)$" $labels.component }}warning{{ else }}critical{{ end }}`,
 		summary:     "No answer from {{ $labels.component }}",
 		description: "What needs it waits and goes on by itself afterwards. /debug/healthz says since when and with which error.",
 	},

@@ -46,7 +46,7 @@ func TestAlertsAreSound(t *testing.T) {
 		}
 		seen[a.name] = true
 		// By what its template makes of an ordinary component; promtool tries the others.
-		if !slices.Contains([]string{"critical", "warning", `{{ if match "^(brakes|graph|llm|policy-source|slack)$" $labels.component }}warning{{ else }}critical{{ end }}`}, a.severity) {
+		if !slices.Contains([]string{"critical", "warning", `{{ if match "^(brakes|clusters|graph|llm|policy-source|slack)$" $labels.component }}warning{{ else }}critical{{ end }}`}, a.severity) {
 			t.Errorf("%s: severity %q", a.name, a.severity)
 		}
 		if a.why == "" || a.summary == "" || a.description == "" {

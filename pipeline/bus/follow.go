@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -108,7 +109,7 @@ func (f *follower) round(ctx context.Context, c jetstream.Consumer, expected uin
 	for batch := gather(fetched.Messages(), f.reader.batch); len(batch) > 0; batch = gather(fetched.Messages(), f.reader.batch) {
 		came = true
 		var fresh []jetstream.Msg
-		fresh, expected, err = f.inOrder(batch, expected)
+		fresh, expected, err = f.inOrder(ctx, batch, expected)
 		if len(fresh) > 0 { // also before what was lost: we go on behind these
 			if err := handle(ctx, fresh, time.Time{}); err != nil {
 				return expected, err, nil
@@ -139,7 +140,7 @@ func (f *follower) round(ctx context.Context, c jetstream.Consumer, expected uin
 }
 
 // inOrder are the messages that were not handled yet, in the place of the batch, up to the first that does not follow the one before.
-func (f *follower) inOrder(batch []jetstream.Msg, expected uint64) (fresh []jetstream.Msg, next uint64, err error) {
+func (f *follower) inOrder(ctx context.Context, batch []jetstream.Msg, expected uint64) (fresh []jetstream.Msg, next uint64, err error) {
 	fresh = batch[:0]
 	for _, m := range batch {
 		meta, err := m.Metadata()
@@ -150,13 +151,34 @@ func (f *follower) inOrder(batch []jetstream.Msg, expected uint64) (fresh []jets
 		if meta.Sequence.Consumer != expected || again && meta.NumDelivered <= 1 { // the latter is of another stream
 			return fresh, expected, errOrder
 		}
-		if expected++; again { // since an acknowledgement was lost
+		if again { // since an acknowledgement was lost
+			expected++
 			continue
 		}
+		if err := f.passedOver(ctx, meta.Sequence.Stream); err != nil {
+			return fresh, expected, err
+		}
+		expected++
 		f.position = meta.Sequence.Stream
 		fresh = append(fresh, m)
 	}
 	return fresh, expected, nil
+}
+
+// passedOver fails where the stream still has what should have come next: another process, which does not know yet that it was
+// replaced, has set the durable to where that was.
+func (f *follower) passedOver(ctx context.Context, came uint64) error {
+	if came == f.position+1 {
+		return nil
+	}
+	s, err := f.bus.js.Stream(ctx, f.bus.prefix+"-"+f.reader.stream)
+	if err == nil {
+		_, err = s.GetMsg(ctx, f.position+1)
+	}
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	return cmp.Or(err, errOrder)
 }
 
 // gather waits for one message, and a moment for more.

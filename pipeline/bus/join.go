@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -31,10 +32,10 @@ type Join struct {
 
 	mu       sync.Mutex
 	epochs   [Partitions]uint64
-	pulses   map[int]pulse // what waits until we have read as far
-	topology time.Time     // when the topology was told, or told to be whole
-	whole    bool          // it was told to be whole
-	complete bool          // and all that was stored by then has been handed over
+	pulses   map[int]pulse        // what waits until we have read as far
+	topology map[string]time.Time // when that of each cluster was told, or told to be whole
+	whole    bool                 // one was told to be whole
+	complete bool                 // and all that was stored by then has been handed over
 	lacking  bool
 }
 
@@ -48,7 +49,7 @@ func (b *Bus) claimJoin(ctx context.Context, owner string, lose context.CancelFu
 	if err != nil {
 		return nil, fmt.Errorf("take up the join: %w", err)
 	}
-	j := &Join{claim: c, of: s.CachedInfo().Created, decoder: newDecoder(), pulses: map[int]pulse{}}
+	j := &Join{claim: c, of: s.CachedInfo().Created, decoder: newDecoder(), pulses: map[int]pulse{}, topology: map[string]time.Time{}}
 	if j.floor, err = b.acknowledged(ctx, readFolds); err != nil {
 		return nil, err
 	}
@@ -156,8 +157,10 @@ func (j *Join) read(ctx context.Context, m jetstream.Msg) (*incident.JoinRecord,
 	j.position = meta.Sequence.Stream
 	r := &incident.JoinRecord{Position: j.position}
 	rest := strings.TrimPrefix(m.Subject(), j.bus.prefix+".folds.")
+	if cluster := m.Headers().Get(clusterHeader); cluster != "" || rest == "topology" {
+		j.told(cluster, meta.Timestamp)
+	}
 	if rest == "topology" {
-		j.told(meta.Timestamp)
 		if r.Changes, err = readTopology(m.Data()); err != nil {
 			j.bus.metrics.terminated.WithLabelValues(folds).Inc()
 			j.bus.log.ErrorContext(ctx, "skipped records of the topology that cannot be decoded", "error", err)
@@ -194,7 +197,7 @@ func (j *Join) read(ctx context.Context, m jetstream.Msg) (*incident.JoinRecord,
 // hear what is said aloud.
 func (j *Join) hear(m *nats.Msg) {
 	if strings.HasSuffix(m.Subject, ".topology") {
-		j.told(time.Now())
+		j.told(m.Header.Get(clusterHeader), time.Now())
 		j.mu.Lock()
 		j.whole = true
 		j.mu.Unlock()
@@ -211,20 +214,21 @@ func (j *Join) hear(m *nats.Msg) {
 	}
 }
 
-func (j *Join) told(at time.Time) {
+func (j *Join) told(cluster string, at time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if at.After(j.topology) {
-		j.topology = at
+	if at.After(j.topology[cluster]) {
+		j.topology[cluster] = at
 	}
 }
 
-// Topology is when the topology was told last, or told to be whole; zero: not since we read. Lacking says that the stream had let
+// Topology is when that of each cluster was told last, or told to be whole, as far as it was since we read; "" is that of a former
+// version, which does not say of which. Lacking says that the stream had let
 // go of records before we read them, some of which may have been of the topology.
-func (j *Join) Topology() (told time.Time, lacking bool) {
+func (j *Join) Topology() (told map[string]time.Time, lacking bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.topology, j.lacking
+	return maps.Clone(j.topology), j.lacking
 }
 
 // Whole reports whether the topology was told to be whole, and all that had been told of it has been handed over.

@@ -55,7 +55,7 @@ func TestTopologyIsReadInOrderWithTheFolds(t *testing.T) {
 	if r := next(t, got); len(r.Changes) != 1 || r.Changes[0].Delete == nil {
 		t.Errorf("got %+v, want the deletion", r)
 	}
-	if told, lacking := j.Topology(); time.Since(told) > time.Minute || lacking {
+	if told, lacking := j.Topology(); time.Since(told[""]) > time.Minute || lacking {
 		t.Errorf("told at %v, lacking %v", told, lacking)
 	}
 	if j.Whole() {

@@ -10,6 +10,7 @@ type metrics struct {
 	used       *prometheus.GaugeVec
 	owned      prometheus.Gauge
 	joins      prometheus.Gauge
+	follows    prometheus.Gauge
 	dropped    prometheus.Counter
 	terminated *prometheus.CounterVec
 	retried    *prometheus.CounterVec
@@ -27,6 +28,8 @@ func newMetrics(r prometheus.Registerer) metrics {
 			Help: "Partitions of SIGNALS that this process folds."}),
 		joins: auto.NewGauge(prometheus.GaugeOpts{Name: "cortexops_bus_joins",
 			Help: "Whether this process joins what the partitions have folded: 1 or 0. One does."}),
+		follows: auto.NewGauge(prometheus.GaugeOpts{Name: "cortexops_bus_follows",
+			Help: "Whether this process follows its cluster: 1 or 0. One of each cluster's does."}),
 		dropped: auto.NewCounter(prometheus.CounterOpts{Name: "cortexops_events_dropped_total",
 			Help: "Signals that the stream dropped, being full, before they were handled."}),
 		terminated: auto.NewCounterVec(prometheus.CounterOpts{Name: "cortexops_bus_terminated_total",

@@ -18,7 +18,17 @@ const beat = time.Second // a worker says this often that it is there
 type Shares struct {
 	Fold func(context.Context, *Partition) error // for each partition
 	Join func(context.Context, *Join) error      // once
+
+	Cluster string                                  // ours
+	Follow  func(context.Context, *Following) error // once for each cluster, by one of its own processes; nil: not by this one
 }
+
+// The numbers of the shares that are no partitions.
+const (
+	joinShare = Partitions + iota
+	followShare
+	shares
+)
 
 // Own shares the work among all the processes that call it, and runs what is this one's until ctx ends. A process that is
 // gone is replaced in workersKept and a beat.
@@ -27,15 +37,18 @@ type Shares struct {
 // that only needs to be sealed would stay without one until its next signal.
 func (b *Bus) Own(ctx context.Context, s Shares) error {
 	id := strings.ToLower(rand.Text())[:16]
+	if s.Follow != nil {
+		id += "-" + token(s.Cluster)
+	}
 	held := map[int]context.CancelFunc{}
-	ended := make(chan int, Partitions+1) // its number, when a run is over
+	ended := make(chan int, shares) // its number, when a run is over
 	end := func(number int) { held[number](); delete(held, number) }
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		if members, err := b.present(ctx, id); err == nil { // else what is held is kept: if it is another's, the stream refuses us
-			for number := range Partitions + 1 {
-				mine := whose(number, members) == id
+			for number := range shares {
+				mine := whose(number, members, id) == id
 				switch _, holds := held[number]; {
 				case mine && !holds:
 					own, lose := context.WithCancel(ctx)
@@ -66,10 +79,20 @@ func (b *Bus) Own(ctx context.Context, s Shares) error {
 	return nil
 }
 
-// whose a share is. The one behind the partitions is the join: it moves seldom, since who takes it over reads an hour.
-func whose(number int, members []string) string {
-	if number == Partitions {
+// whose a share is. Those behind the partitions move seldom, since who takes the join over reads an hour, and who takes a cluster
+// over lists it. id asks: its cluster is the one to be followed.
+func whose(number int, members []string, id string) string {
+	switch number {
+	case joinShare:
 		return members[0]
+	case followShare:
+		_, of, follows := strings.Cut(id, "-")
+		for _, m := range members {
+			if follows && strings.HasSuffix(m, "-"+of) {
+				return m
+			}
+		}
+		return ""
 	}
 	return members[number%len(members)]
 }
@@ -79,12 +102,18 @@ func (b *Bus) hold(ctx context.Context, lose context.CancelFunc, number int, id 
 	var run func() error
 	var err error
 	owned := b.metrics.owned
-	if number == Partitions {
+	switch number {
+	case joinShare:
 		owned = b.metrics.joins
 		var j *Join
 		j, err = b.claimJoin(ctx, id, lose)
 		run = func() error { return s.Join(ctx, j) }
-	} else {
+	case followShare:
+		owned = b.metrics.follows
+		var f *Following
+		f, err = b.claimCluster(ctx, s.Cluster, id, lose)
+		run = func() error { return s.Follow(ctx, f) }
+	default:
 		var p *Partition
 		p, err = b.claimPartition(ctx, number, id, lose)
 		run = func() error { return s.Fold(ctx, p) }

@@ -36,15 +36,11 @@ func (b *Bus) PublishTopology(ctx context.Context, list []incident.GraphChange) 
 		return err
 	}
 	if len(list) == 0 {
-		if err := b.nc.Publish(b.beatSubject("topology"), []byte(time.Now().UTC().Format(time.RFC3339Nano))); err != nil {
-			return fmt.Errorf("say that the topology is whole: %w", err)
-		}
-		return nil
+		return b.whole("")
 	}
 	var futures []jetstream.PubAckFuture
 	for _, body := range bodies {
-		m := &nats.Msg{Subject: b.prefix + ".folds.topology", Data: body, Header: nats.Header{jetstream.MsgIDHeader: {incident.Digest(string(body))}}}
-		f, err := b.js.PublishMsgAsync(m)
+		f, err := b.js.PublishMsgAsync(b.topology("", body))
 		if err != nil {
 			return fmt.Errorf("publish topology: %w", err)
 		}
@@ -58,6 +54,24 @@ func (b *Bus) PublishTopology(ctx context.Context, list []incident.GraphChange) 
 		case <-ctx.Done():
 			return fmt.Errorf("publish topology: no answer from NATS: %w", ctx.Err())
 		}
+	}
+	return nil
+}
+
+// topology is the message of records about a cluster, empty where it is not told which.
+func (b *Bus) topology(cluster string, body []byte) *nats.Msg {
+	m := &nats.Msg{Subject: b.prefix + ".folds.topology", Data: body, Header: nats.Header{jetstream.MsgIDHeader: {incident.Digest(string(body))}}}
+	if cluster != "" {
+		m.Header.Set(clusterHeader, cluster)
+	}
+	return m
+}
+
+// whole says aloud that the topology of a cluster is.
+func (b *Bus) whole(cluster string) error {
+	m := &nats.Msg{Subject: b.beatSubject("topology"), Data: []byte(time.Now().UTC().Format(time.RFC3339Nano)), Header: nats.Header{clusterHeader: {cluster}}}
+	if err := b.nc.PublishMsg(m); err != nil {
+		return fmt.Errorf("say that the topology is whole: %w", err)
 	}
 	return nil
 }

@@ -190,8 +190,7 @@ func (j *Joiner) found(got gathered, root *trouble) *group {
 	g.id = incident.ID(root.owner, g.onset)
 	j.onsets[whoIs(root.owner)] = onset{at: g.onset}
 	for _, w := range j.Windows {
-		if (w.Cluster == "" || w.Cluster == root.owner.Cluster) && (w.Namespace == "" || w.Namespace == root.owner.Namespace) &&
-			!g.onset.Before(w.From) && g.onset.Before(w.To) {
+		if w.Covers(root.owner, g.onset) {
 			g.window = w.Reason
 			break
 		}

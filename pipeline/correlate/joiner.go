@@ -25,6 +25,11 @@ type Window struct {
 	Reason             string
 }
 
+// Covers tells whether what began there and then is people's work.
+func (w Window) Covers(root incident.Resource, onset time.Time) bool {
+	return (w.Cluster == "" || w.Cluster == root.Cluster) && (w.Namespace == "" || w.Namespace == root.Namespace) && !onset.Before(w.From) && onset.Before(w.To)
+}
+
 // JoinerOptions of NewJoiner. Every time is of acceptance.
 type JoinerOptions struct {
 	Graph    Graph

@@ -18,6 +18,14 @@ func (r Resource) Key() string {
 	return strings.Join([]string{r.Cluster, r.Group, r.Kind, r.Namespace, r.Name}, "/")
 }
 
+// ClusterOf is the cluster in a Key. Its name may have slashes in it, as an ARN has; the others' have none.
+func ClusterOf(key string) string {
+	for range 4 {
+		key = key[:max(strings.LastIndexByte(key, '/'), 0)]
+	}
+	return key
+}
+
 // String is how people write it: Deployment shop/checkout.
 func (r Resource) String() string {
 	if r.Namespace == "" {

@@ -13,9 +13,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 
 	"github.com/cortexops/cortexops/gitops/forge"
 	"github.com/cortexops/cortexops/pipeline/incident"
@@ -40,11 +38,11 @@ var waiting = []incident.Phase{incident.Planning, incident.PolicyCheck, incident
 // Keeper looks after remediations from outside: it counts those that run, and closes the pull requests of those that
 // somebody ended by hand.
 type Keeper struct {
-	Temporal  client.Client
-	TaskQueue string
-	Bot       string // our own login: others' pull requests are theirs, whatever their branch is called
-	Book      Book
-	Forge     interface {
+	Temporal client.Client
+	Queues   Queues // what is on those of other clusters is for their workers
+	Bot      string // our own login: others' pull requests are theirs, whatever their branch is called
+	Book     Book
+	Forge    interface {
 		Marks
 		OpenPulls(ctx context.Context) ([]forge.Pull, error)
 	}
@@ -91,25 +89,23 @@ func (k *Keeper) Run(ctx context.Context) {
 // count sets the gauges. The time in a phase is that since we saw it first: after a restart of ours it begins anew.
 func (k *Keeper) count(ctx context.Context) error {
 	now, seen, number, longest := time.Now(), map[string]stay{}, map[string]int{}, map[string]time.Duration{}
-	query := fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running' AND TaskQueue = '%s'", WorkflowName, k.TaskQueue)
-	for page := []byte(nil); ; {
-		res, err := k.Temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1000, NextPageToken: page})
-		if err != nil {
-			return fmt.Errorf("list the running remediations: %w", err)
+	query := fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running' AND TaskQueue IN (%s, %s)", WorkflowName, quoted(k.Queues.Of("")), quoted(k.Queues.Base))
+	err := list(ctx, k.Temporal, query, func(w *workflowpb.WorkflowExecutionInfo) (bool, error) {
+		if !k.Queues.ours(w) {
+			return true, nil
 		}
-		for _, w := range res.GetExecutions() {
-			id, phase := w.GetExecution().GetWorkflowId(), phaseOf(w)
-			s, ok := k.seen[id]
-			if !ok || s.phase != phase {
-				s = stay{phase, now}
-			}
-			seen[id] = s
-			number[phase]++
-			longest[phase] = max(longest[phase], now.Sub(s.since))
+		id, phase := w.GetExecution().GetWorkflowId(), keyword(w, phaseAttribute.GetName())
+		s, ok := k.seen[id]
+		if !ok || s.phase != phase {
+			s = stay{phase, now}
 		}
-		if page = res.GetNextPageToken(); len(page) == 0 {
-			break
-		}
+		seen[id] = s
+		number[phase]++
+		longest[phase] = max(longest[phase], now.Sub(s.since))
+		return true, nil
+	})
+	if err != nil {
+		return err
 	}
 	k.seen = seen
 	for _, p := range waiting {
@@ -119,16 +115,8 @@ func (k *Keeper) count(ctx context.Context) error {
 	return nil
 }
 
-func phaseOf(w *workflowpb.WorkflowExecutionInfo) (phase string) {
-	payload := w.GetSearchAttributes().GetIndexedFields()[phaseAttribute.GetName()]
-	if err := converter.GetDefaultDataConverter().FromPayload(payload, &phase); err != nil {
-		return ""
-	}
-	return phase
-}
-
 // sweep closes our open pull requests that no workflow looks after. Where a workflow has ended by itself and left one
-// open, it is people's.
+// open, it is people's; where it is another cluster's, that one's workers'.
 func (k *Keeper) sweep(ctx context.Context) error {
 	pulls, err := k.Forge.OpenPulls(ctx)
 	if err != nil {
@@ -148,15 +136,18 @@ func (k *Keeper) sweep(ctx context.Context) error {
 		if !ours || !strings.EqualFold(p.Author, k.Bot) {
 			continue
 		}
-		if err == nil && !revert {
+		w, failed := k.find(ctx, key)
+		if failed == nil && !k.Queues.ours(w) {
+			continue
+		}
+		if err == nil && failed == nil && !revert {
 			all = append(all, k.tell(ctx, p.Number, paused))
 		}
-		why, err := k.abandoned(ctx, key, p)
-		if err == nil && why != "" {
-			err = k.close(ctx, key, p, why)
+		if failed == nil {
+			failed = k.abandon(ctx, key, p, w)
 		}
-		if err != nil {
-			all = append(all, fmt.Errorf("pull request %d: %w", p.Number, err))
+		if failed != nil {
+			all = append(all, fmt.Errorf("pull request %d: %w", p.Number, failed))
 		}
 	}
 	return errors.Join(all...)
@@ -196,27 +187,44 @@ func (k *Keeper) release(ctx context.Context) error {
 	return err
 }
 
-// abandoned says why nobody looks after the pull request any more, or nothing.
-func (k *Keeper) abandoned(ctx context.Context, key incident.Key, p forge.Pull) (string, error) {
+// find the workflow; nil: Temporal does not know it.
+func (k *Keeper) find(ctx context.Context, key incident.Key) (*workflowpb.WorkflowExecutionInfo, error) {
 	d, err := k.Temporal.DescribeWorkflowExecution(ctx, key.Workflow(), "")
 	var gone *serviceerror.NotFound
 	if errors.As(err, &gone) {
+		return nil, nil //nolint:nilnil // that is no error here
+	}
+	if err != nil {
+		return nil, fmt.Errorf("describe %s: %w", key.Workflow(), err)
+	}
+	return d.GetWorkflowExecutionInfo(), nil
+}
+
+// abandon closes the pull request where nobody looks after it any more.
+func (k *Keeper) abandon(ctx context.Context, key incident.Key, p forge.Pull, w *workflowpb.WorkflowExecutionInfo) error {
+	why, err := k.abandoned(ctx, key, p, w)
+	if err != nil || why == "" {
+		return err
+	}
+	return k.close(ctx, key, p, why)
+}
+
+// abandoned says why nobody looks after the pull request any more, or nothing.
+func (k *Keeper) abandoned(ctx context.Context, key incident.Key, p forge.Pull, w *workflowpb.WorkflowExecutionInfo) (string, error) {
+	if w == nil {
 		if time.Since(p.CreatedAt) < orphanedFrom {
 			return "", nil
 		}
 		return "its workflow is not known to Temporal", nil
 	}
-	if err != nil {
-		return "", fmt.Errorf("describe %s: %w", key.Workflow(), err)
-	}
-	status := d.GetWorkflowExecutionInfo().GetStatus()
-	switch status {
+	switch status := w.GetStatus(); status {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW:
 		return "", nil
 	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
 		return k.terminated(ctx, key)
+	default:
+		return "its workflow ended as " + status.String(), nil
 	}
-	return "its workflow ended as " + status.String(), nil
 }
 
 // terminated tells by whom and why.

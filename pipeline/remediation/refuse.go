@@ -85,7 +85,7 @@ func (s *Starter) late(ctx context.Context, key incident.Key) string {
 	if err != nil {
 		return ""
 	}
-	switch phase := incident.Phase(phaseOf(d.GetWorkflowExecutionInfo())); phase {
+	switch phase := incident.Phase(keyword(d.GetWorkflowExecutionInfo(), phaseAttribute.GetName())); phase {
 	case incident.Merging, incident.Applying, incident.Verifying, incident.RollingBack:
 		return "It is decided already: the phase is " + string(phase) + "."
 	case "", incident.Planning, incident.PolicyCheck, incident.DryRunning, incident.Proposed, incident.ApprovalPending:

@@ -21,9 +21,9 @@ import (
 )
 
 // Later has people asked after a while what becomes of a fix. Started again, it is the same one.
-func Later(t client.Client, taskQueue string) func(context.Context, Lapse, time.Duration) error {
+func Later(t client.Client, queues Queues) func(context.Context, Lapse, time.Duration) error {
 	return func(ctx context.Context, in Lapse, after time.Duration) error {
-		_, err := t.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: in.Key.Expiry(), TaskQueue: taskQueue, StartDelay: after,
+		_, err := t.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: in.Key.Expiry(), TaskQueue: queues.about(in.Target), StartDelay: after,
 			WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 			WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 			StaticSummary:            fmt.Sprintf("the fix of %s is for %s", in.Target, after)}, ExpiryName, in)

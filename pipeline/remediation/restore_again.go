@@ -48,7 +48,7 @@ func (s *Starter) restore(ctx context.Context, key incident.Key, a incident.Acti
 		return err
 	}
 	in.Again = true
-	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: key.Expiry(), TaskQueue: s.TaskQueue,
+	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: key.Expiry(), TaskQueue: s.Queues.about(in.Target),
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            fmt.Sprintf("the restore of %s, by the %s of %s", in.Target, a.Kind, a.Actor)}, ExpiryName, in)

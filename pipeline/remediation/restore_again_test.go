@@ -40,7 +40,7 @@ func (l *lapsing) GetWorkflowHistory(context.Context, string, string, bool, enum
 }
 
 func (l *lapsing) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
-	if o.ID == thisOne.Expiry() && o.WorkflowIDReusePolicy == enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE && o.StartDelay == 0 {
+	if o.ID == thisOne.Expiry() && o.WorkflowIDReusePolicy == enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE && o.StartDelay == 0 && o.TaskQueue == "queue@prod" {
 		l.begun = append(l.begun, args[0].(Lapse))
 	}
 	return nil, nil
@@ -64,7 +64,7 @@ func TestARestoreAfterItsEnd(t *testing.T) {
 		"closed":                     {incident.Close, completed, Lapsed{Word: "kept"}, false},
 	} {
 		l := &lapsing{registry: registry{status: map[string]enumspb.WorkflowExecutionStatus{thisOne.Expiry(): c.status}}, end: c.end}
-		s := &Starter{Temporal: l, TaskQueue: "queue"}
+		s := &Starter{Temporal: l, Queues: here}
 		if err := s.Action(t.Context(), incident.Action{Kind: c.kind, Branch: thisOne.RestoreBranch(), Number: 9, Actor: "sam"}); err != nil || (len(l.begun) == 1) != c.want {
 			t.Errorf("%s: %+v, %v", name, l.begun, err)
 		}

@@ -312,8 +312,8 @@ func TestLater(t *testing.T) {
 		c := &mocks.Client{}
 		var got client.StartWorkflowOptions
 		c.On("ExecuteWorkflow", mock.Anything, mock.Anything, ExpiryName, mock.Anything).Run(func(a mock.Arguments) { got = a.Get(1).(client.StartWorkflowOptions) }).Return(nil, refuse)
-		err := Later(c, "queue")(t.Context(), Lapse{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}}, time.Hour)
-		if err != nil || got.ID != "expiry/0123456789ab/1" || got.StartDelay != time.Hour || got.TaskQueue != "queue" {
+		err := Later(c, here)(t.Context(), Lapse{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}}, time.Hour)
+		if err != nil || got.ID != "expiry/0123456789ab/1" || got.StartDelay != time.Hour || got.TaskQueue != "queue@prod" {
 			t.Errorf("%s: %v, %+v", name, err, got)
 		}
 	}

@@ -21,7 +21,7 @@ func (e *Over) Error() string { return e.Why }
 
 // Retry is the word of a person: the remediation that waits for a permission goes on, and one that has ended, other than
 // well, is followed by the next attempt, which plans anew, or goes on from what is merged and not applied. at is the one that was told. Said again, it starts no third.
-func Retry(ctx context.Context, temporal client.Client, taskQueue string, key incident.Key, who string) (at incident.Key, err error) {
+func Retry(ctx context.Context, temporal client.Client, queues Queues, key incident.Key, who string) (at incident.Key, err error) {
 	err = temporal.SignalWorkflow(ctx, key.Workflow(), "", RetrySignal, who)
 	var gone *serviceerror.NotFound
 	if err == nil {
@@ -51,7 +51,7 @@ func Retry(ctx context.Context, temporal client.Client, taskQueue string, key in
 		start.Adopts = &Adopts{Attempt: key.Attempt, Number: end.Merged.Number, Merge: end.Merged.SHA}
 	}
 	_, err = temporal.SignalWithStartWorkflow(ctx, start.Key.Workflow(), RetrySignal, who, client.StartWorkflowOptions{
-		TaskQueue: taskQueue, TypedSearchAttributes: start.attributes(), WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		TaskQueue: queues.about(start.Target), TypedSearchAttributes: start.attributes(), WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		StaticSummary: fmt.Sprintf("attempt %d on %s, by the word of %s", start.Key.Attempt, start.Target, who),
 	}, WorkflowName, start)
 	var again *serviceerror.WorkflowExecutionAlreadyStarted
@@ -93,7 +93,7 @@ func (s *Starter) afterwards(ctx context.Context, key incident.Key, a incident.A
 		if err != nil || merged { // by whoever opened it again: we are told of that, too
 			return err
 		}
-		next, err := Retry(ctx, s.Temporal, s.TaskQueue, key, a.Actor)
+		next, err := Retry(ctx, s.Temporal, s.Queues, key, a.Actor)
 		var over *Over
 		if errors.As(err, &over) {
 			log.InfoContext(ctx, "there is nothing to try again", "why", over.Why)
@@ -147,7 +147,7 @@ func (s *Starter) afterwards(ctx context.Context, key incident.Key, a incident.A
 
 // begin starts an attempt that begins with a merge.
 func (s *Starter) begin(ctx context.Context, start Start) error {
-	_, err := s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: start.Key.Workflow(), TaskQueue: s.TaskQueue, TypedSearchAttributes: start.attributes(),
+	_, err := s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: start.Key.Workflow(), TaskQueue: s.Queues.about(start.Target), TypedSearchAttributes: start.attributes(),
 		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            fmt.Sprintf("attempt %d on %s, merged by %s", start.Key.Attempt, start.Target, start.Adopts.By)}, WorkflowName, start)

@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -24,11 +25,16 @@ type clerk struct {
 	ended   map[string]incident.Phase // "": terminated by hand
 	told    []string
 	begun   Start
+	queue   string // that it was begun on
+	target  string // of those that there are
 	merged  incident.Merged
 	deaf    bool                      // it starts nothing
 	events  []*historypb.HistoryEvent // of what has ended
 	adopts  *Adopts                   // what those that there are had begun with
 }
+
+// here are the queues of the tests, as the workers of one cluster name them.
+var here = Queues{Base: "queue", Own: "prod"}
 
 const away incident.Phase = "Temporal does not say"
 
@@ -66,7 +72,7 @@ func (e ending) Get(_ context.Context, into any) error {
 
 func (c *clerk) GetWorkflowHistory(_ context.Context, id, _ string, _ bool, _ enumspb.HistoryEventFilterType) client.HistoryEventIterator {
 	_, ok := c.ended[id]
-	return &first{ok: ok || slices.Contains(c.running, id), start: Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "digest", Target: "t", Adopts: c.adopts}, more: c.events}
+	return &first{ok: ok || slices.Contains(c.running, id), start: Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 1}, Incident: "digest", Target: cmp.Or(c.target, "t"), Adopts: c.adopts}, more: c.events}
 }
 
 func (c *clerk) SignalWithStartWorkflow(_ context.Context, id, _ string, _ any, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
@@ -76,10 +82,10 @@ func (c *clerk) SignalWithStartWorkflow(_ context.Context, id, _ string, _ any, 
 	if _, ended := c.ended[id]; ended {
 		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("already", "", "")
 	}
-	if o.WorkflowIDReusePolicy != enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE || o.TaskQueue != "queue" {
+	if o.WorkflowIDReusePolicy != enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE || o.TaskQueue == "" {
 		return nil, errors.New("it would be started twice, or nowhere")
 	}
-	c.told = append(c.told, id)
+	c.told, c.queue = append(c.told, id), o.TaskQueue
 	c.begun = args[0].(Start)
 	return nil, nil
 }
@@ -104,7 +110,7 @@ func TestRetry(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			temporal := &clerk{running: c.running, ended: c.ended}
-			s := &Starter{Temporal: temporal, TaskQueue: "queue", MayWrite: func(_ context.Context, user string) (bool, error) { return user == "sam", nil }}
+			s := &Starter{Temporal: temporal, Queues: here, MayWrite: func(_ context.Context, user string) (bool, error) { return user == "sam", nil }}
 			word := incident.Action{Kind: incident.Retry, Actor: "sam", Branch: "cortexops/0123456789ab-1"}
 			strangers := word
 			strangers.Actor = "eve"
@@ -117,7 +123,7 @@ func TestRetry(t *testing.T) {
 			if want := (Start{Key: incident.Key{Incident: "0123456789ab", Attempt: 2}, Incident: "digest", Target: "t"}); slices.Contains(c.told, second) && temporal.begun != want {
 				t.Errorf("the second attempt is %+v", temporal.begun)
 			}
-			_, err := Retry(t.Context(), temporal, "queue", incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam")
+			_, err := Retry(t.Context(), temporal, here, incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam")
 			var over *Over
 			if errors.As(err, &over) != (c.over != "") || over != nil && over.Why != c.over {
 				t.Errorf("%v, want %q", err, c.over)
@@ -160,7 +166,7 @@ func TestAfterwards(t *testing.T) {
 				c.fails = true
 			}
 			followed, why := 0, ""
-			s := &Starter{Temporal: temporal, TaskQueue: "queue", Merged: func(context.Context, incident.Key) (bool, error) {
+			s := &Starter{Temporal: temporal, Queues: here, Merged: func(context.Context, incident.Key) (bool, error) {
 				return name == "merged, and it waits for people", nil
 			}, Shut: func(_ context.Context, number int) (bool, error) {
 				if len(temporal.told) > 0 {
@@ -193,7 +199,7 @@ func TestAMergeIsNotForgotten(t *testing.T) {
 	t.Parallel()
 	c := &clerk{ended: map[string]incident.Phase{"remediation/0123456789ab/1": away}}
 	a := incident.Action{Kind: incident.Merge, Actor: "sam", Number: 7, HeadSHA: "h", MergeSHA: "m", Branch: "cortexops/0123456789ab-1"}
-	if err := (&Starter{Temporal: c, TaskQueue: "queue"}).Action(t.Context(), a); err == nil || len(c.told) > 0 {
+	if err := (&Starter{Temporal: c, Queues: here}).Action(t.Context(), a); err == nil || len(c.told) > 0 {
 		t.Errorf("it is taken for done, %v", c.told)
 	}
 }
@@ -202,7 +208,7 @@ func TestAMergeIsNotForgotten(t *testing.T) {
 func TestRetryGoesOnFromAMerge(t *testing.T) {
 	t.Parallel()
 	c := &clerk{ended: map[string]incident.Phase{"remediation/0123456789ab/1": incident.Escalated}, merged: incident.Merged{Number: 7, SHA: "m"}}
-	_, err := Retry(t.Context(), c, "queue", incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam")
+	_, err := Retry(t.Context(), c, here, incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam")
 	if want := (Adopts{Attempt: 1, Number: 7, Merge: "m"}); err != nil || c.begun.Adopts == nil || *c.begun.Adopts != want {
 		t.Errorf("began %+v, %v", c.begun, err)
 	}
@@ -213,7 +219,7 @@ func TestRetryOfAnAdoptedMerge(t *testing.T) {
 	t.Parallel()
 	for phase, want := range map[incident.Phase]bool{incident.RolledBack: false, incident.Escalated: true} {
 		c := &clerk{ended: map[string]incident.Phase{"remediation/0123456789ab/1": phase}, adopts: &Adopts{Merge: "m"}}
-		if _, err := Retry(t.Context(), c, "queue", incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam"); err != nil || (c.begun.Adopts != nil) != want {
+		if _, err := Retry(t.Context(), c, here, incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam"); err != nil || (c.begun.Adopts != nil) != want {
 			t.Errorf("%s: began %+v, %v", phase, c.begun, err)
 		}
 	}
@@ -247,7 +253,7 @@ func TestRetryOfWhatFailedToTemporal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			temporal := &clerk{ended: map[string]incident.Phase{"remediation/0123456789ab/1": ""}, events: slices.Concat(c.events...)}
-			_, err := Retry(t.Context(), temporal, "queue", incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam")
+			_, err := Retry(t.Context(), temporal, here, incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam")
 			var over *Over
 			if errors.As(err, &over) != c.over || err != nil && !c.over {
 				t.Fatal(err)
@@ -263,7 +269,7 @@ func TestRetryOfWhatFailedToTemporal(t *testing.T) {
 func TestRetryWaitsForTemporal(t *testing.T) {
 	t.Parallel()
 	c := &clerk{ended: map[string]incident.Phase{"remediation/0123456789ab/1": away}}
-	if _, err := Retry(t.Context(), c, "queue", incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam"); err == nil || len(c.told) > 0 {
+	if _, err := Retry(t.Context(), c, here, incident.Key{Incident: "0123456789ab", Attempt: 1}, "sam"); err == nil || len(c.told) > 0 {
 		t.Errorf("%v, began %v", err, c.told)
 	}
 }
@@ -290,7 +296,7 @@ func activityOf(t *testing.T, id int64, name string, in, out any) []*historypb.H
 func TestAMergeAfterAnEndingThatCouldNotBeTold(t *testing.T) {
 	t.Parallel()
 	c := &clerk{ended: map[string]incident.Phase{"remediation/0123456789ab/1": ""}, events: activityOf(t, 9, "Close", Ending{Outcome: incident.Outcome{Phase: incident.Expired}}, nil)[:1]}
-	s := &Starter{Temporal: c, TaskQueue: "queue", Merged: func(context.Context, incident.Key) (bool, error) { return false, nil }}
+	s := &Starter{Temporal: c, Queues: here, Merged: func(context.Context, incident.Key) (bool, error) { return false, nil }}
 	a := incident.Action{Kind: incident.Merge, Actor: "sam", Number: 7, HeadSHA: "h", MergeSHA: "m", Branch: "cortexops/0123456789ab-1"}
 	if err := s.Action(t.Context(), a); err != nil || c.begun.Adopts == nil || c.begun.Adopts.Merge != "m" {
 		t.Errorf("began %+v, %v", c.begun, err)

@@ -57,13 +57,13 @@ const patience = 5 * time.Second
 
 // Starter turns sealed incidents into workflows and actions into signals to them.
 type Starter struct {
-	Temporal  client.Client
-	TaskQueue string
-	Book      Book
-	Ended     func(ctx context.Context, key incident.Key) (bool, error)
-	Branch    func(ctx context.Context, number int) (string, error) // of a pull request
-	MayWrite  func(ctx context.Context, user string) (bool, error)  // whether user may push
-	Refused   *Refused                                              // nil: whoever clicks too late is not told
+	Temporal client.Client
+	Queues   Queues
+	Book     Book
+	Ended    func(ctx context.Context, key incident.Key) (bool, error)
+	Branch   func(ctx context.Context, number int) (string, error) // of a pull request
+	MayWrite func(ctx context.Context, user string) (bool, error)  // whether user may push
+	Refused  *Refused                                              // nil: whoever clicks too late is not told
 	// Merged tells whether the attempt went on after its merge, whoever merged.
 	Merged func(ctx context.Context, key incident.Key) (bool, error)
 	// Healed is told of an incident that is over, perhaps more than once. Nil: nobody is.
@@ -77,7 +77,7 @@ type Starter struct {
 	told told
 }
 
-// Incident starts the remediation of a sealed incident, and another attempt when it has broken out again. Told again, or changed
+// Incident starts the remediation of a sealed incident, for the workers of its root's cluster, and another attempt when it has broken out again. Told again, or changed
 // since, it changes nothing. What began in a maintenance window is people's work.
 func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	if inc.State == incident.Healed {
@@ -116,7 +116,7 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	}
 	start := Start{Key: key, Incident: digest, Target: inc.Root.Key(), Outbreak: &inc.Reopened}
 	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
-		ID: key.Workflow(), TaskQueue: s.TaskQueue, TypedSearchAttributes: start.attributes(),
+		ID: key.Workflow(), TaskQueue: s.Queues.Of(inc.Root.Cluster), TypedSearchAttributes: start.attributes(),
 		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            fmt.Sprintf("%v on %s", inc.Alerts(), inc.Root),
@@ -194,7 +194,7 @@ func (s *Starter) Action(ctx context.Context, a incident.Action) error {
 			slog.InfoContext(ctx, "a retry by somebody who may not push", "workflow", key.Workflow(), "actor", a.Actor)
 			return err
 		}
-		_, err := Retry(ctx, s.Temporal, s.TaskQueue, key, a.Actor)
+		_, err := Retry(ctx, s.Temporal, s.Queues, key, a.Actor)
 		var over *Over
 		if errors.As(err, &over) {
 			slog.InfoContext(ctx, "there is nothing to try again", "workflow", key.Workflow(), "actor", a.Actor, "why", over.Why)

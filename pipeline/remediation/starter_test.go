@@ -29,7 +29,7 @@ func (c *clerk) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions
 		return nil, serviceerror.NewWorkflowExecutionAlreadyStarted("already", "", "")
 	}
 	c.begun = args[0].(Start)
-	c.told = append(c.told, o.ID)
+	c.told, c.queue = append(c.told, o.ID), o.TaskQueue
 	return nil, nil
 }
 

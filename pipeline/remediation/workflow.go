@@ -138,6 +138,9 @@ func (f *flow) journey(ctx workflow.Context) (incident.Outcome, error) {
 
 func (f *flow) plan(ctx workflow.Context) (*incident.Outcome, error) {
 	f.enter(ctx, incident.Planning, "finding the file and the smallest edit")
+	if end := f.overdue(ctx); end != nil {
+		return end, nil
+	}
 	if err := f.do(ctx, slow, "Plan", PlanInput{Start: f.start, Began: f.began}, &f.planned); err != nil {
 		return nil, err
 	}

@@ -30,7 +30,9 @@ type WorkloadWrite struct {
 }
 
 // WorkloadWrites reads CortexOps's writes to apps/* from an audit log, oldest first. Refused ones are left out.
-func WorkloadWrites(auditLog string) ([]WorkloadWrite, error) {
+func WorkloadWrites(auditLog string) ([]WorkloadWrite, error) { return writesOf(auditLog, Worker) }
+
+func writesOf(auditLog, user string) ([]WorkloadWrite, error) {
 	f, err := os.Open(auditLog)
 	if err != nil {
 		return nil, fmt.Errorf("read the audit log: %w", err)
@@ -51,7 +53,7 @@ func WorkloadWrites(auditLog string) ([]WorkloadWrite, error) {
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
 			return nil, fmt.Errorf("read the audit log: %w", err)
 		}
-		if e.Stage != "ResponseComplete" || e.User.Username != Worker || e.ObjectRef.APIGroup != "apps" || e.ResponseStatus.Code >= 400 {
+		if e.Stage != "ResponseComplete" || e.User.Username != user || e.ObjectRef.APIGroup != "apps" || e.ResponseStatus.Code >= 400 {
 			continue
 		}
 		u, err := url.Parse(e.RequestURI)

@@ -17,13 +17,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// process is a `work` or a `serve` beside that of the stack. Nothing of it is shared but the ledger.
+// process is a `work` or a `serve` beside that of the stack. Nothing of it is shared but the ledger. changes are of its configuration.
 type process struct {
 	url string
 	cmd *exec.Cmd
 }
 
-func (h *house) beside(t *testing.T, role string) *process {
+func (h *house) beside(t *testing.T, role string, changes ...func(config map[string]any)) *process {
 	t.Helper()
 	raw, err := os.ReadFile(h.Stack.Product.Config)
 	if err != nil {
@@ -42,6 +42,9 @@ func (h *house) beside(t *testing.T, role string) *process {
 	dir := t.TempDir()
 	config["server"] = map[string]any{"address": address}
 	config["git"].(map[string]any)["directory"] = filepath.Join(dir, "repository.git")
+	for _, change := range changes {
+		change(config)
+	}
 	if raw, err = yaml.Marshal(config); err != nil {
 		t.Fatal(err)
 	}
