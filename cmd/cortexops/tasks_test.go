@@ -97,9 +97,11 @@ func TestWhatBeganOnTheFormerQueueGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = temporal.TerminateWorkflow(context.Background(), id, "", "the test is over") })
+	within, expire := context.WithTimeout(t.Context(), time.Minute)
+	defer expire()
 	look := queues.Former(temporal)
 	for shown := false; !shown; { // Temporal lists it a moment later
-		ours, err := look(t.Context())
+		ours, err := look(within)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +114,7 @@ func TestWhatBeganOnTheFormerQueueGoesOn(t *testing.T) {
 	work := &tasks{temporal: temporal, queues: queues}
 	done := make(chan error, 1)
 	go func() { done <- work.former(ctx) }()
-	events := temporal.GetWorkflowHistory(t.Context(), id, "", true, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := temporal.GetWorkflowHistory(within, id, "", true, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for by := ""; by == ""; {
 		e, err := events.Next()
 		if err != nil {
