@@ -59,6 +59,9 @@ func (j *Joiner) restore(i incident.Incident) {
 	for _, s := range others {
 		j.hold(g.lacking(&s), fingerprint(&s), &s)
 	}
+	if i.Folded > 0 { // of these nobody knows when they came
+		g.root.last = later(g.root.last, i.AsOf)
+	}
 	if root := whoIs(i.Root); !i.Onset.Before(j.onsets[root].at) {
 		j.onsets[root] = onset{at: i.Onset}
 	}

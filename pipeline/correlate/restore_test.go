@@ -155,6 +155,37 @@ func TestWhatWasAnnouncedLongAgoIsSealedUnderTheNextNumber(t *testing.T) {
 	}
 }
 
+// Of what is only counted nobody knows after a restart when it came: it may have been last.
+func TestWhatIsOnlyCountedKeepsAnIncidentAlive(t *testing.T) {
+	t.Parallel()
+	for _, restarted := range []bool{false, true} {
+		j := joiner(line("web", "db"))
+		var all []incident.Signal
+		for n := range 1000 {
+			s := on("Oom", "db", 0, 1)
+			if n == 999 {
+				s = on("Oom", "db", 3000, 3000)
+			}
+			s.Fingerprint += fmt.Sprint(n)
+			s.ID = s.Fingerprint + s.StartsAt.String()
+			s.Annotations = map[string]string{"text": strings.Repeat("x", 1000)}
+			all = append(all, s)
+			j.Add(s)
+		}
+		told := j.Advance(at(3010))
+		if restarted {
+			j = joiner(line("web", "db"))
+			j.Restore(last(told))
+		}
+		again := all[0]
+		again.StartsAt, again.AcceptedAt, again.ID = at(5000), at(5000), again.Fingerprint+"again"
+		j.Add(again)
+		if got := said(append(told, j.Finish()...)); got != "db sealed: shop/db(1000)" {
+			t.Errorf("restarted %v: got %s", restarted, got)
+		}
+	}
+}
+
 // forgetful is a graph that does not know the pods any more which are gone.
 type forgetful struct{ *chart }
 
