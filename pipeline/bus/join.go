@@ -35,6 +35,7 @@ type Join struct {
 	pulses   map[int]pulse        // what waits until we have read as far
 	topology map[string]time.Time // when that of each cluster was told, or told to be whole
 	whole    bool                 // one was told to be whole
+	before   bool                 // it was when something was handed over last
 	complete bool                 // and all that was stored by then has been handed over
 	lacking  bool
 }
@@ -118,11 +119,7 @@ func (j *Join) Follow(ctx context.Context, from uint64, handle func(context.Cont
 	j.position = from - 1
 	f := &follower{bus: j.bus, reader: readFolds, position: j.position, of: j.of} // another stream is for who claims the join anew
 	return f.follow(ctx, func(ctx context.Context, batch []jetstream.Msg, _ time.Time) error {
-		if len(batch) == 0 {
-			j.mu.Lock()
-			j.complete = j.whole
-			j.mu.Unlock()
-		}
+		j.turn(len(batch) > 0)
 		var list []incident.JoinRecord
 		for _, m := range batch {
 			r, err := j.read(ctx, m)
@@ -141,6 +138,17 @@ func (j *Join) Follow(ctx context.Context, from uint64, handle func(context.Cont
 		j.reach()
 		return nil
 	})
+}
+
+// turn of who reads. Where nothing is left, all has been handed over that was stored before it was asked what is; what was told to be
+// whole since may be stored since.
+func (j *Join) turn(left bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !left {
+		j.complete = j.complete || j.before
+	}
+	j.before = j.whole
 }
 
 // read is nil where the message says nothing to the joiner.

@@ -70,6 +70,20 @@ func TestTopologyIsReadInOrderWithTheFolds(t *testing.T) {
 	}
 }
 
+// The topology is told to be whole after its records are stored: they may come behind what is read just now.
+func TestWholeIsWhatWasLeftAfterItWasTold(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	j := joining(t, b)
+	j.turn(false)
+	j.hear(&nats.Msg{Subject: b.beatSubject("topology")})
+	for n, step := range []struct{ left, whole bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
+		if j.turn(step.left); j.Whole() != step.whole {
+			t.Errorf("step %d: whole %v", n, j.Whole())
+		}
+	}
+}
+
 // Changes of a process whose clock is ahead are of when they were stored, in their order, for who joins and who captures.
 func TestAClockThatIsAheadDoesNotHoldTheGraphBack(t *testing.T) {
 	t.Parallel()
