@@ -57,6 +57,7 @@ type queue struct {
 	mu      sync.Mutex
 	waiting []*pending
 	busy    bool
+	tip     Row // of the chain, as this process has left it: of whoever drains
 }
 
 // most rows in one transaction, which holds up the writers of other processes.
@@ -143,11 +144,52 @@ var errThere = errors.New("the row is there already")
 // insert chains the rows that are not there yet to the head, in one transaction.
 func (l *Ledger) insert(ctx context.Context, batch []*pending) error {
 	if l.postgres { // they are new, but for retries: do not ask first
+		if l.tip.Seq > 0 { // nor for the head, where nobody else has written since
+			if err := l.follow(ctx, batch); err == nil || ctx.Err() != nil {
+				return err
+			}
+		}
 		if err := l.chained(ctx, batch, false); err == nil || ctx.Err() != nil {
 			return err
 		}
 	}
 	return l.chained(ctx, batch, true)
+}
+
+// errBehind: another process has written since.
+var errBehind = errors.New("the head is another")
+
+// rowTypes are those of the columns that are written.
+const rowTypes = "(?::bigint,?::text,?::int,?::text,?::text,?::text,?::text,?::text,?::text,?::text,?::text)"
+
+// follow chains the rows to the head that we know, in one statement, unless it has become another.
+func (l *Ledger) follow(ctx context.Context, batch []*pending) error {
+	args, next := []any{l.tip.Seq, l.tip.Hash}, l.tip
+	for _, p := range batch {
+		args = append(args, next.add(p)...)
+	}
+	done, err := l.db.ExecContext(ctx, l.bind(`WITH known AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) FROM head WHERE seq=? AND hash=? FOR UPDATE)
+		INSERT INTO entries(seq,incident,attempt,phase,step,kind,actor,detail,at,prev_hash,hash) SELECT added.* FROM known, (VALUES `+
+		rowTypes+strings.Repeat(","+rowTypes, len(batch)-1)+`) AS added`), args...)
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n != int64(len(batch)) {
+		return errors.Join(errBehind, err)
+	}
+	for _, p := range batch {
+		p.fresh = true
+	}
+	l.tip = next
+	return nil
+}
+
+// add chains a row, and returns what is written of it.
+func (r *Row) add(p *pending) []any {
+	prev := r.Hash
+	r.Seq++
+	r.Hash = chain(prev, r.Seq, p.e, p.at)
+	return []any{r.Seq, p.e.Incident, p.e.Attempt, p.e.Phase, p.e.Step, p.e.Kind, p.e.Actor, string(p.e.Detail), p.at, prev, r.Hash}
 }
 
 func (l *Ledger) chained(ctx context.Context, batch []*pending, look bool) error {
@@ -156,6 +198,7 @@ func (l *Ledger) chained(ctx context.Context, batch []*pending, look bool) error
 		return err
 	}
 	defer tx.Rollback()
+	l.tip = Row{}
 	var there []incident.Entry
 	conflict := " ON CONFLICT DO NOTHING"
 	if look {
@@ -171,10 +214,8 @@ func (l *Ledger) chained(ctx context.Context, batch []*pending, look bool) error
 			continue
 		}
 		there = append(there, p.e)
-		hash := chain(head.Hash, head.Seq+1, p.e, p.at)
 		values = append(values, "(?,?,?,?,?,?,?,?,?,?,?)")
-		args = append(args, head.Seq+1, p.e.Incident, p.e.Attempt, p.e.Phase, p.e.Step, p.e.Kind, p.e.Actor, string(p.e.Detail), p.at, head.Hash, hash)
-		head.Seq, head.Hash = head.Seq+1, hash
+		args = append(args, head.add(p)...)
 	}
 	if len(values) == 0 {
 		return nil
@@ -187,7 +228,11 @@ func (l *Ledger) chained(ctx context.Context, batch []*pending, look bool) error
 	if n, err := done.RowsAffected(); err != nil || n != int64(len(values)) {
 		return errors.Join(errThere, err)
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	l.tip = head
+	return nil
 }
 
 // find reads which rows of the batch are there.

@@ -142,3 +142,24 @@ func TestABatchIsWantedUntilTheLastLeaves(t *testing.T) {
 		}
 	})
 }
+
+// TestATipThatIsAnothers is no tip: of two processes that write by turns each believes to know the head, and what comes again is told.
+func TestATipThatIsAnothers(t *testing.T) {
+	onBoth(t, func(t *testing.T, at string) {
+		both := []*Ledger{openAt(t, at), openAt(t, at)}
+		for n, by := range []int{0, 0, 1, 0, 1, 1, 0} {
+			l, step := both[by], fmt.Sprint("step-", n)
+			for i, want := range []bool{true, false} {
+				if fresh, err := l.Append(t.Context(), entry(step)); fresh != want || err != nil {
+					t.Fatalf("%s, time %d: fresh %v, %v", step, i+1, fresh, err)
+				}
+			}
+			if fresh, err := both[1-by].Append(t.Context(), entry(step)); fresh || err != nil {
+				t.Fatalf("%s, by the other: fresh %v, %v", step, fresh, err)
+			}
+		}
+		if n, err := both[0].Verify(t.Context()); n != 7 || err != nil {
+			t.Errorf("%d rows, %v", n, err)
+		}
+	})
+}
