@@ -1,7 +1,7 @@
 // Package pipeline is the journey of one incident. Follow it through the rooms, in this order:
 //
 //	Prometheus fires, Alertmanager posts. intake checks the token, bounds the body, and turns each alert into a
-//	Signal whose ID is derived from what it says. bus publishes those of one partition in one message to the stream SIGNALS;
+//	Signal whose ID is derived from what it says. bus publishes those of one partition in one message, squeezed, to the stream SIGNALS;
 //	only when JetStream has acknowledged all does the webhook answer 2xx. A forge's webhook, or a click on Slack
 //	over its webhook or a socket, becomes an Action on the stream ACTIONS.
 //
