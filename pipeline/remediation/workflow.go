@@ -215,13 +215,13 @@ func (f *flow) deliver(ctx workflow.Context) (*incident.Outcome, error) {
 	return &end, err
 }
 
-// mayMerge asks policy, and whether the change is still wanted; policy once more where that took a while.
+// mayMerge asks policy, and whether the change is still wanted; policy once more where it was planned anew.
 func (f *flow) mayMerge(ctx workflow.Context, step string) (*incident.Outcome, error) {
-	for since := workflow.Now(ctx); ; {
+	for {
 		if end, err := f.gate(ctx, incident.GateApply, step, nil); err != nil || end != nil {
 			return end, err
 		}
-		if waited, end, err := f.current(ctx, since.Add(fresh)); err != nil || end != nil || !waited {
+		if anew, end, err := f.current(ctx); err != nil || end != nil || !anew {
 			return end, err
 		}
 	}

@@ -29,66 +29,32 @@ func (f *flow) known(now time.Time) time.Time {
 	return at
 }
 
-// current asks before the merge whether the incident is open still, and its evidence young. waited: that took a while in which policy
-// and the brakes may have changed their mind. What comes and goes until then has not healed.
-func (f *flow) current(ctx workflow.Context, until time.Time) (waited bool, end *incident.Outcome, err error) {
+// current asks before the merge whether the incident is open still, and its evidence young. anew: it was planned anew, while policy and
+// the brakes may have changed their mind. What has been quiet for less than healedFor may fire again, and is open.
+func (f *flow) current(ctx workflow.Context) (anew bool, end *incident.Outcome, err error) {
 	if !asksAgain(ctx) {
 		return false, nil, nil
 	}
-	since, waited, err := f.firing(ctx, until)
-	if err != nil {
-		return waited, nil, err
-	}
-	if healed, err := f.healed(ctx, since); err != nil || healed != nil {
+	f.listen(workflow.GetSignalChannel(ctx, EvidenceSignal))
+	if healed, err := f.healed(ctx, f.healing()); err != nil || healed != nil {
 		if err == nil {
 			err = f.withdraw(ctx, healed)
 		}
-		return waited, nil, err
+		return false, nil, err
 	}
 	now := workflow.Now(ctx)
 	if now.Sub(f.known(now)) < fresh {
-		return waited, nil, nil
+		return false, nil, nil
 	}
 	same, end, err := f.afresh(ctx, fmt.Sprintf("it was approved, and what is known of the incident is older than %s", fresh))
 	if err != nil || end != nil {
-		return waited, end, err
+		return false, end, err
 	}
 	if !same {
-		return waited, nil, errAsked
+		return false, nil, errAsked
 	}
 	f.enter(ctx, incident.Merging, approvedBy(f.by)) // who plans does not act, so that the brakes are to be asked again
 	return true, nil, nil
-}
-
-// firing waits while all is quiet, and nobody knows yet whether that lasts. since is when it became quiet, where it is still.
-func (f *flow) firing(ctx workflow.Context, until time.Time) (since time.Time, waited bool, err error) {
-	for {
-		f.listen(workflow.GetSignalChannel(ctx, EvidenceSignal))
-		since = f.healing()
-		left := healedFor - workflow.Now(ctx).Sub(since)
-		if since.IsZero() || left <= 0 || !workflow.Now(ctx).Before(until) {
-			break
-		}
-		if !waited {
-			waited = true
-			if err := f.brake(ctx, fmt.Sprintf("nothing has fired since %s: where that lasts for %s and the target is ready, it is not needed any more", clock(since), healedFor)); err != nil {
-				return since, waited, err
-			}
-		}
-		timerCtx, cancel := workflow.WithCancel(ctx)
-		workflow.NewSelector(ctx).
-			AddFuture(workflow.NewTimerWithOptions(timerCtx, left, workflow.TimerOptions{Summary: "does it stay quiet"}), func(workflow.Future) {}).
-			AddReceive(workflow.GetSignalChannel(ctx, EvidenceSignal), func(c workflow.ReceiveChannel, _ bool) { f.listen(c) }).
-			Select(ctx)
-		cancel()
-		if ctx.Err() != nil {
-			return since, waited, ctx.Err()
-		}
-	}
-	if waited {
-		err = f.brake(ctx, "")
-	}
-	return since, waited, err
 }
 
 // healed is the ending of an incident that has been quiet since then, for long enough, and whose target is ready.

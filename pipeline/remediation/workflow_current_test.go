@@ -105,21 +105,14 @@ func TestWhatHealedIsNotMerged(t *testing.T) {
 				return Judgement{State: "approved", By: []string{"sam"}}
 			}
 		}, 10 * time.Minute, "Judge", incident.Superseded, "it healed by itself: nothing has fired since 00:01:00 UTC", "Merge"},
-		"before the merge, and for three minutes only": {func(w *world) {
-			w.judge = func(int, JudgeInput) Judgement {
-				if w.count("Withdraw") > 0 {
-					return Judgement{State: "rejected", Why: "closed"}
-				}
-				return Judgement{State: "approved", By: []string{"sam"}}
-			}
-		}, 3 * time.Minute, "Judge", incident.Superseded, "it healed by itself", "Merge"},
+		"before the merge, and not for long":              {func(*world) {}, 2 * time.Minute, "Judge", incident.Succeeded, "pass", "Withdraw"},
 		"before the merge, and the forge shows that late": {func(*world) {}, 10 * time.Minute, "Judge", incident.Superseded, "it healed by itself", "Merge"},
 		"it fires again": {func(w *world) {
 			w.later = func(env *testsuite.TestWorkflowEnvironment) {
 				heal(env)
 				hears(env, 5*time.Minute, Evidence{Incident: "again", AsOf: opened.Add(5 * time.Minute)})
 			}
-		}, 3 * time.Minute, "Judge", incident.Succeeded, "pass", "Withdraw"},
+		}, 10 * time.Minute, "Judge", incident.Succeeded, "pass", "Withdraw"},
 		"its target is not ready": {func(w *world) { w.ready = func(int) bool { return false } }, 10 * time.Minute, "Judge", incident.Succeeded, "pass", "Withdraw"},
 		"somebody merges it meanwhile": {func(w *world) {
 			w.judge = func(int, JudgeInput) Judgement {
@@ -218,7 +211,7 @@ func TestAClickWhileItIsHeldBack(t *testing.T) {
 	}
 }
 
-// TestWhatComesAndGoesHasNotHealed: its merge waits, and not without end.
+// TestWhatComesAndGoesHasNotHealed, and holds no merge up.
 func TestWhatComesAndGoesHasNotHealed(t *testing.T) {
 	t.Parallel()
 	w := happy()
@@ -228,7 +221,7 @@ func TestWhatComesAndGoesHasNotHealed(t *testing.T) {
 			hears(env, at, Evidence{Incident: at.String(), Healed: opened.Add(at), AsOf: opened.Add(at)}) // that it fired was told in between, and is read together
 		}
 	}
-	if got := w.play(t); got.Phase != incident.Succeeded || w.waited < fresh || w.waited > 2*fresh {
+	if got := w.play(t); got.Phase != incident.Succeeded || w.waited > time.Minute {
 		t.Errorf("%+v after %s: %v", got, w.waited, w.calls)
 	}
 }
