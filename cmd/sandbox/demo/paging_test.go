@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -72,7 +73,7 @@ func onDuty(t *testing.T, dir string) *duty {
 		t.Fatal(err)
 	}
 	s.Product.Env["CORTEXOPS_PAGERDUTY_KEY"] = dutyKey
-	if err := s.Save(); err != nil {
+	if err := errors.Join(s.Save(), s.Release()); err != nil {
 		t.Fatal(err)
 	}
 	return d

@@ -149,7 +149,7 @@ func onPostgres(t *testing.T, dir string) {
 	s.Temporal.Postgres = at("")
 	s.Product.Env["CORTEXOPS_LEDGER_URL"] = at("cortexops")
 	s.Product.Env["CORTEXOPS_TEMPORAL_DB_URLS"] = at("temporal") + " " + at("temporal_visibility")
-	if err := s.Save(); err != nil {
+	if err := errors.Join(s.Save(), s.Release()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -13,7 +13,8 @@ import (
 
 // Ports come from below the kernel's ephemeral range (32768 and up on Linux):
 // no outgoing connection can take one while its child is being restarted. One
-// aligned block a sandbox, so that two of them overlap wholly or not at all.
+// aligned block a sandbox, so that two of them overlap wholly or not at all, and
+// who listens on the last port of a block has it: its children listen later.
 const (
 	firstPort = 20000
 	lastPort  = 32000
@@ -28,19 +29,23 @@ const (
 var ErrNoPorts = errors.New("no block of 32 free ports between 20000 and 32000 on 127.0.0.1: stop what listens there (`ss -ltnp` lists it)")
 
 // Choose returns the stack that was saved in dir, by this version, if its ports are still free,
-// else a new one. The caller saves it.
+// else a new one. Until Release nobody else is given its ports. The caller saves it.
 func Choose(dir string) (*Stack, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("choose the sandbox's folder: %w", err)
 	}
-	if old, err := Load(dir); err == nil && old.Dir == dir && old.Slack.URL != "" && blockFree(old.base()) {
-		return old, nil
+	if old, err := Load(dir); err == nil && old.Dir == dir && old.Slack.URL != "" {
+		if old.claim = claim(old.base()); old.claim != nil {
+			return old, nil
+		}
 	}
 	for range 200 {
 		base := firstPort + mrand.IntN((lastPort-firstPort)/blockSize)*blockSize
-		if blockFree(base) {
-			return describe(dir, base), nil
+		if l := claim(base); l != nil {
+			s := describe(dir, base)
+			s.claim = l
+			return s, nil
 		}
 	}
 	return nil, ErrNoPorts
@@ -49,20 +54,29 @@ func Choose(dir string) (*Stack, error) {
 // base is the first port of the block; Temporal's come first.
 func (s *Stack) base() int { return s.Temporal.Port }
 
-func blockFree(base int) bool {
+// Release lets others have the ports.
+func (s *Stack) Release() error { return s.claim.Close() }
+
+// claim takes the block by its last port; nil: it is not free.
+func claim(base int) net.Listener {
 	if base < firstPort || base >= lastPort {
-		return false
+		return nil
 	}
-	for p := base; p < base+blockSize; p++ {
-		if !Free(p) {
-			return false
+	l, err := net.Listen("tcp", addr(base+blockSize-1))
+	if err != nil {
+		return nil
+	}
+	for p := base; p < base+blockSize-1; p++ {
+		if !free(p) {
+			_ = l.Close()
+			return nil
 		}
 	}
-	return true
+	return l
 }
 
-// Free tells whether nothing listens on the port of 127.0.0.1.
-func Free(port int) bool {
+// free tells whether nothing listens on the port of 127.0.0.1.
+func free(port int) bool {
 	l, err := net.Listen("tcp", addr(port))
 	if err != nil {
 		return false

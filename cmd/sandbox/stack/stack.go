@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 )
@@ -25,6 +26,8 @@ type Stack struct {
 	Slack        Slack        `json:"slack"`
 	Workload     Workload     `json:"workload"`
 	Product      Product      `json:"product"`
+
+	claim net.Listener // what Choose holds
 }
 
 // Kube is the API server and who may speak to it.

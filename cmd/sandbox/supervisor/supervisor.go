@@ -113,11 +113,11 @@ func (s *Supervisor) start(ctx context.Context, stages []Stage) error {
 	if err != nil {
 		return err
 	}
+	s.stack = st
 	st.Product.Binary = filepath.Join(s.options.Bin, "cortexops")
 	if err := st.Save(); err != nil {
 		return err
 	}
-	s.stack = st
 	for _, stage := range stages {
 		for _, step := range stage.Steps {
 			began := time.Now()
@@ -201,6 +201,9 @@ func (s *Supervisor) close() error {
 	}
 	for _, stage := range s.stages {
 		errs = append(errs, all(stage, (*child).kill))
+	}
+	if s.stack != nil {
+		errs = append(errs, s.stack.Release())
 	}
 	errs = append(errs, s.lock.Close())
 	return errors.Join(errs...)
