@@ -121,8 +121,8 @@ func (w *follower) follow(events published) func(context.Context, *bus.Following
 func (w *follower) before(ctx context.Context, f *bus.Following) (watched, error) {
 	var out watched
 	graph, position, _, err := takenUp(ctx, f)
-	if err != nil {
-		graph, position = topology.NewGraph(), 0
+	if err != nil && !errors.Is(err, errUnreadable) {
+		return out, err
 	}
 	since, err := f.TopologySince(ctx, position)
 	if err != nil {

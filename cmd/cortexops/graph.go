@@ -37,14 +37,24 @@ type joining struct {
 	restored time.Time // when the graph was kept that was taken up; zero where there was none
 	began    time.Time
 	unkept   error
+	now      time.Time // up to which signals are worked off
+	behind   int       // the partition that this waits for
 }
 
 func (g *joining) run(ctx context.Context, j *bus.Join) error {
 	graph, position, at, err := takenUp(ctx, j)
+	for ; err != nil && !errors.Is(err, errUnreadable); graph, position, at, err = takenUp(ctx, j) {
+		g.log.WarnContext(ctx, "the graph cannot be taken up, trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
 	if err != nil {
 		g.log.ErrorContext(ctx, "the graph cannot be taken up, its records are read from the first that there is", "error", err)
-		graph, position = topology.NewGraph(), 0
 	}
+	known := err == nil
 	g.set(j, at)
 	defer g.set(nil, time.Time{})
 	var writing sync.WaitGroup
@@ -52,14 +62,21 @@ func (g *joining) run(ctx context.Context, j *bus.Join) error {
 	joiner := correlate.NewJoiner(correlate.JoinerOptions{Graph: graph, Apply: graph.Apply, Settle: g.settle, Tell: time.Second, Announce: true, Windows: g.windows})
 	began := time.Now()
 	return correlate.Join(ctx, joiner, j, correlate.JoinOptions{Partitions: bus.Partitions, Position: position, Metrics: g.metrics, Log: g.log,
-		Ready: func() bool { return !at.IsZero() || j.Whole() || time.Since(began) > unknown },
+		Worked: g.worked,
+		Ready:  func() bool { return !at.IsZero() || j.Whole() || time.Since(began) > unknown },
 		Keep: func(position uint64, at time.Time) {
+			if _, lacking := j.Topology(); lacking || !known && !j.Whole() { // a better one is kept
+				return
+			}
 			frozen := graph.Frozen()
 			writing.Go(func() { g.keep(j, frozen, position, at) })
 		}})
 }
 
-// takenUp is an empty graph where none was kept.
+// errUnreadable: a snapshot, as of another version, which is no reason to wait.
+var errUnreadable = errors.New("the snapshot cannot be read")
+
+// takenUp is an empty graph where none was kept, or with errUnreadable.
 func takenUp(ctx context.Context, j interface {
 	LoadGraph(ctx context.Context) (*bus.GraphSnapshot, error)
 }) (*topology.Graph, uint64, time.Time, error) {
@@ -67,7 +84,11 @@ func takenUp(ctx context.Context, j interface {
 	if err != nil || kept == nil {
 		return topology.NewGraph(), 0, time.Time{}, err
 	}
-	return unpacked(kept)
+	graph, position, at, err := unpacked(kept)
+	if err != nil {
+		return topology.NewGraph(), 0, time.Time{}, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	return graph, position, at, nil
 }
 
 func unpacked(kept *bus.GraphSnapshot) (*topology.Graph, uint64, time.Time, error) {
@@ -106,7 +127,32 @@ func (g *joining) keep(j *bus.Join, graph *topology.Graph, position uint64, at t
 func (g *joining) set(j *bus.Join, at time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.join, g.restored, g.began = j, at, time.Now()
+	g.join, g.restored, g.began, g.now = j, at, time.Now(), time.Time{}
+}
+
+func (g *joining) worked(now time.Time, behind int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.now, g.behind = now, behind
+}
+
+// advances fails where incidents are not sealed in time: the joiner goes by the partition that is furthest behind.
+func (g *joining) advances(context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.join == nil || time.Since(g.began) < stale {
+		return nil
+	}
+	at := g.now.UTC().Format(time.RFC3339)
+	switch behind := time.Since(g.now); {
+	case g.now.IsZero():
+		return fmt.Errorf("no signal is worked off since this process joins: not every partition has an owner that reads it; the logs of the work processes say why, last of partition %d", g.behind)
+	case behind > stale:
+		return fmt.Errorf("signals are worked off up to %s: that waits for partition %d; the log of its owner says why", at, g.behind)
+	case behind < -stale:
+		return fmt.Errorf("signals are worked off up to %s, which is to come: the clock of NATS was ahead, or ours is behind; nothing more is sealed before", at)
+	}
+	return nil
 }
 
 // check fails while the graph is stale. Incidents are judged by it all the same.

@@ -65,6 +65,10 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
+	if most := nc.MaxPayload(); most < mib {
+		nc.Close()
+		return nil, fmt.Errorf("NATS takes messages of %d bytes at most, and an incident may have %d: set max_payload of the server to 1MB or more", most, mib)
+	}
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(publishWait))
 	if err != nil {
 		nc.Close()

@@ -303,6 +303,42 @@ func TestAnIncidentIsSentOnceAndItsOldRevisionsGo(t *testing.T) {
 	}
 }
 
+// TestAPostponedRevisionComesAgain when it is wanted, and counts as no failure; the newest can be asked for.
+func TestAPostponedRevisionComesAgain(t *testing.T) {
+	t.Parallel()
+	b, reg := open(t, small)
+	j := joining(t, b)
+	i := incident.Incident{ID: "0123456789ab", State: incident.Sealed, Revision: 1}
+	if now, err := b.Incident(t.Context(), i.ID); err != nil || now.Revision != 0 {
+		t.Errorf("one that nobody told of: %+v, %v", now, err)
+	}
+	for ; i.Revision <= 2; i.Revision++ {
+		if err := j.PublishIncidents(t.Context(), []incident.Incident{i}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now, err := b.Incident(t.Context(), i.ID); err != nil || now.Revision != 2 {
+		t.Errorf("%+v, %v", now, err)
+	}
+	got, asked := make(chan int, 10), map[int]bool{}
+	background(t, func(ctx context.Context) error {
+		return b.ConsumeIncidents(ctx, func(_ context.Context, i incident.Incident) error {
+			if i.Revision == 1 && !asked[1] {
+				asked[1] = true
+				return &incident.Postponed{For: time.Second}
+			}
+			got <- i.Revision
+			return nil
+		})
+	})
+	if first, then := next(t, got), next(t, got); first != 2 || then != 1 {
+		t.Errorf("revisions %d and %d", first, then)
+	}
+	if n := metric(t, reg, "cortexops_bus_retried_total"); n != 0 {
+		t.Errorf("%v failures are counted", n)
+	}
+}
+
 // TestAWrongURLIsNotQuoted needs no server: a password with a % in it is what makes it wrong.
 func TestAWrongURLIsNotQuoted(t *testing.T) {
 	t.Parallel()

@@ -89,13 +89,13 @@ func (b *Bus) Capture(ctx context.Context, from uint64, since time.Time, take fu
 		if err != nil {
 			return fmt.Errorf("capture: %w", err)
 		}
-		if err := b.captured(m, since, take); err != nil {
+		if err := b.captured(ctx, m, since, take); err != nil {
 			return err
 		}
 	}
 }
 
-func (b *Bus) captured(m jetstream.Msg, since time.Time, take func(at time.Time, r incident.JoinRecord) error) error {
+func (b *Bus) captured(ctx context.Context, m jetstream.Msg, since time.Time, take func(at time.Time, r incident.JoinRecord) error) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return fmt.Errorf("capture: %w", err)
@@ -103,21 +103,20 @@ func (b *Bus) captured(m jetstream.Msg, since time.Time, take func(at time.Time,
 	r := incident.JoinRecord{Position: meta.Sequence.Stream}
 	switch rest := strings.TrimPrefix(m.Subject(), b.prefix+".folds."); {
 	case rest == "topology":
-		if r.Changes, err = readTopology(m.Data()); err != nil {
-			return fmt.Errorf("capture: %w", err)
-		}
+		r.Changes, err = readTopology(m.Data())
 		toldBy(meta.Timestamp, r.Changes)
 	case strings.HasSuffix(rest, ".claim"), meta.Timestamp.Before(since):
 		return nil
 	default:
 		r.Fold = new(incident.Fold)
-		body, err := new(scratch).loosen(m)
-		if err == nil {
+		var body []byte
+		if body, err = new(scratch).loosen(m); err == nil {
 			err = json.Unmarshal(body, r.Fold)
 		}
-		if err != nil {
-			return fmt.Errorf("capture: read a fold: %w", err)
-		}
+	}
+	if err != nil { // nor does the joiner have it
+		b.log.WarnContext(ctx, "skipped a message that cannot be decoded", "subject", m.Subject(), "error", err)
+		return nil
 	}
 	return take(meta.Timestamp, r)
 }

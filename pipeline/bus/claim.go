@@ -169,6 +169,7 @@ func (b *Bus) messages(ctx context.Context, stream string, cfg jetstream.Consume
 	if err != nil {
 		return fmt.Errorf("read %s: %w", stream, err)
 	}
+	var got uint64
 	for left := c.CachedInfo().NumPending; left > 0; {
 		batch, err := c.Fetch(int(min(left, ahead)), jetstream.FetchMaxWait(publishWait)) // no more: it would wait for them
 		if err != nil {
@@ -176,9 +177,14 @@ func (b *Bus) messages(ctx context.Context, stream string, cfg jetstream.Consume
 		}
 		before := left
 		for m := range batch.Messages() {
-			if meta, err := m.Metadata(); err == nil {
-				left = meta.NumPending
+			meta, err := m.Metadata()
+			if err != nil {
+				return fmt.Errorf("read %s: %w", stream, err)
 			}
+			if got++; meta.Sequence.Consumer != got { // what was on its way when the connection broke is not sent again
+				return fmt.Errorf("read %s: %w", stream, errOrder)
+			}
+			left = meta.NumPending
 			take(m)
 		}
 		if err := batch.Error(); err != nil {

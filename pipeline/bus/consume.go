@@ -56,9 +56,29 @@ func (b *Bus) ConsumeActions(ctx context.Context, handle func(context.Context, i
 }
 
 // ConsumeIncidents hands over revisions, one at a time, until ctx ends. After a failure an older revision may come after a
-// newer one: compare Revision. A revision that eight newer ones have replaced is skipped.
+// newer one: Incident is the newest. A revision that eight newer ones have replaced is skipped.
 func (b *Bus) ConsumeIncidents(ctx context.Context, handle func(context.Context, incident.Incident) error) error {
 	return consume(ctx, b, readIncidents, func(ctx context.Context, i []incident.Incident) error { return handle(ctx, i[0]) })
+}
+
+// Incident is the last revision that was told of an incident, by any owner; the zero one where none is kept.
+func (b *Bus) Incident(ctx context.Context, id string) (incident.Incident, error) {
+	var i incident.Incident
+	s, err := b.js.Stream(ctx, b.prefix+"-"+incidents)
+	if err != nil {
+		return i, fmt.Errorf("read from %s: %w", incidents, err)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, b.prefix+".incidents.*."+id)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return i, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(m.Data, &i)
+	}
+	if err != nil {
+		return i, fmt.Errorf("read incident %s: %w", id, err)
+	}
+	return i, nil
 }
 
 func (b *Bus) consumer(ctx context.Context, r reader) (jetstream.Consumer, error) {
@@ -141,9 +161,16 @@ func keepAlive(msgs []jetstream.Msg, handle func() error) error {
 	}
 }
 
-// answer acknowledges, or hands back with a delay that doubles up to 30 s. An answer that is lost only makes the message
+// answer acknowledges, or hands back with the delay that an incident.Postponed asks for, or one that doubles up to 30 s. An answer that is lost only makes the message
 // come again.
 func answer(ctx context.Context, b *Bus, r reader, msgs []jetstream.Msg, err error) {
+	var postponed *incident.Postponed
+	if errors.As(err, &postponed) && ctx.Err() == nil {
+		for _, m := range msgs {
+			_ = m.NakWithDelay(postponed.For)
+		}
+		return
+	}
 	if err != nil && ctx.Err() == nil {
 		b.metrics.retried.WithLabelValues(r.label).Add(float64(len(msgs)))
 		b.log.WarnContext(ctx, "handling failed, will be tried again", "stream", r.stream, "messages", len(msgs), "error", err)

@@ -233,6 +233,23 @@ func TestThePartitionGoesOnWhereItsFoldsEnd(t *testing.T) {
 	foldOf(t, elsewhere, some(0, 1))
 }
 
+// A new owner lets no signal count as accepted long before what the owner before it has told, unless that was told of the future.
+func TestTheNextOwnerKnowsWhatIsTold(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	seen := time.Now().UTC()
+	for _, at := range []time.Time{seen, seen.Add(time.Hour)} {
+		former := owned(t, b, home)
+		if err := former.tell(t.Context(), nil, nil, at, func([]incident.Signal) incident.Fold { return incident.Fold{} }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, taken := owned(t, b, home), 0
+	if err := p.Former(t.Context(), seen.Add(-time.Minute), func(incident.Fold) { taken++ }); err != nil || taken != 2 || !p.seen.Equal(seen) {
+		t.Errorf("%d folds, seen %s, want %s, %v", taken, p.seen, seen, err)
+	}
+}
+
 func TestDroppedIsCountedOnceWhenOwnersChange(t *testing.T) {
 	t.Parallel()
 	limits := Limits{Signals: Partitions * 16 << 10, Actions: mib, Incidents: mib, Folds: 4 * mib, Graph: mib}

@@ -116,7 +116,11 @@ func (p *Partition) Former(ctx context.Context, since time.Time, take func(incid
 	return p.bus.messages(ctx, folds, jetstream.ConsumerConfig{FilterSubject: p.under + ".fold", DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since},
 		func(m jetstream.Msg) {
 			space.clear()
-			body, err := space.loosen(m)
+			meta, err := m.Metadata()
+			var body []byte
+			if err == nil {
+				body, err = space.loosen(m)
+			}
 			var f incident.Fold
 			if err == nil {
 				f, err = d.fold(body)
@@ -124,6 +128,9 @@ func (p *Partition) Former(ctx context.Context, since time.Time, take func(incid
 			if err != nil {
 				p.bus.log.ErrorContext(ctx, "skipped a message that cannot be decoded", "subject", m.Subject(), "error", err)
 				return
+			}
+			if f.Seen.After(p.seen) && !f.Seen.After(meta.Timestamp.Add(late)) {
+				p.seen = f.Seen
 			}
 			take(f)
 		})

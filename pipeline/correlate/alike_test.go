@@ -152,3 +152,17 @@ func TestDedupeLetsAnAlertFireAgain(t *testing.T) {
 		})
 	}
 }
+
+func TestDedupeHasABound(t *testing.T) {
+	t.Parallel()
+	d := NewDedupe()
+	for i := range most + 1 {
+		s := incident.Signal{ID: fmt.Sprint(i), Status: incident.Firing, AcceptedAt: at(1)}
+		if !d.New(s) || d.New(s) {
+			t.Fatalf("signal %d: not new, or twice", i)
+		}
+	}
+	if len(d.accepted) > most {
+		t.Errorf("keeps %d words", len(d.accepted))
+	}
+}

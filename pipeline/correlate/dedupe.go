@@ -34,6 +34,9 @@ type told struct {
 	alert string
 }
 
+// most words are kept, about 16 MB of them. Who has let go of them lets more through, which is no harm.
+const most = 1 << 18
+
 // textual signals of one alert on one workload keep their text in a tenth of a horizon.
 const textual = 3
 
@@ -78,6 +81,11 @@ func (d *Dedupe) isNew(s *incident.Signal) bool {
 	w := wordOf(s.ID)
 	if at, again := d.accepted[w]; again && !s.AcceptedAt.Before(at.time()) && !d.anew(s, at) {
 		return false
+	}
+	for _, known := range []map[word]instant{d.accepted, d.ended} {
+		if len(known) >= most {
+			clear(known)
+		}
 	}
 	d.accepted[w] = instantOf(s.AcceptedAt)
 	if s.Status == incident.Resolved {

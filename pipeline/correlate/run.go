@@ -41,6 +41,7 @@ type JoinOptions struct {
 	Position   uint64                              // of the records that are in the graph already; 0: it is empty
 	Ready      func() bool                         // nothing is judged before, unless it is too much to be held; nil: at once
 	Keep       func(position uint64, at time.Time) // keeps the graph, in which all records up to there are; nil: nobody does
+	Worked     func(now time.Time, behind int)     // is told up to when all is worked off, and which partition that waits for; nil: nobody is
 	Metrics    *Metrics
 	Log        *slog.Logger
 }
@@ -170,10 +171,10 @@ func (d *driver) handle(ctx context.Context, list []incident.JoinRecord) error {
 	if err := d.telling.announce(ctx, d.joiner.announced()); err != nil {
 		return err
 	}
-	behind := d.seen[0]
-	for _, at := range d.seen {
+	behind, last := d.seen[0], 0
+	for partition, at := range d.seen {
 		if at.Before(behind) {
-			behind = at
+			behind, last = at, partition
 		}
 	}
 	if err := d.telling.add(ctx, d.joiner.Advance(behind)); err != nil {
@@ -181,6 +182,9 @@ func (d *driver) handle(ctx context.Context, list []incident.JoinRecord) error {
 	}
 	d.Metrics.outcomes.WithLabelValues("late").Add(float64(d.joiner.Late - d.late))
 	d.late = d.joiner.Late
+	if d.Worked != nil {
+		d.Worked(d.joiner.Now(), last)
+	}
 	d.settle()
 	if time.Since(d.kept) > keeping {
 		d.keep()
@@ -221,7 +225,7 @@ func (d *driver) settle() {
 
 func (d *driver) keep() {
 	d.kept = time.Now()
-	if d.Keep != nil {
+	if d.Keep != nil && !d.joiner.Now().IsZero() && d.read >= d.Position { // else the one that was taken up is better
 		d.Keep(d.clean, d.joiner.Now())
 	}
 }
