@@ -6,10 +6,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/api/resource"
 )
+
+// longestApproval bounds the history of a remediation that waits, which evidence reaches once a minute.
+const longestApproval = 24 * time.Hour
 
 func (d *decoder) approval(n *yaml.Node, p *Playbook) {
 	d.mapping(n, "approval",
@@ -25,7 +29,12 @@ func (d *decoder) approval(n *yaml.Node, p *Playbook) {
 			}
 			p.People = v
 		}},
-		key{name: "within", read: d.duration("approval.within", &p.Within)},
+		key{name: "within", read: func(n *yaml.Node) {
+			d.duration("approval.within", &p.Within)(n)
+			if p.Within > longestApproval {
+				d.fail(n, "approval.within is %q: it must be at most %s", clip(n.Value), longestApproval)
+			}
+		}},
 	)
 }
 

@@ -243,7 +243,7 @@ func activities(c Config, book *ledger.Ledger, o outside, later func(context.Con
 		Asker:      &remediation.Asker{Book: book, Forge: o.forge, Chat: o.chat(), Writer: writer, Bot: c.Forge.User},
 		Adopter:    &remediation.Adopter{Book: book, Entries: book.Entries, Forge: o.forge, Claims: book.Claims(), Repository: where, Tool: c.Delivery.tool()},
 		Closer:     &remediation.Closer{Book: book, Repo: o.repo, Forge: o.forge, Chat: o.chat(), Writer: writer, Claims: book.Claims(), Remember: o.memory.Remember, Refused: refused, Page: c.paging(book, o.pager), Later: later},
-		Restorer:   &remediation.Restorer{Book: book, Claims: book.Claims(), Entries: book.Entries, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where, Render: delivered.render, Usage: o.prometheus.Usage, Every: time.Minute},
+		Restorer:   &remediation.Restorer{Book: book, Chat: o.chat(), Claims: book.Claims(), Entries: book.Entries, Repo: o.repo, Forge: o.forge, Writer: writer, Repository: where, Render: delivered.render, Usage: o.prometheus.Usage, Every: time.Minute},
 	}
 }
 

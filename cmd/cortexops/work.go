@@ -74,7 +74,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		return nil, err
 	}
 	w.opened = append(w.opened, tasks.stop)
-	starter := &remediation.Starter{Temporal: temporal, Queues: queues, Book: book, Ended: book.Ended, Branch: outside.branch, MayWrite: outside.forge.MayWrite, Merged: acted(book), Shut: outside.shut, Followed: outside.followed, Refused: refused}
+	starter := &remediation.Starter{Temporal: temporal, Queues: queues, Book: book, Ended: book.Ended, Newest: events.Incident, Branch: outside.branch, MayWrite: outside.forge.MayWrite, Merged: acted(book), Shut: outside.shut, Followed: outside.followed, Refused: refused}
 	pauses := func(ctx context.Context) ([]incident.Pause, error) { return book.Brakes().Pauses(ctx, c.Cluster) }
 	if outside.pager != nil {
 		starter.Healed = c.paging(book, outside.pager).Healed
@@ -89,7 +89,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 	}
 	w.details = map[string]func() string{"graph": join.detail}
 	w.components = map[string]func(context.Context) error{
-		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "graph": join.check, "watch": follow.Check, "forge": outside.forge.Ping,
+		"ledger": book.Ping, "kubernetes": outside.cluster.Ping, "graph": join.check, "correlation": join.advances, "watch": follow.Check, "forge": outside.forge.Ping,
 		"prometheus": outside.prometheus.Ping, "policy": outside.policy.Ping, "policy-source": outside.policy.Current, "memory": outside.memory.Ping,
 		"brakes": braked(pauses), "clusters": unattended.Check,
 		"temporal": func(ctx context.Context) error {

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	fluxmeta "github.com/fluxcd/pkg/apis/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -122,9 +125,21 @@ func (f *Flux) bring(ctx context.Context, u fluxUnit, commit string, w Watch) er
 	})
 }
 
-// ask requests a reconciliation with a token that is derived from the commit, so that asking again changes nothing.
+// ask requests a reconciliation with a token that is derived from the commit, so that asking again changes nothing, but for what has
+// failed since: that is tried again.
 func (f *Flux) ask(ctx context.Context, r Ref, commit string, w Watch) error {
-	return f.annotate(ctx, r, fluxmeta.ReconcileRequestAnnotation, "cortexops-"+commit, w, nil)
+	token := "cortexops-" + commit
+	live, err := f.get(ctx, r)
+	if err != nil {
+		return err
+	}
+	if live != nil && strings.HasPrefix(live.GetAnnotations()[fluxmeta.ReconcileRequestAnnotation], token) {
+		if !handled(live) || failure(live) == "" {
+			return nil
+		}
+		token += "-" + strconv.FormatInt(time.Now().Unix(), 10)
+	}
+	return f.annotate(ctx, r, fluxmeta.ReconcileRequestAnnotation, token, w, nil)
 }
 
 // fluxUnit is a Kustomization or a HelmRelease on the way to an object.

@@ -169,6 +169,13 @@ func TestFluxFails(t *testing.T) {
 			if _, is := play.final.(*Stuck); is != errors.As(err, &stuck) || is == errors.As(err, &not) || !strings.Contains(err.Error(), play.words) {
 				t.Errorf("got %v, want %T and %q", err, play.final, play.words)
 			}
+			if name == "it cannot fetch" { // whoever says retry has it asked for again
+				_, err := f.Request(t.Context(), []Ref{c.ref()}, merged)
+				check(t, err)
+				if at := c.annotation("GitRepository", "shop", requested); !strings.HasPrefix(at, "cortexops-"+merged+"-") {
+					t.Errorf("after its failure it is asked %q", at)
+				}
+			}
 			_, err = c.of("Kustomization").Patch(t.Context(), "root", types.MergePatchType, []byte(`{"spec":{"suspend":null}}`), metav1.PatchOptions{})
 			if !strings.Contains(name, "deletes") {
 				check(t, err)

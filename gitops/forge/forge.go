@@ -100,7 +100,14 @@ func (e *Unauthorized) Error() string {
 // ErrNotFound is returned where the forge answers 404.
 var ErrNotFound = errors.New("not found on the forge")
 
-// wrap types the forge's answer. Rate limits and server errors stay as they are: a retry may mend them.
+// Limited means that the forge has counted too many calls, and takes none until then.
+type Limited struct{ Until time.Time }
+
+func (e *Limited) Error() string {
+	return "the forge takes no more calls before " + e.Until.UTC().Format(time.RFC3339)
+}
+
+// wrap types the forge's answer. Server errors stay as they are: a retry may mend them.
 func wrap(action string, err error) error {
 	if err == nil {
 		return nil
@@ -108,7 +115,13 @@ func wrap(action string, err error) error {
 	var limited *github.RateLimitError
 	var abuse *github.AbuseRateLimitError
 	var answer *github.ErrorResponse
-	if errors.As(err, &limited) || errors.As(err, &abuse) || !errors.As(err, &answer) || answer.Response == nil {
+	switch {
+	case errors.As(err, &limited):
+		return fmt.Errorf("%s: %w", action, &Limited{limited.Rate.Reset.Time})
+	case errors.As(err, &abuse):
+		return fmt.Errorf("%s: %w", action, &Limited{time.Now().Add(max(abuse.GetRetryAfter(), time.Minute))})
+	}
+	if !errors.As(err, &answer) || answer.Response == nil {
 		return fmt.Errorf("%s: %w", action, err)
 	}
 	message := answer.Message

@@ -3,9 +3,12 @@ package forge
 import (
 	"context"
 	"errors"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -173,7 +176,7 @@ func TestCommentsSince(t *testing.T) {
 	}...)
 	at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	got, err := f.Comments(ctx, 1, at.Add(300*time.Millisecond), func(body string) bool { return body != "hm" }) // the forge's times have no fractions
-	want := []Said{{11, "sam", "now", at, true}, {12, "eve", "a stranger", at.Add(time.Minute), false}}
+	want := []Said{{11, "sam", "now", at, true, false}, {12, "eve", "a stranger", at.Add(time.Minute), false, false}, {13, "sam", "edited, by whomever", at.Add(2 * time.Minute), true, true}}
 	if err != nil || !slices.Equal(got, want) || k.asked["kim"] || !k.asked["eve"] {
 		t.Errorf("%+v, %v; who may push was asked of %v", got, err, k.asked)
 	}
@@ -296,6 +299,37 @@ func TestErrorsAreTyped(t *testing.T) {
 		if _, err := New(o); err == nil {
 			t.Errorf("%+v was taken", o)
 		}
+	}
+}
+
+// TestALimitSaysUntilWhen, that of an hour and that of a burst.
+func TestALimitSaysUntilWhen(t *testing.T) {
+	t.Parallel()
+	reset := time.Now().Add(40 * time.Minute).Truncate(time.Second)
+	for name, c := range map[string]struct {
+		header http.Header
+		body   string
+		want   time.Duration // from now, about
+	}{
+		"of an hour": {http.Header{"X-Ratelimit-Limit": {"5000"}, "X-Ratelimit-Remaining": {"0"}, "X-Ratelimit-Reset": {strconv.FormatInt(reset.Unix(), 10)}},
+			`{"message":"API rate limit exceeded for user ID 1."}`, 40 * time.Minute},
+		"of a burst": {http.Header{"Retry-After": {"300"}},
+			`{"message":"You have exceeded a secondary rate limit.","documentation_url":"https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits"}`, 5 * time.Minute},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			maps.Copy(w.Header(), c.header)
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, c.body)
+		}))
+		f, err := New(Options{API: srv.URL + "/", Token: func() string { return "t0ken" }, Owner: "acme", Repo: "shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var limited *Limited
+		if err := f.Ping(ctx); !errors.As(err, &limited) || time.Until(limited.Until) > c.want || time.Until(limited.Until) < c.want-time.Minute {
+			t.Errorf("%s: %v", name, err)
+		}
+		srv.Close()
 	}
 }
 

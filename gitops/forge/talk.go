@@ -50,10 +50,11 @@ type Said struct {
 	User, Body string
 	At         time.Time // when it was written first
 	MayWrite   bool      // whether User may push to the repository
+	Edited     bool      // since: whoever may push can edit what others wrote, and the forge does not say who did
 }
 
-// Comments lists what was written since then, oldest first, and still is as it was written: of that what is wanted, since whether
-// somebody may push is a question for each.
+// Comments lists what was written since then, oldest first: of that what is wanted, since whether somebody may push is a question for
+// each.
 func (f *Forge) Comments(ctx context.Context, number int, since time.Time, wanted func(body string) bool) ([]Said, error) {
 	var out []Said
 	writers := map[string]bool{}
@@ -68,9 +69,6 @@ func (f *Forge) Comments(ctx context.Context, number int, since time.Time, wante
 			if c.GetCreatedAt().Before(since) { // GitHub goes by the last edit: an old comment that is edited now is no answer
 				continue
 			}
-			if c.GetUpdatedAt().Sub(c.GetCreatedAt().Time) > time.Second { // whoever may push can edit what others wrote, and the forge does not say who did
-				continue
-			}
 			if !wanted(c.GetBody()) {
 				continue
 			}
@@ -80,7 +78,8 @@ func (f *Forge) Comments(ctx context.Context, number int, since time.Time, wante
 					return nil, err
 				}
 			}
-			out = append(out, Said{ID: c.GetID(), User: user, Body: c.GetBody(), At: c.GetCreatedAt().Time, MayWrite: writers[user]})
+			out = append(out, Said{ID: c.GetID(), User: user, Body: c.GetBody(), At: c.GetCreatedAt().Time, MayWrite: writers[user],
+				Edited: c.GetUpdatedAt().Sub(c.GetCreatedAt().Time) > time.Second})
 		}
 		if res.NextPage == 0 {
 			return out, nil

@@ -102,10 +102,11 @@ func (l *Ledger) write(batch []*pending) {
 		}
 		return
 	}
+	tip := l.tip
 	settle := func() {
 		defer cancel()
 		if err == nil {
-			err = l.flush(ctx, l.db)
+			err = l.flush(ctx, l.db, `entries WHERE seq=? AND hash=?`, tip.Seq, tip.Hash)
 		}
 		for _, p := range batch {
 			p.err = err
@@ -119,9 +120,9 @@ func (l *Ledger) write(batch []*pending) {
 	settle()
 }
 
-// wanted ends when nobody waits for the batch any more.
+// wanted ends when nobody waits for the batch any more. A server that is gone without a word would hold up all that come after.
 func wanted(batch []*pending) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(batch[0].ctx))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), 30*time.Second)
 	var stops []func() bool
 	for _, p := range batch {
 		stops = append(stops, context.AfterFunc(p.ctx, func() {
@@ -218,6 +219,7 @@ func (l *Ledger) chained(ctx context.Context, batch []*pending, look bool) error
 		args = append(args, head.add(p)...)
 	}
 	if len(values) == 0 {
+		l.tip = head
 		return nil
 	}
 	done, err := tx.ExecContext(ctx, l.bind(`INSERT INTO entries(seq,incident,attempt,phase,step,kind,actor,detail,at,prev_hash,hash) VALUES `+

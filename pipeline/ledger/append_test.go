@@ -163,3 +163,17 @@ func TestATipThatIsAnothers(t *testing.T) {
 		}
 	})
 }
+
+// TestAnotherServer has taken the place of the one that was written to, and does not have the row.
+func TestAnotherServer(t *testing.T) {
+	onBoth(t, func(t *testing.T, at string) {
+		l := openAt(t, at)
+		if _, err := l.Append(t.Context(), entry("a")); err != nil {
+			t.Fatal(err)
+		}
+		err := l.flush(t.Context(), l.db, `entries WHERE seq=? AND hash=?`, l.tip.Seq, "another")
+		if l.postgres != errors.Is(err, errLost) {
+			t.Errorf("got %v", err)
+		}
+	})
+}

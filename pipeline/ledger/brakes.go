@@ -99,7 +99,7 @@ func (b *Brakes) Act(ctx context.Context, root incident.Resource, key incident.K
 		err = tx.Commit()
 	}
 	if err == nil {
-		err = b.l.flush(ctx, b.l.db)
+		err = b.l.flush(ctx, b.l.db, `claims WHERE target=? AND incident=? AND attempt=? AND acting_at IS NOT NULL`, root.Key(), key.Incident, key.Attempt)
 	}
 	if err != nil {
 		return "", fmt.Errorf("count who acts: %w", err)

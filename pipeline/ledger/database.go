@@ -150,15 +150,23 @@ func (d database) writing(ctx context.Context, db *sql.DB) (tx *sql.Tx, head Row
 }
 
 // flush returns when all that was committed before is on disk, and on the standbys that commits wait for. Several writers share
-// the wait, which they could not inside the lock.
-func (d database) flush(ctx context.Context, db *sql.DB) error {
+// the wait, which they could not inside the lock. written is the row that was committed, after FROM: another server may have taken
+// the place of the one that we wrote to, and not have it.
+func (d database) flush(ctx context.Context, db *sql.DB, written string, args ...any) error {
 	if !d.postgres {
 		return nil // its commit did
 	}
 	// The smallest thing that makes a commit wait.
-	_, err := db.ExecContext(ctx, `SELECT pg_logical_emit_message(true, 'cortexops', '')`)
+	var at string
+	err := db.QueryRowContext(ctx, d.bind(`SELECT pg_logical_emit_message(true, 'cortexops', '')::text FROM `+written), args...).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return errLost
+	}
 	return err
 }
+
+// errLost: it is written again by whoever tries again.
+var errLost = errors.New("what was written is gone: another server has taken the database's place, and did not have it")
 
 // writable tells whether a row could be written now.
 func (d database) writable(ctx context.Context, db *sql.DB) error {

@@ -142,6 +142,7 @@ func classify(err error) error {
 		mismanaged   *delivery.Mismanaged
 		undelivered  *delivery.NotDelivered
 		refused      *forge.Refused
+		limited      *forge.Limited
 		notClean     *repo.NotClean
 		clash        *repo.Conflict
 		moved        *repo.Moved
@@ -169,6 +170,8 @@ func classify(err error) error {
 		kind = "NotDelivered"
 	case errors.As(err, &refused):
 		kind = typeRefused
+	case errors.As(err, &limited): // transient, and for longer than a retry knows
+		return temporal.NewApplicationErrorWithOptions(err.Error(), typeLimited, temporal.ApplicationErrorOptions{NextRetryDelay: max(time.Until(limited.Until), time.Second)})
 	case errors.As(err, &notClean), errors.As(err, &clash):
 		kind = "NotClean"
 	case errors.As(err, &moved):
@@ -183,6 +186,9 @@ func classify(err error) error {
 
 // beat heartbeats until the returned function is called, so that a worker that died is noticed soon.
 func beat(ctx context.Context) (stop func()) {
+	if !activity.IsActivity(ctx) {
+		return func() {}
+	}
 	done := make(chan struct{})
 	go func() {
 		tick := time.NewTicker(time.Second)

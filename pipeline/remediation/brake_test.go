@@ -191,17 +191,24 @@ func TestHandedOnOnceAMinute(t *testing.T) {
 	var s told
 	now := time.Unix(0, 0)
 	for i, c := range []struct {
-		after time.Duration
-		state incident.State
-		want  bool
+		after    time.Duration
+		revision int
+		state    incident.State
+		want     bool
+		later    time.Duration // it comes again then
 	}{
-		{0, incident.Sealed, true}, {time.Second, incident.Sealed, false}, {2 * time.Second, incident.Healed, true}, {3 * time.Second, incident.Healed, false},
-		{4 * time.Second, incident.Sealed, true}, {63 * time.Second, incident.Sealed, false}, {64 * time.Second, incident.Sealed, true},
+		{0, 1, incident.Sealed, true, 0}, {time.Second, 1, incident.Sealed, false, 0}, {time.Second, 2, incident.Sealed, false, 59 * time.Second},
+		{2 * time.Second, 3, incident.Sealed, false, 0}, {3 * time.Second, 4, incident.Healed, true, 0}, {4 * time.Second, 4, incident.Healed, false, 0},
+		{5 * time.Second, 5, incident.Sealed, true, 0}, {64 * time.Second, 6, incident.Sealed, false, time.Second}, {65 * time.Second, 7, incident.Sealed, true, 0},
+		{66 * time.Second, 8, incident.Sealed, false, 59 * time.Second},
 	} {
-		inc, at := incident.Incident{ID: "i", State: c.state}, now.Add(c.after)
-		if got := s.due(inc, at); got != c.want {
-			t.Errorf("%d: %v", i, got)
-		} else if got {
+		inc, at := incident.Incident{ID: "i", Revision: c.revision, State: c.state}, now.Add(c.after)
+		got, err := s.due(inc, at)
+		var postponed *incident.Postponed
+		if errors.As(err, &postponed) != (c.later > 0) || postponed != nil && postponed.For != c.later || got != c.want {
+			t.Errorf("%d: %v, %v", i, got, err)
+		}
+		if got {
 			s.set(inc, at)
 		}
 	}

@@ -65,6 +65,7 @@ type Ending struct {
 
 // Close tells everybody who looks how it ended.
 func (c *Closer) Close(ctx context.Context, in Ending) error {
+	defer beat(ctx)()
 	// The ledger first: it must know the ending even where the forge does not answer.
 	if in.Outcome.Phase == incident.Escalated || in.Outcome.Phase == incident.RolledBack {
 		if err := note(ctx, c.Book, in.Key, in.Outcome.Phase, "escalated", incident.Event, actor, in.Outcome); err != nil {
@@ -123,7 +124,7 @@ func (c *Closer) later(ctx context.Context, in Ending) error {
 	ttl := proposal.Playbook.TTL
 	return write(ctx, c.Book, in.Key, in.Outcome.Phase, "ttl", func() (any, error) {
 		return map[string]string{"workflow": in.Key.Expiry(), "after": ttl.String()},
-			c.Later(ctx, Lapse{Key: in.Key, Target: in.Target, Playbook: in.Playbook, Proposal: in.Proposal, Change: in.Change}, ttl)
+			c.Later(ctx, Lapse{Key: in.Key, Target: in.Target, Playbook: in.Playbook, Proposal: in.Proposal, Change: in.Change, Merge: in.Merge}, ttl)
 	})
 }
 

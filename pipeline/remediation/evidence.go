@@ -22,17 +22,32 @@ type told struct {
 }
 
 type word struct {
-	healed bool
-	at     time.Time
+	healed   bool
+	revision int
+	at       time.Time
+	later    bool // a newer revision comes again when the minute is over
 }
 
-// due tells whether this revision is to be handed on now.
-func (t *told) due(inc incident.Incident, now time.Time) bool {
+// due tells whether this revision is to be handed on now. One that comes too soon comes again: the newest that there is then is
+// handed on, so that the others of that minute need not.
+func (t *told) due(inc incident.Incident, now time.Time) (bool, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	last, ok := t.last[inc.ID]
-	healed := inc.State == incident.Healed
-	return !ok || last.healed != healed || now.Sub(last.at) >= amendEvery
+	switch wait := last.at.Add(amendEvery).Sub(now); {
+	case !ok || last.healed != (inc.State == incident.Healed):
+		return true, nil
+	case inc.Revision <= last.revision:
+		return false, nil
+	case wait <= 0:
+		return true, nil
+	case last.later:
+		return false, nil
+	default:
+		last.later = true
+		t.last[inc.ID] = last
+		return false, &incident.Postponed{For: wait}
+	}
 }
 
 func (t *told) set(inc incident.Incident, now time.Time) {
@@ -46,14 +61,14 @@ func (t *told) set(inc incident.Incident, now time.Time) {
 			delete(t.last, id)
 		}
 	}
-	t.last[inc.ID] = word{inc.State == incident.Healed, now}
+	t.last[inc.ID] = word{healed: inc.State == incident.Healed, revision: inc.Revision, at: now}
 }
 
 // hand tells the remediation that runs for this incident that it has changed. Where none runs, nobody is told.
 func (s *Starter) hand(ctx context.Context, inc incident.Incident) error {
 	now := time.Now()
-	if !s.told.due(inc, now) {
-		return nil
+	if due, err := s.told.due(inc, now); !due {
+		return err
 	}
 	digest, err := put(ctx, s.Book, inc)
 	if err != nil {

@@ -123,7 +123,7 @@ func (a *Asker) Answer(ctx context.Context, in AskInput) (Said, error) {
 	}
 	for _, c := range list {
 		word := strings.Join(command(c.Body), " ")
-		if !c.MayWrite || strings.EqualFold(c.User, a.Bot) || c.At.After(in.Deadline) || !slices.Contains([]string{"keep", "revert", "wait"}, word) ||
+		if !c.MayWrite || c.Edited || strings.EqualFold(c.User, a.Bot) || c.At.After(in.Deadline) || !slices.Contains([]string{"keep", "revert", "wait"}, word) ||
 			word == "revert" && !in.Revertible {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ var (
 
 const (
 	keepEvery    = 5 * time.Second
+	sweepEvery   = 3         // of these: the forge counts its calls
 	orphanedFrom = time.Hour // a pull request of a workflow that Temporal does not know
 )
 
@@ -70,8 +72,11 @@ func (k *Keeper) Run(ctx context.Context) {
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
 	said := ""
-	for {
-		err := errors.Join(k.count(ctx), k.sweep(ctx), k.release(ctx))
+	for n := 0; ; n++ {
+		err := errors.Join(k.count(ctx), k.release(ctx))
+		if n%sweepEvery == 0 {
+			err = errors.Join(err, k.sweep(ctx))
+		}
 		if err != nil && ctx.Err() == nil && err.Error() != said {
 			said = err.Error()
 			slog.WarnContext(ctx, "looking after remediations fails, trying again", "error", err)
@@ -214,6 +219,13 @@ func (k *Keeper) abandoned(ctx context.Context, key incident.Key, p forge.Pull, 
 	if w == nil {
 		if time.Since(p.CreatedAt) < orphanedFrom {
 			return "", nil
+		}
+		rows, err := k.Book.Entries(ctx, key.Incident)
+		if err != nil {
+			return "", err
+		}
+		if slices.ContainsFunc(rows, func(e incident.Entry) bool { return e.Attempt == key.Attempt && e.Step == incident.StepEnding }) {
+			return "", nil // it came to its end, and what it left open is people's
 		}
 		return "its workflow is not known to Temporal", nil
 	}

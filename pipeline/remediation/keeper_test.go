@@ -69,6 +69,7 @@ func TestWhatNobodyLooksAfterIsClosed(t *testing.T) {
 	}{
 		"its remediation was terminated": {thisOne.Branch(), map[string]enumspb.WorkflowExecutionStatus{remediation: ended}, incident.StepEnding},
 		"its remediation runs":           {thisOne.Branch(), map[string]enumspb.WorkflowExecutionStatus{remediation: running}, ""},
+		"its remediation is forgotten":   {thisOne.Branch(), map[string]enumspb.WorkflowExecutionStatus{}, incident.StepEnding},
 		"a restore that is waited for":   {thisOne.RestoreBranch(), map[string]enumspb.WorkflowExecutionStatus{remediation: succeeded, expiry: running}, ""},
 		"a restore, and nobody waits":    {thisOne.RestoreBranch(), map[string]enumspb.WorkflowExecutionStatus{remediation: succeeded, expiry: ended}, stepLapsed},
 		"a restore that was given up":    {thisOne.RestoreBranch(), map[string]enumspb.WorkflowExecutionStatus{remediation: succeeded, expiry: succeeded}, ""},
@@ -80,6 +81,20 @@ func TestWhatNobodyLooksAfterIsClosed(t *testing.T) {
 			Pauses: func(context.Context) ([]incident.Pause, error) { return nil, nil }}
 		if err := k.sweep(t.Context()); err != nil || slices.Contains(at.wrote, "close") != (c.step != "") || c.step != "" && !book.has(c.step, incident.Event) {
 			t.Errorf("%s: %v, wrote %v, rows %+v", name, err, at.wrote, book.rows)
+		}
+	}
+}
+
+// TestWhatAnEndingLeftOpenIsPeoples, also when Temporal has forgotten it.
+func TestWhatAnEndingLeftOpenIsPeoples(t *testing.T) {
+	t.Parallel()
+	for _, branch := range []string{thisOne.Branch(), thisOne.RevertBranch()} {
+		book, at := &pages{rows: []incident.Entry{{Incident: thisOne.Incident, Attempt: thisOne.Attempt, Step: incident.StepEnding, Kind: incident.Event}}}, &oneForge{}
+		k := &Keeper{Temporal: registry{}, Bot: "bot", Book: book, Writer: abandoning{},
+			Forge:  pulled{at, []forge.Pull{{Number: 9, HeadRef: branch, Author: "bot", CreatedAt: time.Unix(0, 0)}}},
+			Pauses: func(context.Context) ([]incident.Pause, error) { return nil, nil }}
+		if err := k.sweep(t.Context()); err != nil || len(at.wrote) > 0 {
+			t.Errorf("%s: %v, wrote %v", branch, err, at.wrote)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package remediation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -38,8 +39,37 @@ func TestEndedIsNotStartedAgain(t *testing.T) {
 type gitless struct{}
 
 func (gitless) Commit(context.Context, repo.CommitSpec) (string, error) { return "new", nil }
+func (gitless) Fetch(context.Context) error                             { return nil }
 func (gitless) Push(context.Context, string, string, string) error      { return nil }
 func (gitless) Note(context.Context, string, string) error              { return nil }
+
+// behind is a mirror that lacks what another worker has planned on, until it fetches.
+type behind struct {
+	gitless
+	fetched bool
+}
+
+func (b *behind) Fetch(context.Context) error { b.fetched = true; return nil }
+func (b *behind) Commit(context.Context, repo.CommitSpec) (string, error) {
+	if !b.fetched {
+		return "", fmt.Errorf("commit on H: %w", repo.ErrNoCommit)
+	}
+	return "new", nil
+}
+
+// TestAnotherWorkerHasPlanned on a commit that our mirror does not have yet.
+func TestAnotherWorkerHasPlanned(t *testing.T) {
+	t.Parallel()
+	book := &pages{}
+	proposal, err := put(t.Context(), book, incident.Proposal{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proposer{Book: book, Repo: &behind{}, Writer: words{}}
+	if _, _, sha, err := p.commit(t.Context(), proposal, proposal, opened); sha != "new" || err != nil {
+		t.Errorf("%s, %v", sha, err)
+	}
+}
 
 // words is a Writer that says next to nothing.
 type words struct{ Writer }

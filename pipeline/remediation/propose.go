@@ -2,6 +2,7 @@ package remediation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -72,8 +73,11 @@ type Writer interface {
 
 // Proposer is the activity of PROPOSED.
 type Proposer struct {
-	Book  Book
-	Repo  Pusher
+	Book Book
+	Repo interface {
+		Pusher
+		Fetch(ctx context.Context) error
+	}
 	Forge interface {
 		Pulls
 		Statuses
@@ -143,8 +147,12 @@ func (p *Proposer) commit(ctx context.Context, proposed, rehearsed string, when 
 	for _, f := range proposal.Files {
 		files[f.Path] = f.After
 	}
-	sha, err = p.Repo.Commit(ctx, repo.CommitSpec{Parent: proposal.BaseSHA, Files: files, Message: p.Writer.Commit(proposal),
-		Author: p.Repository.Author, When: when})
+	spec := repo.CommitSpec{Parent: proposal.BaseSHA, Files: files, Message: p.Writer.Commit(proposal), Author: p.Repository.Author, When: when}
+	if sha, err = p.Repo.Commit(ctx, spec); errors.Is(err, repo.ErrNoCommit) { // another worker has planned it, with a mirror of its own
+		if err = p.Repo.Fetch(ctx); err == nil {
+			sha, err = p.Repo.Commit(ctx, spec)
+		}
+	}
 	return proposal, dry, sha, classify(err)
 }
 
@@ -163,6 +171,7 @@ type AnnounceInput struct {
 
 // Announce sets the labels and the checks, and writes what the pull request has no room for: after the workflow knows the change, so that a failure here does not orphan it.
 func (p *Proposer) Announce(ctx context.Context, in AnnounceInput) (Announced, error) {
+	defer beat(ctx)()
 	if err := p.Forge.Label(ctx, in.Change.Number, "cortexops", "risk/"+in.Risk); err != nil {
 		return Announced{}, classify(err)
 	}

@@ -53,6 +53,7 @@ type Restorer struct {
 		Get(ctx context.Context, number int) (forge.Pull, error)
 		Close(ctx context.Context, number int) error
 	}
+	Chat       Chat
 	Claims     Claims
 	Entries    func(ctx context.Context, id string) ([]incident.Entry, error) // of an incident, in order
 	Writer     Restoring
@@ -67,6 +68,7 @@ type Restorer struct {
 type Restoring interface {
 	Restore(p incident.Proposal, c incident.Change, usage []incident.Course) (commit, title, body string)
 	Lapsed(word, why string) string
+	SlackLapsed(key incident.Key, target string, c incident.Change, why string) (text string, blocks []byte)
 }
 
 // OfferInput is what OfferRestore is asked.
@@ -104,7 +106,7 @@ func (r *Restorer) OfferRestore(ctx context.Context, in OfferInput) (Offer, erro
 			head = parents[0]
 		}
 	}
-	files, err := r.Repo.RevertFiles(ctx, in.Change.HeadSHA, head)
+	files, err := reverted(ctx, r.Repo, in.Change, in.Merge, head)
 	var changed *repo.NotClean
 	if errors.As(err, &changed) {
 		return Offer{Why: fmt.Sprintf("what it had changed was changed since: %v", err)}, nil
@@ -281,8 +283,9 @@ type EndRestoreInput struct {
 	End   Lapsed `json:"end"`
 }
 
-// EndRestore writes down what became of the fix, on the pull request where there is one.
+// EndRestore writes down what became of the fix, on the pull request where there is one. What has failed is told in the chat.
 func (r *Restorer) EndRestore(ctx context.Context, in EndRestoreInput) error {
+	defer beat(ctx)()
 	step := stepLapsed
 	if in.Again { // each time is another row
 		step += "-" + short(activity.GetInfo(ctx).WorkflowExecution.RunID)
@@ -290,8 +293,15 @@ func (r *Restorer) EndRestore(ctx context.Context, in EndRestoreInput) error {
 	if err := r.Claims.Release(ctx, in.Target, in.Key.Restoring()); err != nil { // nobody's, another's, or the keeper gives it back
 		slog.InfoContext(ctx, "the claim on the target was not released", "workflow", in.Key.Expiry(), "error", err)
 	}
-	if err := note(ctx, r.Book, in.Key, incident.Succeeded, step, incident.Event, actor, in.End); err != nil || in.Offer.Change.Number == 0 {
+	if err := note(ctx, r.Book, in.Key, incident.Succeeded, step, incident.Event, actor, in.End); err != nil {
 		return err
+	}
+	if r.Chat != nil && in.End.Word == "failed" {
+		text, blocks := r.Writer.SlackLapsed(in.Key, in.Target, in.Offer.Change, in.End.Why)
+		tell(ctx, r.Chat, in.Key, step, text, blocks)
+	}
+	if in.Offer.Change.Number == 0 {
+		return nil
 	}
 	return classify(r.Forge.Comment(ctx, in.Offer.Change.Number, "ending", r.Writer.Lapsed(in.End.Word, in.End.Why)))
 }

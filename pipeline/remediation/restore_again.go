@@ -16,13 +16,19 @@ import (
 )
 
 // restore takes what a person did to the pull request of a restore after people had decided to keep the fix, or nobody had: one that is
-// opened again is waited for again, one that is merged is applied. While it is waited for, the forge is looked at anyway.
+// opened again is waited for again, one that is merged is applied, also where that has failed and somebody says retry. While it is
+// waited for, the forge is looked at anyway.
 func (s *Starter) restore(ctx context.Context, key incident.Key, a incident.Action) error {
-	if a.Kind != incident.Reopen && a.Kind != incident.Merge {
+	if a.Kind != incident.Reopen && a.Kind != incident.Merge && a.Kind != incident.Retry {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	if a.Kind == incident.Retry {
+		if may, err := s.MayWrite(ctx, a.Actor); err != nil || !may {
+			return err
+		}
+	}
 	log := slog.With("workflow", key.Expiry(), "kind", a.Kind, "actor", a.Actor)
 	d, err := s.Temporal.DescribeWorkflowExecution(ctx, key.Expiry(), "")
 	var gone *serviceerror.NotFound

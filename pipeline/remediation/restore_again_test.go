@@ -56,15 +56,17 @@ func TestARestoreAfterItsEnd(t *testing.T) {
 		end    Lapsed
 		want   bool
 	}{
-		"opened again":               {incident.Reopen, completed, Lapsed{Word: "kept"}, true},
-		"merged":                     {incident.Merge, completed, Lapsed{Word: "kept"}, true},
-		"merged after a termination": {incident.Merge, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, Lapsed{}, true},
-		"its own merge":              {incident.Merge, completed, Lapsed{Word: "restored"}, false},
-		"it is waited for":           {incident.Merge, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, Lapsed{}, false},
-		"closed":                     {incident.Close, completed, Lapsed{Word: "kept"}, false},
+		"opened again":                 {incident.Reopen, completed, Lapsed{Word: "kept"}, true},
+		"merged":                       {incident.Merge, completed, Lapsed{Word: "kept"}, true},
+		"merged after a termination":   {incident.Merge, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, Lapsed{}, true},
+		"its own merge":                {incident.Merge, completed, Lapsed{Word: "restored"}, false},
+		"it is waited for":             {incident.Merge, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, Lapsed{}, false},
+		"it failed, and retry is said": {incident.Retry, completed, Lapsed{Word: "failed"}, true},
+		"retry of what is restored":    {incident.Retry, completed, Lapsed{Word: "restored"}, false},
+		"closed":                       {incident.Close, completed, Lapsed{Word: "kept"}, false},
 	} {
 		l := &lapsing{registry: registry{status: map[string]enumspb.WorkflowExecutionStatus{thisOne.Expiry(): c.status}}, end: c.end}
-		s := &Starter{Temporal: l, Queues: here}
+		s := &Starter{Temporal: l, Queues: here, MayWrite: func(_ context.Context, user string) (bool, error) { return user == "sam", nil }}
 		if err := s.Action(t.Context(), incident.Action{Kind: c.kind, Branch: thisOne.RestoreBranch(), Number: 9, Actor: "sam"}); err != nil || (len(l.begun) == 1) != c.want {
 			t.Errorf("%s: %+v, %v", name, l.begun, err)
 		}

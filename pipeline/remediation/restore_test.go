@@ -48,6 +48,7 @@ func TestExpiry(t *testing.T) {
 		"policy refuses":    {Offer{}, Restore{Merge: "m", By: "sam"}, false, 0, 0, "", nil, "failed", "policy refuses to apply it: [frozen]", []string{"Apply"}},
 		"never ready":       {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, 0, "deadline exceeded", nil, "failed", "deadline exceeded", nil},
 		"another rendering": {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, 0, "", temporal.NewNonRetryableApplicationError("does not render", "Mismatch", nil), "failed", "Mismatch: does not render", []string{"Wait"}},
+		"no permission yet": {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, 0, "", temporal.NewNonRetryableApplicationError("add a rule", typeUnauthorized, nil), "restored", "merged by sam", nil},
 		"another at work":   {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, 2, "", nil, "restored", "merged by sam", nil},
 		"another for a day": {Offer{}, Restore{Merge: "m", By: "sam"}, true, 0, 1000, "", nil, "failed", "not applied within 24h0m0s: remediation/ba9876543210/1 is at work on t", []string{"Apply"}},
 	} {
@@ -60,11 +61,16 @@ func TestExpiry(t *testing.T) {
 			env.RegisterWorkflow(Expiry)
 			var calls []string
 			var ended EndRestoreInput
-			asked, looked, claimed := 0, 0, false
+			asked, looked, applies, claimed := 0, 0, 0, false
 			for name, f := range map[string]any{
 				"OfferRestore": func(OfferInput) (Offer, error) { return c.offer, nil },
-				"DryRun":       func(DryRunInput) (string, error) { return "d", nil },
-				"MarkRestore":  func(MarkInput) error { return nil },
+				"DryRun": func(in DryRunInput) (string, error) { // what was live when it was offered may be another by the merge
+					if in.Step == "dry-run-restore" {
+						return "long ago", nil
+					}
+					return "d", nil
+				},
+				"MarkRestore": func(MarkInput) error { return nil },
 				"ClaimRestore": func(in ClaimInput) (incident.Key, error) {
 					if claimed = !in.Release; in.Release {
 						return incident.Key{}, nil
@@ -92,6 +98,10 @@ func TestExpiry(t *testing.T) {
 					if !in.Restore || in.Revert || in.Merge != "m" || !claimed {
 						t.Errorf("applied %+v", in)
 					}
+					var app *temporal.ApplicationError
+					if applies++; errors.As(c.applyErr, &app) && app.Type() == typeUnauthorized && applies == 3 {
+						return Applied{}, nil
+					}
 					return Applied{}, c.applyErr
 				},
 				"Wait":       func(ApplyInput) (Rollout, error) { return Rollout{Stuck: c.stuck}, nil },
@@ -117,6 +127,18 @@ func TestExpiry(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAFailedRestoreIsToldInTheChat, also where there is no pull request to tell it on.
+func TestAFailedRestoreIsToldInTheChat(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]string{"failed": "t: why", "kept": "", "restored": ""} {
+		chat := &room{}
+		a := &Restorer{Book: &pages{}, Claims: &shared{}, Chat: chat, Writer: restoring{}}
+		if err := a.EndRestore(t.Context(), EndRestoreInput{Lapse: Lapse{Key: thisOne, Target: "t"}, End: Lapsed{Word: word, Why: "why"}}); err != nil || chat.posted[stepLapsed] != want {
+			t.Errorf("%s: %v, %v", word, chat.posted, err)
+		}
 	}
 }
 
@@ -169,6 +191,9 @@ func (restoring) Restore(_ incident.Proposal, _ incident.Change, usage []inciden
 	return "commit", "title", fmt.Sprint(usage[0].Check)
 }
 func (restoring) Lapsed(word, why string) string { return word + " " + why }
+func (restoring) SlackLapsed(_ incident.Key, target string, _ incident.Change, why string) (string, []byte) {
+	return target + ": " + why, nil
+}
 
 // since is a repository in which the files of the fix may have been changed.
 type since struct {

@@ -37,6 +37,16 @@ type History interface {
 	RevertFiles(ctx context.Context, commit, head string) (map[string][]byte, error)
 }
 
+// reverted is what our commit has changed, as it was before. Where somebody squashed it, and the branch is gone, the mirror may not
+// have it: then what was merged.
+func reverted(ctx context.Context, h History, c incident.Change, merge, head string) (map[string][]byte, error) {
+	files, err := h.RevertFiles(ctx, c.HeadSHA, head)
+	if errors.Is(err, repo.ErrNoCommit) && merge != "" {
+		return h.RevertFiles(ctx, merge, head)
+	}
+	return files, err
+}
+
 // RevertInput is what ProposeRevert is asked.
 type RevertInput struct {
 	Key      incident.Key     `json:"key"`
@@ -138,7 +148,7 @@ func (r *Reverter) commit(ctx context.Context, in RevertInput, message string) (
 			parent = parents[0]
 		}
 	}
-	files, err := r.Repo.RevertFiles(ctx, in.Change.HeadSHA, parent)
+	files, err := reverted(ctx, r.Repo, in.Change, in.Merge, parent)
 	if err != nil {
 		return "", err
 	}

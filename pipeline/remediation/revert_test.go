@@ -160,3 +160,25 @@ func TestTakeBackIsPeoples(t *testing.T) {
 		t.Errorf("the ledger has %+v", book.rows)
 	}
 }
+
+// squashed is a mirror that has what was merged, and not our commit any more.
+type squashed struct{ undone }
+
+func (s *squashed) RevertFiles(ctx context.Context, commit, head string) (map[string][]byte, error) {
+	if commit == "ours" {
+		return nil, fmt.Errorf("revert: %w", repo.ErrNoCommit)
+	}
+	return s.undone.RevertFiles(ctx, commit, head)
+}
+
+func TestWhatSomebodySquashedIsReverted(t *testing.T) {
+	t.Parallel()
+	ours := incident.Change{HeadSHA: "ours"}
+	files, err := reverted(t.Context(), &squashed{}, ours, "merge", "head")
+	if err != nil || string(files["a.yaml"]) != "merge undone on head" {
+		t.Errorf("%s, %v", files, err)
+	}
+	if _, err := reverted(t.Context(), &squashed{}, ours, "", "head"); !errors.Is(err, repo.ErrNoCommit) {
+		t.Errorf("nobody knows what was merged: %v", err)
+	}
+}

@@ -61,6 +61,8 @@ type Starter struct {
 	Queues   Queues
 	Book     Book
 	Ended    func(ctx context.Context, key incident.Key) (bool, error)
+	// Newest is the last revision of an incident that was told; the zero one where none is kept. Nil: what is told is the newest.
+	Newest   func(ctx context.Context, id string) (incident.Incident, error)
 	Branch   func(ctx context.Context, number int) (string, error) // of a pull request
 	MayWrite func(ctx context.Context, user string) (bool, error)  // whether user may push
 	Refused  *Refused                                              // nil: whoever clicks too late is not told
@@ -77,9 +79,17 @@ type Starter struct {
 	told told
 }
 
-// Incident starts the remediation of a sealed incident, for the workers of its root's cluster, and another attempt when it has broken out again. Told again, or changed
-// since, it changes nothing. What began in a maintenance window is people's work.
+// Incident starts the remediation of a sealed incident, for the workers of its root's cluster, and another attempt when it has broken
+// out again; the one that runs is told what has changed. It goes by the newest revision, whichever is told: they may come in any order.
+// What began in a maintenance window is people's work.
 func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
+	if inc.State == incident.Provisional {
+		return nil
+	}
+	inc, err := s.newest(ctx, inc)
+	if err != nil {
+		return err
+	}
 	if inc.State == incident.Healed {
 		var told error
 		if s.Healed != nil {
@@ -117,9 +127,9 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	start := Start{Key: key, Incident: digest, Target: inc.Root.Key(), Outbreak: &inc.Reopened}
 	_, err = s.Temporal.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID: key.Workflow(), TaskQueue: s.Queues.Of(inc.Root.Cluster), TypedSearchAttributes: start.attributes(),
-		WorkflowIDReusePolicy:    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-		WorkflowIDConflictPolicy: enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		StaticSummary:            fmt.Sprintf("%v on %s", inc.Alerts(), inc.Root),
+		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            fmt.Sprintf("%v on %s", inc.Alerts(), inc.Root),
 	}, WorkflowName, start)
 	var again *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &again) {
@@ -128,7 +138,26 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", key.Workflow(), err)
 	}
+	s.told.set(inc, time.Now())
+	if now, err := s.newest(ctx, inc); err != nil || now.Revision > inc.Revision { // whoever was told of it has found no workflow
+		return errors.Join(err, s.hand(ctx, now))
+	}
 	return nil
+}
+
+// newest revision of an incident.
+func (s *Starter) newest(ctx context.Context, inc incident.Incident) (incident.Incident, error) {
+	if s.Newest == nil {
+		return inc, nil
+	}
+	now, err := s.Newest(ctx, inc.ID)
+	if err != nil {
+		return inc, fmt.Errorf("read the newest revision of incident %s: %w", inc.ID, err)
+	}
+	if now.Revision > inc.Revision {
+		return now, nil
+	}
+	return inc, nil
 }
 
 // attempt is that of the incident's latest outbreak: the one that was started for it, or the first that nobody has taken. A person

@@ -2,6 +2,8 @@ package remediation
 
 import (
 	"context"
+	"log/slog"
+	"net"
 	"slices"
 	"testing"
 
@@ -10,6 +12,8 @@ import (
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	temporallog "go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -63,6 +67,86 @@ func TestWhatStartsWhichAttempt(t *testing.T) {
 			tc.inc.ID = id
 			if err := s.Incident(t.Context(), tc.inc); err != nil || !slices.Equal(c.told, tc.want) {
 				t.Errorf("started %v, %v, want %v", c.told, err, tc.want)
+			}
+		})
+	}
+}
+
+// frontend answers as Temporal's does: a workflow that runs, or has run, is there already.
+type frontend struct {
+	workflowservice.UnimplementedWorkflowServiceServer
+	there           bool
+	starts, signals int
+}
+
+func (*frontend) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
+	return &workflowservice.GetSystemInfoResponse{Capabilities: &workflowservice.GetSystemInfoResponse_Capabilities{}}, nil
+}
+
+func (f *frontend) StartWorkflowExecution(_ context.Context, r *workflowservice.StartWorkflowExecutionRequest) (*workflowservice.StartWorkflowExecutionResponse, error) {
+	switch {
+	case !f.there:
+		f.there = true
+		f.starts++
+		return &workflowservice.StartWorkflowExecutionResponse{RunId: "run", Started: true}, nil
+	case r.GetWorkflowIdConflictPolicy() == enumspb.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING:
+		return &workflowservice.StartWorkflowExecutionResponse{RunId: "run"}, nil
+	}
+	return nil, serviceerror.ToStatus(serviceerror.NewWorkflowExecutionAlreadyStarted("already", "r", "run")).Err()
+}
+
+func (f *frontend) SignalWorkflowExecution(context.Context, *workflowservice.SignalWorkflowExecutionRequest) (*workflowservice.SignalWorkflowExecutionResponse, error) {
+	if !f.there {
+		return nil, serviceerror.ToStatus(serviceerror.NewNotFound("no such workflow")).Err()
+	}
+	f.signals++
+	return &workflowservice.SignalWorkflowExecutionResponse{}, nil
+}
+
+// TestWhatRunsIsToldOfNews, by the real client, whichever revision is handed over.
+func TestWhatRunsIsToldOfNews(t *testing.T) {
+	t.Parallel()
+	sealed := func(revision int) incident.Incident {
+		return incident.Incident{ID: "0123456789ab", Revision: revision, State: incident.Sealed}
+	}
+	healed := sealed(9)
+	healed.State = incident.Healed
+	for name, c := range map[string]struct {
+		there           bool
+		handed          incident.Incident
+		newest          []incident.Incident // each time that somebody asks
+		starts, signals int
+	}{
+		"the first":                          {false, sealed(2), []incident.Incident{sealed(2)}, 1, 0},
+		"another revision":                   {true, sealed(3), []incident.Incident{sealed(3)}, 0, 1},
+		"an old one of what has healed":      {false, sealed(2), []incident.Incident{healed}, 0, 0},
+		"healed while it is begun":           {false, sealed(2), []incident.Incident{sealed(2), healed}, 1, 1},
+		"the stream has let go of it":        {false, sealed(2), []incident.Incident{{}}, 1, 0},
+		"an old one of what is sealed still": {true, sealed(2), []incident.Incident{sealed(3)}, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, server := &frontend{there: c.there}, grpc.NewServer()
+			workflowservice.RegisterWorkflowServiceServer(server, f)
+			go func() { _ = server.Serve(l) }()
+			defer server.Stop()
+			temporal, err := client.Dial(client.Options{HostPort: l.Addr().String(), Logger: temporallog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer temporal.Close()
+			s := &Starter{Temporal: temporal, Book: shelf{}, Ended: func(context.Context, incident.Key) (bool, error) { return false, nil },
+				Newest: func(context.Context, string) (incident.Incident, error) {
+					now := c.newest[0]
+					c.newest = c.newest[min(1, len(c.newest)-1):]
+					return now, nil
+				}}
+			if err := s.Incident(t.Context(), c.handed); err != nil || f.starts != c.starts || f.signals != c.signals {
+				t.Errorf("%d starts and %d signals, %v; want %d and %d", f.starts, f.signals, err, c.starts, c.signals)
 			}
 		})
 	}

@@ -44,7 +44,7 @@ func commanding(body string) bool { return len(command(body)) > 0 }
 func commands(c incident.Change, said []forge.Said) (verdicts []incident.Action, asks []Word) {
 	for _, s := range said {
 		line := command(s.Body)
-		if !s.MayWrite || len(line) == 0 {
+		if !s.MayWrite || len(line) == 0 || s.Edited && line[0] != "reject" { // nothing is done by a word that may be another's, or not done against it
 			continue
 		}
 		act := incident.Action{Actor: s.User, Number: c.Number, HeadSHA: c.HeadSHA, AcceptedAt: s.At}

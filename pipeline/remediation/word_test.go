@@ -72,3 +72,15 @@ func TestCommandsInComments(t *testing.T) {
 		t.Errorf("next is %+v", w)
 	}
 }
+
+// TestAnEditedCommentOnlyRejects since nobody knows whose word it is.
+func TestAnEditedCommentOnlyRejects(t *testing.T) {
+	t.Parallel()
+	change := incident.Change{Number: 7, HeadSHA: "1a2b3c4d", OpenedAt: opened}
+	for body, want := range map[string]int{"/cortexops approve": 0, "/cortexops explain": 0, "/cortexops reject": 1} {
+		verdicts, asks := commands(change, []forge.Said{{ID: 3, User: "sam", Body: body, At: opened.Add(time.Minute), MayWrite: true, Edited: true}})
+		if len(verdicts) != want || len(asks) != 0 {
+			t.Errorf("%s: %+v, %+v", body, verdicts, asks)
+		}
+	}
+}

@@ -22,6 +22,8 @@ const (
 	typeUnauthorized = "Unauthorized"
 	// typeRefused is the error type of a write that the forge refused.
 	typeRefused = "Refused"
+	// typeLimited is the error type of calls that the forge takes no more of for a while.
+	typeLimited = "RateLimited"
 	// typeWithdrawn is the error type of a merge whose approval does not stand any more.
 	typeWithdrawn = "Withdrawn"
 	// typeMoved is the error type of a base branch that moved under what was approved.
@@ -113,7 +115,7 @@ func Remediate(ctx workflow.Context, start Start) (incident.Outcome, error) {
 	f.listen(workflow.GetSignalChannel(ctx, EvidenceSignal))
 	ending := Ending{Target: start.Target, Message: f.announced.Message, Shut: f.shut, Key: start.Key, Outcome: end, Change: f.change, Proposal: f.planned.Proposal, Merge: f.merge, Playbook: f.planned.Playbook,
 		Joined: f.planned.Holder != nil, Suspects: f.planned.Suspects, Late: f.unheard(ctx), Outbreak: f.outbreak()}
-	unclosed := run(ctx, quick, "Close", ending, nil)
+	unclosed := run(ctx, telling, "Close", ending, nil)
 	if unclosed != nil && workflow.GetVersion(ctx, "on-though-unclosed", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 		return end, unclosed
 	}
@@ -183,7 +185,7 @@ func (f *flow) propose(ctx workflow.Context) (*incident.Outcome, error) {
 }
 
 func (f *flow) announce(ctx workflow.Context, decision incident.Decision) error {
-	return f.do(ctx, quick, "Announce", AnnounceInput{Key: f.start.Key, Proposal: f.planned.Proposal, Deadline: f.deadline(), Change: f.change, Objects: f.planned.Objects, Risk: f.planned.Risk, Decision: decision,
+	return f.do(ctx, slow, "Announce", AnnounceInput{Key: f.start.Key, Proposal: f.planned.Proposal, Deadline: f.deadline(), Change: f.change, Objects: f.planned.Objects, Risk: f.planned.Risk, Decision: decision,
 		DryRun: f.dryRun, Message: f.announced.Message}, &f.announced)
 }
 

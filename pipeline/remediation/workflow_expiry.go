@@ -28,6 +28,7 @@ type Lapse struct {
 	Playbook string          `json:"playbook"`
 	Proposal string          `json:"proposal"` // digest of what was applied
 	Change   incident.Change `json:"change"`
+	Merge    string          `json:"merge,omitempty"` // SHA of its merge; of before it was told: none
 	Again    bool            `json:"again,omitempty"` // its pull request is there, and was opened again or merged after the end
 }
 
@@ -55,11 +56,11 @@ func Expiry(ctx workflow.Context, in Lapse) (Lapsed, error) {
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s** %s", end.Word, end.Why))
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	return end, run(ctx, quick, "EndRestore", EndRestoreInput{Lapse: in, Offer: offer, End: end}, nil)
+	return end, run(ctx, slow, "EndRestore", EndRestoreInput{Lapse: in, Offer: offer, End: end}, nil)
 }
 
 func lapse(ctx workflow.Context, in Lapse) (offer Offer, end Lapsed, err error) {
-	if err := run(ctx, slow, "OfferRestore", OfferInput{Lapse: in, Date: workflow.Now(ctx)}, &offer); err != nil {
+	if err := permitted(ctx, slow, "OfferRestore", OfferInput{Lapse: in, Date: workflow.Now(ctx)}, &offer); err != nil {
 		return offer, end, err
 	}
 	if offer.Why != "" {
@@ -73,18 +74,18 @@ func lapse(ctx workflow.Context, in Lapse) (offer Offer, end Lapsed, err error) 
 	var said Restore
 	wait := watch(restoreWithin + time.Hour)
 	wait.HeartbeatTimeout = 2 * time.Minute // it looks once in a minute
-	if err := run(ctx, wait, "AwaitRestore", AwaitInput{Lapse: in, Offer: offer, Until: workflow.Now(ctx).Add(restoreWithin)}, &said); err != nil || said.Merge == "" {
+	if err := permitted(ctx, wait, "AwaitRestore", AwaitInput{Lapse: in, Offer: offer, Until: workflow.Now(ctx).Add(restoreWithin)}, &said); err != nil || said.Merge == "" {
 		return offer, Lapsed{Word: "kept", Why: said.Why}, err
 	}
 	if why, err := mayRestore(ctx, in, offer, said, dry); err != nil || why != "" {
 		return offer, Lapsed{Word: "failed", Why: why}, err
 	}
 	apply := ApplyInput{Key: in.Key, Proposal: offer.Proposal, Merge: said.Merge, Restore: true}
-	if err := run(ctx, slow, "Apply", apply, nil); err != nil {
+	if err := permitted(ctx, slow, "Apply", apply, nil); err != nil {
 		return offer, end, err
 	}
 	var rollout Rollout
-	if err := run(ctx, watch(10*time.Minute), "Wait", apply, &rollout); err != nil {
+	if err := permitted(ctx, watch(10*time.Minute), "Wait", apply, &rollout); err != nil {
 		return offer, end, err
 	}
 	if rollout.Stuck != "" {
@@ -95,7 +96,11 @@ func lapse(ctx workflow.Context, in Lapse) (offer Offer, end Lapsed, err error) 
 
 // markRestore rehearses the restore and asks policy of it, and sets the checks of its pull request by that.
 func markRestore(ctx workflow.Context, in Lapse, offer Offer) (dry string, err error) {
-	if err := run(ctx, slow, "DryRun", DryRunInput{Key: in.Key, Proposal: offer.Proposal, Step: "dry-run-restore"}, &dry); err != nil {
+	rehearse := DryRunInput{Key: in.Key, Proposal: offer.Proposal, Step: "dry-run-restore"}
+	if in.Again && workflow.GetVersion(ctx, "rehearse-again", workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+		rehearse.Step += "-" + short(workflow.GetInfo(ctx).WorkflowExecution.RunID)
+	}
+	if err := permitted(ctx, slow, "DryRun", rehearse, &dry); err != nil {
 		return "", err
 	}
 	var d incident.Decision
@@ -103,13 +108,31 @@ func markRestore(ctx workflow.Context, in Lapse, offer Offer) (dry string, err e
 	if err := run(ctx, quick, "Decide", ask, &d); err != nil {
 		return "", err
 	}
-	return dry, run(ctx, quick, "MarkRestore", MarkInput{Offer: offer, Decision: d}, nil)
+	return dry, permitted(ctx, quick, "MarkRestore", MarkInput{Offer: offer, Decision: d}, nil)
 }
 
-// mayRestore asks policy about what somebody has merged, and waits where a brake holds it back.
+// permitted runs one activity. Where we lack a permission it is tried again every few minutes for a day: nobody looks at a fix whose
+// time is over, and what has run out is renewed by then.
+func permitted(ctx workflow.Context, options workflow.ActivityOptions, activity string, in, out any) error {
+	for since := workflow.Now(ctx); ; {
+		err := run(ctx, options, activity, in, out)
+		var app *temporal.ApplicationError
+		if !errors.As(err, &app) || app.Type() != typeUnauthorized || workflow.Now(ctx).Sub(since) >= heldBack ||
+			workflow.GetVersion(ctx, "permitted", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+			return err
+		}
+		workflow.SetCurrentDetails(ctx, fmt.Sprintf("%s waits for a permission, and is tried again every %s: %s", activity, heldBackEvery, app.Message()))
+		if err := workflow.Sleep(ctx, heldBackEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// mayRestore asks policy about what somebody has merged, as the API server would store it now, and waits where a brake holds it back.
 func mayRestore(ctx workflow.Context, in Lapse, offer Offer, said Restore, dry string) (why string, err error) {
 	claims := workflow.GetVersion(ctx, "claim-restore", workflow.DefaultVersion, 1) != workflow.DefaultVersion
-	for since := workflow.Now(ctx); ; {
+	fresh := workflow.GetVersion(ctx, "rehearse-merged", workflow.DefaultVersion, 1) != workflow.DefaultVersion
+	for since, n := workflow.Now(ctx), 1; ; n++ {
 		var holder incident.Key
 		if claims { // one at a time is at work on a target, whoever wants what of it
 			if err := run(ctx, quick, "ClaimRestore", ClaimInput{Lapse: in}, &holder); err != nil {
@@ -120,6 +143,13 @@ func mayRestore(ctx workflow.Context, in Lapse, offer Offer, said Restore, dry s
 		ask := GateInput{Holder: in.Key.Restoring(), Key: in.Key, Gate: incident.GateApply, Step: "policy-restore", Phase: incident.Applying, Proposal: offer.Proposal, DryRun: dry,
 			Approvals: []string{said.By}, At: workflow.Now(ctx)}
 		if holder.Incident == "" {
+			if fresh { // what was live when it was offered may be a month old
+				step := fmt.Sprintf("dry-run-merged-%s-%d", short(workflow.GetInfo(ctx).WorkflowExecution.RunID), n)
+				if err := permitted(ctx, slow, "DryRun", DryRunInput{Key: in.Key, Proposal: offer.Proposal, Step: step}, &dry); err != nil {
+					return "", err
+				}
+				ask.DryRun = dry
+			}
 			d = incident.Decision{}
 			if err := run(ctx, quick, "Decide", ask, &d); err != nil {
 				return "", err

@@ -33,6 +33,13 @@ func (f *flow) do(ctx workflow.Context, options workflow.ActivityOptions, activi
 	for {
 		err := f.run(ctx, options, activity, in, out)
 		var app *temporal.ApplicationError
+		if errors.As(err, &app) && app.Type() == typeLimited && workflow.Now(ctx).Sub(since) < heldFor &&
+			workflow.GetVersion(ctx, "rate-limited", workflow.DefaultVersion, 1) != workflow.DefaultVersion {
+			if err := workflow.Sleep(ctx, lookAgain); err != nil { // its retries were over before the forge takes calls again
+				return err
+			}
+			continue
+		}
 		if !errors.As(err, &app) || app.Type() != typeUnauthorized {
 			return err
 		}

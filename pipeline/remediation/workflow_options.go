@@ -16,6 +16,10 @@ var quick = workflow.ActivityOptions{StartToCloseTimeout: 20 * time.Second, Sche
 var slow = workflow.ActivityOptions{StartToCloseTimeout: 2 * time.Minute, HeartbeatTimeout: 5 * time.Second,
 	ScheduleToCloseTimeout: 30 * time.Minute, RetryPolicy: retries}
 
+// telling an ending outlasts the hour in which a forge that has counted too many calls takes none.
+var telling = workflow.ActivityOptions{StartToCloseTimeout: slow.StartToCloseTimeout, HeartbeatTimeout: slow.HeartbeatTimeout,
+	ScheduleToCloseTimeout: 2 * time.Hour, RetryPolicy: retries}
+
 // watch activities wait for something outside, and go on from their heartbeat's details.
 func watch(atMost time.Duration) workflow.ActivityOptions {
 	return workflow.ActivityOptions{StartToCloseTimeout: atMost, HeartbeatTimeout: 10 * time.Second,

@@ -49,6 +49,6 @@ func peakOf(points []incident.Point) float64 {
 
 // Lapsed is the comment on what became of a fix whose time was over.
 func (Writer) Lapsed(word, why string) string {
-	said := map[string]string{"kept": "The fix stays.", "restored": "What was there before is applied again.", "failed": "**A person is needed**: what git says and what is live may differ."}[word]
+	said := map[string]string{"kept": "The fix stays.", "restored": "What was there before is applied again.", "failed": "**A person is needed**: what git says and what is live may differ. Once what is in the way is gone, the comment `/cortexops retry` here tries it again."}[word]
 	return fmt.Sprintf("### `%s`\n\n%s\n\n%s\n", strings.ToUpper(word), said, reason(why))
 }

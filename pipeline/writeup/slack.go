@@ -62,6 +62,12 @@ func (Writer) SlackEnded(key incident.Key, target string, c incident.Change, o i
 	return slackCall(key, target, said, body, slackSuspects(suspects))
 }
 
+// SlackLapsed is the message about a fix that was made for a time, and what was there before could not be restored.
+func (Writer) SlackLapsed(key incident.Key, target string, c incident.Change, why string) (text string, blocks []byte) {
+	const said = "The time of its fix is over, and what was there before is not restored: a person is needed"
+	return slackCall(key, target, said, fmt.Sprintf(":rotating_light:  *%s.*\n%s%s", said, slackText(why, slackSection/2), slackPull(c.URL, c.Number)))
+}
+
 // SlackHeld is the message about a remediation that waits for a permission.
 func (Writer) SlackHeld(key incident.Key, target string, phase incident.Phase, why string) (text string, blocks []byte) {
 	var lines []string
