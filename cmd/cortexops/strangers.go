@@ -14,7 +14,10 @@ import (
 // changed is told on its own pull request.
 func (c Config) strangers(book *ledger.Ledger, o outside) *remediation.Strangers {
 	return &remediation.Strangers{Rollouts: o.cluster, Near: o.near,
-		Ours: func(ctx context.Context, r incident.Resource) (bool, error) { return book.Claims().Held(ctx, r.Key()) }}
+		Ours: func(ctx context.Context, r incident.Resource) (bool, error) {
+			holder, err := book.Claims().Holder(ctx, r.Key())
+			return holder.Incident != "", err
+		}}
 }
 
 // dependencies looks up in the graph, as it was kept last, what of our cluster the root depends on directly. It never fails: what

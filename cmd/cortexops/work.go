@@ -74,7 +74,7 @@ func newWork(ctx context.Context, c Config, events *bus.Bus, log *slog.Logger) (
 		return nil, err
 	}
 	w.opened = append(w.opened, tasks.stop)
-	starter := &remediation.Starter{Temporal: temporal, Queues: queues, Book: book, Ended: book.Ended, Newest: events.Incident, Branch: outside.branch, MayWrite: outside.forge.MayWrite, Merged: acted(book), Shut: outside.shut, Followed: outside.followed, Refused: refused}
+	starter := &remediation.Starter{Temporal: temporal, Queues: queues, Book: book, Ended: book.Ended, Newest: events.Incident, Holder: book.Claims().Holder, Branch: outside.branch, MayWrite: outside.forge.MayWrite, Merged: acted(book), Shut: outside.shut, Followed: outside.followed, Refused: refused}
 	pauses := func(ctx context.Context) ([]incident.Pause, error) { return book.Brakes().Pauses(ctx, c.Cluster) }
 	if outside.pager != nil {
 		starter.Healed = c.paging(book, outside.pager).Healed

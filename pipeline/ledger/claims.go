@@ -54,16 +54,13 @@ func (c *Claims) holder(ctx context.Context, target string) (key incident.Key, e
 	return key, err
 }
 
-// Held reports whether somebody has the target.
-func (c *Claims) Held(ctx context.Context, target string) (bool, error) {
-	_, err := c.holder(ctx, target)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+// Holder of the target; the zero key where nobody has it.
+func (c *Claims) Holder(ctx context.Context, target string) (incident.Key, error) {
+	key, err := c.holder(ctx, target)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return incident.Key{}, fmt.Errorf("who holds %s: %w", target, err)
 	}
-	if err != nil {
-		return false, fmt.Errorf("who holds %s: %w", target, err)
-	}
-	return true, nil
+	return key, nil
 }
 
 // Release gives the target back. That nobody holds it is success, as after an earlier try; that another does is a *NotHolder.

@@ -30,9 +30,9 @@ func TestClaims(t *testing.T) {
 		claim(t, c, "a", two, one)
 		claim(t, c, "a", incident.Key{Incident: one.Incident, Attempt: 2}, one) // another attempt is another
 		claim(t, c, "b", two, two)
-		for target, want := range map[string]bool{"a": true, "c": false} {
-			if held, err := c.Held(t.Context(), target); err != nil || held != want {
-				t.Errorf("%s is held: %v, %v", target, held, err)
+		for target, want := range map[string]incident.Key{"a": one, "c": {}} {
+			if holder, err := c.Holder(t.Context(), target); err != nil || holder != want {
+				t.Errorf("%s is held by %v, %v", target, holder, err)
 			}
 		}
 		var not *NotHolder

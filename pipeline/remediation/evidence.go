@@ -64,7 +64,8 @@ func (t *told) set(inc incident.Incident, now time.Time) {
 	t.last[inc.ID] = word{healed: inc.State == incident.Healed, revision: inc.Revision, at: now}
 }
 
-// hand tells the remediation that runs for this incident that it has changed. Where none runs, nobody is told.
+// hand tells the remediation that runs for this incident that it has changed, or the one that it has joined: which has its target.
+// Where none runs, nobody is told.
 func (s *Starter) hand(ctx context.Context, inc incident.Incident) error {
 	now := time.Now()
 	if due, err := s.told.due(inc, now); !due {
@@ -80,8 +81,20 @@ func (s *Starter) hand(ctx context.Context, inc incident.Incident) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	var keys []incident.Key
 	for n := max(1, 1+inc.Reopened-mostRetries); n <= 1+inc.Reopened+mostRetries; n++ {
-		key := incident.Key{Incident: inc.ID, Attempt: n}
+		keys = append(keys, incident.Key{Incident: inc.ID, Attempt: n})
+	}
+	if s.Holder != nil {
+		holder, err := s.Holder(ctx, inc.Root.Key())
+		if err != nil {
+			return err
+		}
+		if holder.Incident != "" && !holder.IsRestoring() {
+			keys = append(keys, holder)
+		}
+	}
+	for _, key := range keys {
 		err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", EvidenceSignal, news)
 		var gone *serviceerror.NotFound
 		if err == nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
 
-// TestEndedIsNotStartedAgain tells of an incident whose workflow Temporal has forgotten. There is no client to start another.
+// TestEndedIsNotStartedAgain tells of an incident whose workflow Temporal has forgotten.
 func TestEndedIsNotStartedAgain(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the ledger is away")
@@ -23,14 +23,15 @@ func TestEndedIsNotStartedAgain(t *testing.T) {
 		ended bool
 		err   error
 	}{"ended": {true, nil}, "nobody knows": {false, broken}} {
-		s := &Starter{Ended: func(_ context.Context, key incident.Key) (bool, error) {
+		temporal := &clerk{}
+		s := &Starter{Temporal: temporal, Book: shelf{}, Ended: func(_ context.Context, key incident.Key) (bool, error) {
 			if key != (incident.Key{Incident: "0123456789ab", Attempt: 1}) {
 				t.Errorf("asked for %v", key)
 			}
 			return c.ended, c.err
 		}}
-		if err := s.Incident(t.Context(), incident.Incident{ID: "0123456789ab", State: incident.Sealed}); !errors.Is(err, c.err) {
-			t.Errorf("%s: %v", name, err)
+		if err := s.Incident(t.Context(), incident.Incident{ID: "0123456789ab", State: incident.Sealed}); !errors.Is(err, c.err) || temporal.begun.Key.Incident != "" {
+			t.Errorf("%s: %v, began %+v", name, err, temporal.begun)
 		}
 	}
 }

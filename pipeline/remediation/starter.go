@@ -62,7 +62,9 @@ type Starter struct {
 	Book     Book
 	Ended    func(ctx context.Context, key incident.Key) (bool, error)
 	// Newest is the last revision of an incident that was told; the zero one where none is kept. Nil: what is told is the newest.
-	Newest   func(ctx context.Context, id string) (incident.Incident, error)
+	Newest func(ctx context.Context, id string) (incident.Incident, error)
+	// Holder is whose remediation has a target; the zero key: nobody's. Nil: nobody is asked.
+	Holder   func(ctx context.Context, target string) (incident.Key, error)
 	Branch   func(ctx context.Context, number int) (string, error) // of a pull request
 	MayWrite func(ctx context.Context, user string) (bool, error)  // whether user may push
 	Refused  *Refused                                              // nil: whoever clicks too late is not told
@@ -105,8 +107,10 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 		return err
 	}
 	// Temporal forgets a closed workflow after its retention; the ledger does not.
-	if ended, err := s.Ended(ctx, key); err != nil || ended {
+	if ended, err := s.Ended(ctx, key); err != nil {
 		return err
+	} else if ended {
+		return s.hand(ctx, inc)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

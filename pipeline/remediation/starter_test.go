@@ -75,7 +75,8 @@ func TestWhatStartsWhichAttempt(t *testing.T) {
 // frontend answers as Temporal's does: a workflow that runs, or has run, is there already.
 type frontend struct {
 	workflowservice.UnimplementedWorkflowServiceServer
-	there           bool
+	there           bool   // this one
+	other           string // that runs
 	starts, signals int
 }
 
@@ -95,8 +96,8 @@ func (f *frontend) StartWorkflowExecution(_ context.Context, r *workflowservice.
 	return nil, serviceerror.ToStatus(serviceerror.NewWorkflowExecutionAlreadyStarted("already", "r", "run")).Err()
 }
 
-func (f *frontend) SignalWorkflowExecution(context.Context, *workflowservice.SignalWorkflowExecutionRequest) (*workflowservice.SignalWorkflowExecutionResponse, error) {
-	if !f.there {
+func (f *frontend) SignalWorkflowExecution(_ context.Context, r *workflowservice.SignalWorkflowExecutionRequest) (*workflowservice.SignalWorkflowExecutionResponse, error) {
+	if !f.there && r.GetWorkflowExecution().GetWorkflowId() != f.other {
 		return nil, serviceerror.ToStatus(serviceerror.NewNotFound("no such workflow")).Err()
 	}
 	f.signals++
@@ -112,17 +113,19 @@ func TestWhatRunsIsToldOfNews(t *testing.T) {
 	healed := sealed(9)
 	healed.State = incident.Healed
 	for name, c := range map[string]struct {
-		there           bool
+		there, joined   bool
 		handed          incident.Incident
 		newest          []incident.Incident // each time that somebody asks
 		starts, signals int
 	}{
-		"the first":                          {false, sealed(2), []incident.Incident{sealed(2)}, 1, 0},
-		"another revision":                   {true, sealed(3), []incident.Incident{sealed(3)}, 0, 1},
-		"an old one of what has healed":      {false, sealed(2), []incident.Incident{healed}, 0, 0},
-		"healed while it is begun":           {false, sealed(2), []incident.Incident{sealed(2), healed}, 1, 1},
-		"the stream has let go of it":        {false, sealed(2), []incident.Incident{{}}, 1, 0},
-		"an old one of what is sealed still": {true, sealed(2), []incident.Incident{sealed(3)}, 0, 1},
+		"the first":                          {false, false, sealed(2), []incident.Incident{sealed(2)}, 1, 0},
+		"another revision":                   {true, false, sealed(3), []incident.Incident{sealed(3)}, 0, 1},
+		"an old one of what has healed":      {false, false, sealed(2), []incident.Incident{healed}, 0, 0},
+		"healed while it is begun":           {false, false, sealed(2), []incident.Incident{sealed(2), healed}, 1, 1},
+		"the stream has let go of it":        {false, false, sealed(2), []incident.Incident{{}}, 1, 0},
+		"an old one of what is sealed still": {true, false, sealed(2), []incident.Incident{sealed(3)}, 0, 1},
+		"of what has joined another":         {false, true, sealed(3), []incident.Incident{sealed(3)}, 0, 1},
+		"what has joined another heals":      {false, true, healed, []incident.Incident{healed}, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,7 +133,7 @@ func TestWhatRunsIsToldOfNews(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f, server := &frontend{there: c.there}, grpc.NewServer()
+			f, server := &frontend{there: c.there, other: another.Workflow()}, grpc.NewServer()
 			workflowservice.RegisterWorkflowServiceServer(server, f)
 			go func() { _ = server.Serve(l) }()
 			defer server.Stop()
@@ -139,7 +142,13 @@ func TestWhatRunsIsToldOfNews(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer temporal.Close()
-			s := &Starter{Temporal: temporal, Book: shelf{}, Ended: func(context.Context, incident.Key) (bool, error) { return false, nil },
+			s := &Starter{Temporal: temporal, Book: shelf{}, Ended: func(context.Context, incident.Key) (bool, error) { return c.joined, nil },
+				Holder: func(context.Context, string) (holder incident.Key, err error) {
+					if c.joined {
+						holder = another
+					}
+					return holder, nil
+				},
 				Newest: func(context.Context, string) (incident.Incident, error) {
 					now := c.newest[0]
 					c.newest = c.newest[min(1, len(c.newest)-1):]

@@ -35,6 +35,7 @@ func TestClusters(t *testing.T) {
 	serve := h.beside(t, "serve", of)
 	id := h.oom(t, serve.url)
 	own := h.begun(t, "APPROVAL_PENDING")
+	h.fires(t, h.Stack.Product.URL, "ContainerThrottled", "shop")
 	h.becomes(t, "clusters", "failing")
 	if text, err := h.get(t.Context(), h.Stack.Product.URL+"/metrics"); err != nil || !strings.Contains(text, "\ncortexops_remediations_unattended{cluster=\"staging\"} 1\n") {
 		t.Errorf("the gauge does not say that it waits, %v", err)
@@ -44,6 +45,7 @@ func TestClusters(t *testing.T) {
 	}
 	work := h.beside(t, "work", of)
 	h.reaches(t, id, "APPROVAL_PENDING")
+	h.told(t, h.pullOf(t, own), "`ContainerThrottled`") // evidence that came after it had begun
 	for _, workflow := range []string{own, id} {
 		if err := h.Approve(t.Context(), "sam", h.pullOf(t, workflow).Number); err != nil {
 			t.Fatal(err)
@@ -107,9 +109,16 @@ func (h *house) settle(t *testing.T) func(config map[string]any) {
 func (h *house) oom(t *testing.T, url string) (workflowID string) {
 	t.Helper()
 	known := h.remediations(t)
+	h.fires(t, url, "ContainerOOMKilled", "shop-staging")
+	return h.another(t, known, "PLANNING")
+}
+
+// fires tells the webhook at url of an alert about the checkout of a namespace.
+func (h *house) fires(t *testing.T, url, alert, namespace string) {
+	t.Helper()
 	body := map[string]any{"version": "4", "status": "firing", "receiver": "r", "alerts": []map[string]any{{"status": "firing",
-		"startsAt": time.Now().UTC().Format(time.RFC3339Nano), "fingerprint": "00112233aabbccdd",
-		"labels": map[string]string{"alertname": "ContainerOOMKilled", "namespace": "shop-staging", "deployment": "checkout", "container": "app"}}}}
+		"startsAt": time.Now().UTC().Format(time.RFC3339Nano), "fingerprint": alert + namespace,
+		"labels": map[string]string{"alertname": alert, "namespace": namespace, "deployment": "checkout", "container": "app"}}}}
 	token := h.Stack.Product.Env["CORTEXOPS_ALERTMANAGER_TOKEN"]
 	if err := wait(t.Context(), "the alert to be accepted", time.Minute, func(ctx context.Context) (bool, error) {
 		err := h.call(ctx, http.MethodPost, url+"/webhooks/alertmanager", token, body, nil)
@@ -117,7 +126,6 @@ func (h *house) oom(t *testing.T, url string) (workflowID string) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return h.another(t, known, "PLANNING")
 }
 
 // doneBy is a prefix of everybody in Temporal's history who has carried out something.
