@@ -35,7 +35,7 @@ func TestClusters(t *testing.T) {
 	serve := h.beside(t, "serve", of)
 	id := h.oom(t, serve.url)
 	own := h.begun(t, "APPROVAL_PENDING")
-	h.fires(t, h.Stack.Product.URL, "ContainerThrottled", "shop")
+	h.posts(t, h.Stack.Product.URL, "ContainerThrottled", "shop")
 	h.becomes(t, "clusters", "failing")
 	if text, err := h.get(t.Context(), h.Stack.Product.URL+"/metrics"); err != nil || !strings.Contains(text, "\ncortexops_remediations_unattended{cluster=\"staging\"} 1\n") {
 		t.Errorf("the gauge does not say that it waits, %v", err)
@@ -109,12 +109,12 @@ func (h *house) settle(t *testing.T) func(config map[string]any) {
 func (h *house) oom(t *testing.T, url string) (workflowID string) {
 	t.Helper()
 	known := h.remediations(t)
-	h.fires(t, url, "ContainerOOMKilled", "shop-staging")
+	h.posts(t, url, "ContainerOOMKilled", "shop-staging")
 	return h.another(t, known, "PLANNING")
 }
 
-// fires tells the webhook at url of an alert about the checkout of a namespace.
-func (h *house) fires(t *testing.T, url, alert, namespace string) {
+// posts tells the webhook at url of an alert about the checkout of a namespace.
+func (h *house) posts(t *testing.T, url, alert, namespace string) {
 	t.Helper()
 	body := map[string]any{"version": "4", "status": "firing", "receiver": "r", "alerts": []map[string]any{{"status": "firing",
 		"startsAt": time.Now().UTC().Format(time.RFC3339Nano), "fingerprint": alert + namespace,
