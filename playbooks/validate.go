@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// longestApproval bounds the history of a remediation that waits, which evidence reaches once a minute.
-const longestApproval = 24 * time.Hour
+// longestApproval bounds the history of a remediation that waits: evidence may reach it every minute, and each revision waits anew.
+const longestApproval = 4 * time.Hour
 
 func (d *decoder) approval(n *yaml.Node, p *Playbook) {
 	d.mapping(n, "approval",

@@ -121,7 +121,7 @@ func (w *follower) follow(events published) func(context.Context, *bus.Following
 func (w *follower) before(ctx context.Context, f *bus.Following) (watched, error) {
 	var out watched
 	graph, position, _, err := takenUp(ctx, f)
-	if err != nil && !errors.Is(err, errUnreadable) {
+	if err != nil && !errors.Is(err, bus.ErrGraph) {
 		return out, err
 	}
 	since, err := f.TopologySince(ctx, position)

@@ -36,15 +36,19 @@ type joining struct {
 	join     *bus.Join // nil where it is another process that joins
 	restored time.Time // when the graph was kept that was taken up; zero where there was none
 	began    time.Time
+	untaken  error // why it does not join yet
 	unkept   error
 	now      time.Time // up to which signals are worked off
 	behind   int       // the partition that this waits for
 }
 
 func (g *joining) run(ctx context.Context, j *bus.Join) error {
+	g.set(j, time.Time{}, nil)
+	defer func() { g.set(nil, time.Time{}, nil) }()
 	graph, position, at, err := takenUp(ctx, j)
-	for ; err != nil && !errors.Is(err, errUnreadable); graph, position, at, err = takenUp(ctx, j) {
+	for ; err != nil && !errors.Is(err, bus.ErrGraph); graph, position, at, err = takenUp(ctx, j) {
 		g.log.WarnContext(ctx, "the graph cannot be taken up, trying again", "error", err)
+		g.set(j, time.Time{}, err)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -55,8 +59,7 @@ func (g *joining) run(ctx context.Context, j *bus.Join) error {
 		g.log.ErrorContext(ctx, "the graph cannot be taken up, its records are read from the first that there is", "error", err)
 	}
 	known := err == nil
-	g.set(j, at)
-	defer g.set(nil, time.Time{})
+	g.set(j, at, nil)
 	var writing sync.WaitGroup
 	defer writing.Wait()
 	joiner := correlate.NewJoiner(correlate.JoinerOptions{Graph: graph, Apply: graph.Apply, Settle: g.settle, Tell: time.Second, Announce: true, Windows: g.windows})
@@ -65,7 +68,7 @@ func (g *joining) run(ctx context.Context, j *bus.Join) error {
 		Worked: g.worked,
 		Ready:  func() bool { return !at.IsZero() || j.Whole() || time.Since(began) > unknown },
 		Keep: func(position uint64, at time.Time) {
-			if _, lacking := j.Topology(); lacking || !known && !j.Whole() { // a better one is kept
+			if !known && !j.Whole() { // a better one is kept
 				return
 			}
 			frozen := graph.Frozen()
@@ -73,10 +76,7 @@ func (g *joining) run(ctx context.Context, j *bus.Join) error {
 		}})
 }
 
-// errUnreadable: a snapshot, as of another version, which is no reason to wait.
-var errUnreadable = errors.New("the snapshot cannot be read")
-
-// takenUp is an empty graph where none was kept, or with errUnreadable.
+// takenUp is an empty graph where none was kept, or with bus.ErrGraph.
 func takenUp(ctx context.Context, j interface {
 	LoadGraph(ctx context.Context) (*bus.GraphSnapshot, error)
 }) (*topology.Graph, uint64, time.Time, error) {
@@ -86,7 +86,7 @@ func takenUp(ctx context.Context, j interface {
 	}
 	graph, position, at, err := unpacked(kept)
 	if err != nil {
-		return topology.NewGraph(), 0, time.Time{}, fmt.Errorf("%w: %w", errUnreadable, err)
+		return topology.NewGraph(), 0, time.Time{}, fmt.Errorf("%w: %w", bus.ErrGraph, err)
 	}
 	return graph, position, at, nil
 }
@@ -124,10 +124,10 @@ func (g *joining) keep(j *bus.Join, graph *topology.Graph, position uint64, at t
 	g.unkept = err
 }
 
-func (g *joining) set(j *bus.Join, at time.Time) {
+func (g *joining) set(j *bus.Join, at time.Time, untaken error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.join, g.restored, g.began, g.now = j, at, time.Now(), time.Time{}
+	g.join, g.restored, g.began, g.now, g.untaken = j, at, time.Now(), time.Time{}, untaken
 }
 
 func (g *joining) worked(now time.Time, behind int) {
@@ -140,15 +140,18 @@ func (g *joining) worked(now time.Time, behind int) {
 func (g *joining) advances(context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.join == nil || time.Since(g.began) < stale {
+	switch {
+	case g.untaken != nil:
+		return fmt.Errorf("nothing is correlated before the graph is taken up, which is tried again: %w", g.untaken)
+	case g.join == nil || time.Since(g.began) < stale:
 		return nil
 	}
 	at := g.now.UTC().Format(time.RFC3339)
 	switch behind := time.Since(g.now); {
 	case g.now.IsZero():
-		return fmt.Errorf("no signal is worked off since this process joins: not every partition has an owner that reads it; the logs of the work processes say why, last of partition %d", g.behind)
+		return fmt.Errorf("no signal is worked off since this process joins: it reads what came before, or waits for partition %d; its log, or that of the partition's owner, says why", g.behind)
 	case behind > stale:
-		return fmt.Errorf("signals are worked off up to %s: that waits for partition %d; the log of its owner says why", at, g.behind)
+		return fmt.Errorf("signals are worked off up to %s: it reads what came before, or waits for partition %d, whose owner's log says why", at, g.behind)
 	case behind < -stale:
 		return fmt.Errorf("signals are worked off up to %s, which is to come: the clock of NATS was ahead, or ours is behind; nothing more is sealed before", at)
 	}

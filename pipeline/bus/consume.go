@@ -24,7 +24,7 @@ type reader struct {
 	stream, durable string
 	batch           int
 	wait            time.Duration
-	pending         int    // delivered and not acknowledged, at most
+	pending         int    // delivered and not acknowledged, at most: what is postponed among it
 	label           string // of the metrics
 	only            string // after the prefix: the subjects that are read; empty: all
 	follows         bool   // by a follower
@@ -33,7 +33,7 @@ type reader struct {
 var (
 	readActions   = reader{actions, "approval", 1, 500 * time.Millisecond, 1000, actions, "", false}
 	readFolds     = reader{folds, "join", 16, 100 * time.Millisecond, 1000, folds, "", true} // these are large: the client drops what it cannot hold
-	readIncidents = reader{incidents, "remediation", 1, 500 * time.Millisecond, 1000, incidents, ".incidents.*.*", false}
+	readIncidents = reader{incidents, "remediation", 1, 500 * time.Millisecond, 100_000, incidents, ".incidents.*.*", false}
 )
 
 // readSignals of one partition.

@@ -23,6 +23,9 @@ const (
 	asOfKey     = "Cortexops-As-Of"
 )
 
+// ErrGraph is the error of a snapshot that is there, and that no second try reads.
+var ErrGraph = errors.New("the snapshot of the graph cannot be read")
+
 // graphStream is what an object store keeps.
 func graphStream(prefix string, bytes int64) jetstream.StreamConfig {
 	bucket := prefix + "-" + graphBucket
@@ -118,7 +121,10 @@ func (k keptGraph) open(ctx context.Context, store jetstream.ObjectStore, folds 
 	g := k.GraphSnapshot
 	g.Position = k.position(folds)
 	var err error
-	if g.Body, err = store.GetBytes(ctx, k.name); err != nil {
+	if g.Body, err = store.GetBytes(ctx, k.name); errors.Is(err, jetstream.ErrDigestMismatch) {
+		err = fmt.Errorf("%w: %w", ErrGraph, err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read the graph: %w", err)
 	}
 	return &g, nil
@@ -148,7 +154,7 @@ func (b *Bus) graphs(ctx context.Context) (jetstream.ObjectStore, []keptGraph, e
 			k.At, err = time.Parse(time.RFC3339Nano, o.Headers.Get(asOfKey))
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("the head of graph %s cannot be read: %w", o.Name, err)
+			return nil, nil, fmt.Errorf("%w: the head of %s: %w", ErrGraph, o.Name, err)
 		}
 		k.of, _ = time.Parse(time.RFC3339Nano, o.Headers.Get(ofKey))
 		list = append(list, k)

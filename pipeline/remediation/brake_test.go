@@ -198,7 +198,7 @@ func TestHandedOnOnceAMinute(t *testing.T) {
 		later    time.Duration // it comes again then
 	}{
 		{0, 1, incident.Sealed, true, 0}, {time.Second, 1, incident.Sealed, false, 0}, {time.Second, 2, incident.Sealed, false, 59 * time.Second},
-		{2 * time.Second, 3, incident.Sealed, false, 0}, {3 * time.Second, 4, incident.Healed, true, 0}, {4 * time.Second, 4, incident.Healed, false, 0},
+		{2 * time.Second, 3, incident.Sealed, false, 58 * time.Second}, {3 * time.Second, 4, incident.Healed, true, 0}, {4 * time.Second, 4, incident.Healed, false, 0},
 		{5 * time.Second, 5, incident.Sealed, true, 0}, {64 * time.Second, 6, incident.Sealed, false, time.Second}, {65 * time.Second, 7, incident.Sealed, true, 0},
 		{66 * time.Second, 8, incident.Sealed, false, 59 * time.Second},
 	} {

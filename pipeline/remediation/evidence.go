@@ -25,11 +25,10 @@ type word struct {
 	healed   bool
 	revision int
 	at       time.Time
-	later    bool // a newer revision comes again when the minute is over
 }
 
-// due tells whether this revision is to be handed on now. One that comes too soon comes again: the newest that there is then is
-// handed on, so that the others of that minute need not.
+// due tells whether this revision is to be handed on now. One that comes too soon comes again when the minute is over: the first of
+// them is handed on then, as the newest that there is, and the others say nothing new.
 func (t *told) due(inc incident.Incident, now time.Time) (bool, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -41,11 +40,7 @@ func (t *told) due(inc incident.Incident, now time.Time) (bool, error) {
 		return false, nil
 	case wait <= 0:
 		return true, nil
-	case last.later:
-		return false, nil
 	default:
-		last.later = true
-		t.last[inc.ID] = last
 		return false, &incident.Postponed{For: wait}
 	}
 }
@@ -65,10 +60,14 @@ func (t *told) set(inc incident.Incident, now time.Time) {
 }
 
 // hand tells the remediation that runs for this incident that it has changed, or the one that it has joined: which has its target.
-// Where none runs, nobody is told.
-func (s *Starter) hand(ctx context.Context, inc incident.Incident) error {
+// Where none runs, nobody is told; without own the former is known not to.
+func (s *Starter) hand(ctx context.Context, inc incident.Incident, own bool) error {
 	now := time.Now()
 	if due, err := s.told.due(inc, now); !due {
+		return err
+	}
+	keys, err := s.about(ctx, inc, own)
+	if err != nil || len(keys) == 0 {
 		return err
 	}
 	digest, err := put(ctx, s.Book, inc)
@@ -81,19 +80,6 @@ func (s *Starter) hand(ctx context.Context, inc incident.Incident) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var keys []incident.Key
-	for n := max(1, 1+inc.Reopened-mostRetries); n <= 1+inc.Reopened+mostRetries; n++ {
-		keys = append(keys, incident.Key{Incident: inc.ID, Attempt: n})
-	}
-	if s.Holder != nil {
-		holder, err := s.Holder(ctx, inc.Root.Key())
-		if err != nil {
-			return err
-		}
-		if holder.Incident != "" && !holder.IsRestoring() {
-			keys = append(keys, holder)
-		}
-	}
 	for _, key := range keys {
 		err := s.Temporal.SignalWorkflow(ctx, key.Workflow(), "", EvidenceSignal, news)
 		var gone *serviceerror.NotFound
@@ -106,4 +92,19 @@ func (s *Starter) hand(ctx context.Context, inc incident.Incident) error {
 	}
 	s.told.set(inc, now)
 	return nil
+}
+
+// about are the remediations that an incident's news may be for: those of its own, if one of them may run, and the one that has its target.
+func (s *Starter) about(ctx context.Context, inc incident.Incident, own bool) (keys []incident.Key, err error) {
+	for n := max(1, 1+inc.Reopened-mostRetries); own && n <= 1+inc.Reopened+mostRetries; n++ {
+		keys = append(keys, incident.Key{Incident: inc.ID, Attempt: n})
+	}
+	if s.Holder == nil {
+		return keys, nil
+	}
+	holder, err := s.Holder(ctx, inc.Root.Key())
+	if err == nil && holder.Incident != "" && !holder.IsRestoring() {
+		keys = append(keys, holder)
+	}
+	return keys, err
 }

@@ -80,7 +80,7 @@ func (k *Keeper) Run(ctx context.Context) {
 		if err != nil && ctx.Err() == nil && err.Error() != said {
 			said = err.Error()
 			slog.WarnContext(ctx, "looking after remediations fails, trying again", "error", err)
-		} else if err == nil {
+		} else if err == nil && n%sweepEvery == 0 {
 			said = ""
 		}
 		select {

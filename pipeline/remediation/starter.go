@@ -97,7 +97,7 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 		if s.Healed != nil {
 			told = s.Healed(ctx, inc)
 		}
-		return errors.Join(s.hand(ctx, inc), told)
+		return cmp.Or(told, s.hand(ctx, inc, true))
 	}
 	if inc.State != incident.Sealed || inc.Window != "" {
 		return nil
@@ -110,7 +110,7 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	if ended, err := s.Ended(ctx, key); err != nil {
 		return err
 	} else if ended {
-		return s.hand(ctx, inc)
+		return s.hand(ctx, inc, false)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -121,7 +121,7 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 			return err
 		}
 		if running { // it judges by itself whether the outbreak is over
-			return s.hand(ctx, inc)
+			return s.hand(ctx, inc, true)
 		}
 	}
 	digest, err := put(ctx, s.Book, inc)
@@ -137,14 +137,14 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	}, WorkflowName, start)
 	var again *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &again) {
-		return s.hand(ctx, inc)
+		return s.hand(ctx, inc, true)
 	}
 	if err != nil {
 		return fmt.Errorf("start %s: %w", key.Workflow(), err)
 	}
 	s.told.set(inc, time.Now())
 	if now, err := s.newest(ctx, inc); err != nil || now.Revision > inc.Revision { // whoever was told of it has found no workflow
-		return errors.Join(err, s.hand(ctx, now))
+		return errors.Join(err, s.hand(ctx, now, true))
 	}
 	return nil
 }

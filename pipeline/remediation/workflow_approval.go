@@ -49,7 +49,7 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 		f.pending(ctx)
 	}
 	actions := workflow.GetSignalChannel(ctx, ActionSignal)
-	late := f.announced.Message == ""
+	var until time.Time // what is on its way is waited for
 	for {
 		var seen Judgement
 		deadline := f.deadline()
@@ -74,9 +74,12 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 			f.shut = seen.Shut
 			return &incident.Outcome{Phase: incident.Rejected, Reason: seen.Why}, nil
 		case "expired":
-			if !late { // a click counts by when it was accepted, and may still be on its way
-				late = true
-				f.wait(ctx, actions, workflow.Now(ctx).Add(onItsWay))
+			if now, first := workflow.Now(ctx), until.IsZero(); f.announced.Message != "" && (first || now.Before(until) &&
+				workflow.GetVersion(ctx, "waits-all-the-way", workflow.DefaultVersion, 1) != workflow.DefaultVersion) {
+				if first { // a click counts by when it was accepted, and may still be on its way
+					until = now.Add(onItsWay)
+				}
+				f.wait(ctx, actions, until, time.Time{})
 				continue
 			}
 			if closed != nil {
@@ -109,16 +112,17 @@ func (f *flow) approval(ctx workflow.Context) (*incident.Outcome, error) {
 			closed = end
 			continue
 		}
-		f.wait(ctx, actions, deadline)
+		f.wait(ctx, actions, deadline, f.soon())
 	}
 }
 
-// wait returns after the next actions, just after the deadline, or after a while, whichever is first.
-func (f *flow) wait(ctx workflow.Context, actions workflow.ReceiveChannel, deadline time.Time) {
+// wait returns after the next actions or evidence, just after the deadline, soon where that is some time, or after a while, whichever is
+// first.
+func (f *flow) wait(ctx workflow.Context, actions workflow.ReceiveChannel, deadline, soon time.Time) {
 	timerCtx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	left := min(max(deadline.Sub(workflow.Now(ctx))+time.Second, time.Second), lookAgain)
-	if soon := f.soon(); !soon.IsZero() {
+	if !soon.IsZero() {
 		left = min(left, max(soon.Sub(workflow.Now(ctx)), time.Second))
 	}
 	workflow.NewSelector(ctx).

@@ -46,6 +46,8 @@ func TestClicks(t *testing.T) {
 				return byDeadline(n, in)
 			}
 			w.later = func(env *testsuite.TestWorkflowEnvironment) {
+				hears(env, 15*time.Minute-20*time.Second, Evidence{Incident: "x"}) // which cuts no waiting short
+				hears(env, 15*time.Minute+5*time.Second, Evidence{Incident: "y"})
 				env.RegisterDelayedCallback(func() { env.SignalWorkflow(ActionSignal, c.click) }, c.arrives)
 			}
 			if got := w.play(t); got.Phase != c.want || w.ending.Shut != c.shut || w.ending.Message != c.message {

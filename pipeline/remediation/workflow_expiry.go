@@ -56,7 +56,7 @@ func Expiry(ctx workflow.Context, in Lapse) (Lapsed, error) {
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s** %s", end.Word, end.Why))
 	ctx, cancel := workflow.NewDisconnectedContext(ctx)
 	defer cancel()
-	return end, run(ctx, slow, "EndRestore", EndRestoreInput{Lapse: in, Offer: offer, End: end}, nil)
+	return end, run(ctx, telling, "EndRestore", EndRestoreInput{Lapse: in, Offer: offer, End: end}, nil)
 }
 
 func lapse(ctx workflow.Context, in Lapse) (offer Offer, end Lapsed, err error) {
@@ -111,17 +111,17 @@ func markRestore(ctx workflow.Context, in Lapse, offer Offer) (dry string, err e
 	return dry, permitted(ctx, quick, "MarkRestore", MarkInput{Offer: offer, Decision: d}, nil)
 }
 
-// permitted runs one activity. Where we lack a permission it is tried again every few minutes for a day: nobody looks at a fix whose
-// time is over, and what has run out is renewed by then.
+// permitted runs one activity. Where we lack a permission, or the forge takes no more calls, it is tried again every few minutes for a
+// day: nobody looks at a fix whose time is over, and what has run out is renewed by then.
 func permitted(ctx workflow.Context, options workflow.ActivityOptions, activity string, in, out any) error {
 	for since := workflow.Now(ctx); ; {
 		err := run(ctx, options, activity, in, out)
 		var app *temporal.ApplicationError
-		if !errors.As(err, &app) || app.Type() != typeUnauthorized || workflow.Now(ctx).Sub(since) >= heldBack ||
+		if !errors.As(err, &app) || app.Type() != typeUnauthorized && app.Type() != typeLimited || workflow.Now(ctx).Sub(since) >= heldBack ||
 			workflow.GetVersion(ctx, "permitted", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
 			return err
 		}
-		workflow.SetCurrentDetails(ctx, fmt.Sprintf("%s waits for a permission, and is tried again every %s: %s", activity, heldBackEvery, app.Message()))
+		workflow.SetCurrentDetails(ctx, fmt.Sprintf("%s waits for a permission, or for the forge, and is tried again every %s: %s", activity, heldBackEvery, app.Message()))
 		if err := workflow.Sleep(ctx, heldBackEvery); err != nil {
 			return err
 		}

@@ -152,6 +152,6 @@ func (f *flow) silence(ctx workflow.Context, verdict incident.Verdict) (incident
 			escalated.Reason += "; nobody said what to do"
 			return escalated, nil
 		}
-		f.wait(ctx, actions, in.Deadline)
+		f.wait(ctx, actions, in.Deadline, time.Time{}) // evidence changes nothing here
 	}
 }

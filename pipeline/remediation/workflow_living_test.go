@@ -163,3 +163,25 @@ func TestBrakes(t *testing.T) {
 		})
 	}
 }
+
+// TestEvidenceDoesNotHurryAQuestion that silence has put to people.
+func TestEvidenceDoesNotHurryAQuestion(t *testing.T) {
+	t.Parallel()
+	asked := map[bool]int{}
+	for _, told := range []bool{false, true} {
+		w := happy()
+		w.verdict.Result = incident.NoData
+		w.later = func(env *testsuite.TestWorkflowEnvironment) {
+			if told {
+				hears(env, 30*time.Second, Evidence{Incident: "x"})
+			}
+		}
+		if got := w.play(t); got.Phase != incident.Escalated {
+			t.Errorf("%+v", got)
+		}
+		asked[told] = w.count("Answer")
+	}
+	if asked[true] > asked[false]+2 {
+		t.Errorf("asked %d times, %d without", asked[true], asked[false])
+	}
+}
