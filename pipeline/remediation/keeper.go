@@ -29,7 +29,7 @@ var (
 
 const (
 	keepEvery    = 5 * time.Second
-	sweepEvery   = 3         // of these: the forge counts its calls
+	sweepEvery   = 3         // of these, and when a pause begins or ends: the forge counts its calls
 	orphanedFrom = time.Hour // a pull request of a workflow that Temporal does not know
 )
 
@@ -58,6 +58,7 @@ type Keeper struct {
 	Pauses func(ctx context.Context) ([]incident.Pause, error) // of the cluster
 
 	seen   map[string]stay
+	pause  string         // at the last sweep
 	paused map[int]string // what the open pull requests were told of a pause
 }
 
@@ -74,7 +75,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	said := ""
 	for n := 0; ; n++ {
 		err := errors.Join(k.count(ctx), k.release(ctx))
-		if n%sweepEvery == 0 {
+		if paused, failed := k.pausedBy(ctx); n%sweepEvery == 0 || failed == nil && paused != k.pause {
 			err = errors.Join(err, k.sweep(ctx))
 		}
 		if err != nil && ctx.Err() == nil && err.Error() != said {
@@ -127,10 +128,9 @@ func (k *Keeper) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	paused := ""
-	pauses, err := k.Pauses(ctx)
-	if err == nil && len(pauses) > 0 {
-		paused = pauses[0].String()
+	paused, err := k.pausedBy(ctx)
+	if err == nil {
+		k.pause = paused
 	}
 	all := []error{err}
 	for _, p := range pulls {
@@ -156,6 +156,15 @@ func (k *Keeper) sweep(ctx context.Context) error {
 		}
 	}
 	return errors.Join(all...)
+}
+
+// pausedBy is the pause that holds the cluster; "": none does.
+func (k *Keeper) pausedBy(ctx context.Context) (string, error) {
+	pauses, err := k.Pauses(ctx)
+	if err != nil || len(pauses) == 0 {
+		return "", err
+	}
+	return pauses[0].String(), nil
 }
 
 // tell says on an open pull request that nothing is merged for now, and when that is over. After a restart it is said again, in

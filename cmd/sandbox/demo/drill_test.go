@@ -1,7 +1,8 @@
 package demo
 
 import (
-	"reflect"
+	"bytes"
+	"encoding/json"
 	"testing"
 
 	"github.com/cortexops/cortexops/cmd/sandbox/supervisor"
@@ -38,8 +39,12 @@ func TestDrill(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer sup.Close()
-		if !reflect.DeepEqual(sup.Stack(), h.Stack) {
-			t.Error("addresses or secrets changed")
+		before, err := json.Marshal(h.Stack)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now, err := json.Marshal(sup.Stack()); err != nil || !bytes.Equal(now, before) {
+			t.Errorf("addresses or secrets changed, %v", err)
 		}
 		w, err := NewWorld(sup.Stack())
 		if err != nil {
