@@ -39,11 +39,11 @@ func TestDrill(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer sup.Close()
-		before, err := json.Marshal(h.Stack)
+		then, err := json.Marshal(h.Stack)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if now, err := json.Marshal(sup.Stack()); err != nil || !bytes.Equal(now, before) {
+		if now, err := json.Marshal(sup.Stack()); err != nil || !bytes.Equal(now, then) {
 			t.Errorf("addresses or secrets changed, %v", err)
 		}
 		w, err := NewWorld(sup.Stack())
