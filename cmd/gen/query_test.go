@@ -23,6 +23,7 @@ var metrics = map[string][]string{
 	"cortexops_events_rejected_total":       {"source", "reason"},
 	"cortexops_events_dropped_total":        {},
 	"cortexops_bus_pending":                 {"stream"},
+	"cortexops_bus_postponed":               {"stream"},
 	"cortexops_bus_used_ratio":              {"stream"},
 	"cortexops_bus_partitions_owned":        {},
 	"cortexops_bus_joins":                   {},

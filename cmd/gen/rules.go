@@ -33,10 +33,10 @@ var alerts = []alert{
 		name: "CortexOpsBusBacklog",
 		why: "Signals and folds go through by the ten thousand in a second: 5000 of them for two minutes is more than a storm, or nobody " +
 			"reads. Actions and incidents are handled one by one in milliseconds: one that is there at every evaluation for two " +
-			"minutes is not being handled.",
+			"minutes, and not put off on purpose, is not being handled.",
 		expr: `max by (stream) (cortexops_bus_pending{stream=~"SIGNALS|FOLDS"}) > 5000
 or
-max by (stream) (cortexops_bus_pending{stream!~"SIGNALS|FOLDS"}) > 0`,
+max by (stream) (cortexops_bus_pending{stream!~"SIGNALS|FOLDS"}) - sum by (stream) (cortexops_bus_postponed) > 0`,
 		holds: later, severity: "warning", component: "nats",
 		summary:     "{{ $value }} message(s) of {{ $labels.stream }} wait in NATS",
 		description: "Look at NATS first, then at what reads the stream. Nothing is lost, but incidents start late, and a full SIGNALS drops its oldest.",

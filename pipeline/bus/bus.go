@@ -43,6 +43,7 @@ type Bus struct {
 	metrics metrics
 	sender  sender
 	untold  untold
+	later   later
 	room    room
 	stop    context.CancelFunc
 	closed  sync.WaitGroup

@@ -334,6 +334,9 @@ func TestAPostponedRevisionComesAgain(t *testing.T) {
 	if first, then := next(t, got), next(t, got); first != 2 || then != 1 {
 		t.Errorf("revisions %d and %d", first, then)
 	}
+	if now := time.Now(); b.later.count(incidents, now) > 1 || b.later.count(incidents, now.Add(time.Second)) != 0 {
+		t.Errorf("%v are put off", b.later.at)
+	}
 	if n := metric(t, reg, "cortexops_bus_retried_total"); n != 0 {
 		t.Errorf("%v failures are counted", n)
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -161,14 +163,43 @@ func keepAlive(msgs []jetstream.Msg, handle func() error) error {
 	}
 }
 
-// answer acknowledges, or hands back with the delay that an incident.Postponed asks for, or one that doubles up to 30 s. An answer that is lost only makes the message
-// come again.
+// later is when what was postponed comes again, by label.
+type later struct {
+	mu sync.Mutex
+	at map[string][]time.Time
+}
+
+func (l *later) add(label string, at time.Time, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at == nil {
+		l.at = map[string][]time.Time{}
+	}
+	for range n {
+		l.at[label] = append(l.at[label], at)
+	}
+}
+
+// count is how many wait still.
+func (l *later) count(label string, now time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.at[label]) == 0 {
+		return 0
+	}
+	l.at[label] = slices.DeleteFunc(l.at[label], func(at time.Time) bool { return !at.After(now) })
+	return len(l.at[label])
+}
+
+// answer acknowledges, or hands back with the delay that an incident.Postponed asks for, or one that doubles up to 30 s. An answer that
+// is lost only makes the message come again.
 func answer(ctx context.Context, b *Bus, r reader, msgs []jetstream.Msg, err error) {
 	var postponed *incident.Postponed
 	if errors.As(err, &postponed) && ctx.Err() == nil {
 		for _, m := range msgs {
 			_ = m.NakWithDelay(postponed.For)
 		}
+		b.later.add(r.label, time.Now().Add(postponed.For), len(msgs))
 		return
 	}
 	if err != nil && ctx.Err() == nil {

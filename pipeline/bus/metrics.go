@@ -7,6 +7,7 @@ import (
 
 type metrics struct {
 	pending    *prometheus.GaugeVec
+	postponed  *prometheus.GaugeVec
 	used       *prometheus.GaugeVec
 	owned      prometheus.Gauge
 	joins      prometheus.Gauge
@@ -22,6 +23,8 @@ func newMetrics(r prometheus.Registerer) metrics {
 	m := metrics{
 		pending: auto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_bus_pending",
 			Help: "Messages not yet handled: not delivered, or delivered and not acknowledged. Of SIGNALS, all partitions together; a message holds what one webhook said to one of them."}, []string{"stream"}),
+		postponed: auto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_bus_postponed",
+			Help: "Of the messages not yet handled, those that this process wants to be told of again later: an incident that changes more often than its remediation is told."}, []string{"stream"}),
 		used: auto.NewGaugeVec(prometheus.GaugeOpts{Name: "cortexops_bus_used_ratio",
 			Help: "How much of its limit a stream holds that drops nothing and refuses instead, of 1."}, []string{"stream"}),
 		owned: auto.NewGauge(prometheus.GaugeOpts{Name: "cortexops_bus_partitions_owned",

@@ -98,6 +98,7 @@ func (b *Bus) backlog(ctx context.Context) error {
 	}
 	for stream, n := range waiting {
 		b.metrics.pending.WithLabelValues(stream).Set(n)
+		b.metrics.postponed.WithLabelValues(stream).Set(float64(b.later.count(stream, time.Now())))
 	}
 	return nil
 }
