@@ -13,9 +13,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 const (
@@ -134,27 +135,30 @@ func (r *run) save(file string) error {
 	return os.WriteFile(file, b.Bytes(), 0o644)
 }
 
-// child runs one of ours in a process of its own, and says how many MB that took at most. It counts the parent's own as well,
-// which is small, where the parent was larger.
+// said is what a child prints: its answer, and how many MB it took at most. It looks for itself, since what the system tells of
+// a process that has ended is never less than what its parent took until it began it.
+type said struct {
+	Answer any
+	MB     float64
+}
+
+// child runs one of ours in a process of its own, and says how many MB that took at most.
 func child(ctx context.Context, answer any, name string, args ...string) (peak float64, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 0, err
 	}
-	var stdout bytes.Buffer
 	cmd := exec.CommandContext(ctx, self, append([]string{"child", name}, args...)...)
-	cmd.Stdout, cmd.Stderr = &stdout, os.Stderr
-	if err := cmd.Run(); err != nil {
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.Output()
+	if err != nil {
 		return 0, fmt.Errorf("child %s: %w", name, err)
 	}
-	if err := json.Unmarshal(stdout.Bytes(), answer); err != nil {
+	s := said{Answer: answer}
+	if err := json.Unmarshal(stdout, &s); err != nil {
 		return 0, fmt.Errorf("child %s: %w", name, err)
 	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0, errors.New("this system does not say how much memory a process took")
-	}
-	return float64(usage.Maxrss) / 1024, nil
+	return s.MB, nil
 }
 
 // answer is what the child does.
@@ -167,7 +171,21 @@ func answer(ctx context.Context, name string, args []string) error {
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(os.Stdout).Encode(v)
+	mb, err := peak()
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(said{v, mb})
+}
+
+// peak is how many MB of memory this process has had at most.
+func peak() (float64, error) {
+	self, err := procfs.Self()
+	if err != nil {
+		return 0, fmt.Errorf("the memory that a process took is read from /proc: %w", err)
+	}
+	status, err := self.NewStatus()
+	return float64(status.VmHWM) / (1 << 20), err
 }
 
 // timed is how many milliseconds f takes.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -38,7 +39,7 @@ func captureCommand() *cobra.Command {
 				ctx, cancel = context.WithTimeout(ctx, lasting)
 				defer cancel()
 			}
-			events, err := bus.Connect(cmd.Context(), bus.Options{URL: c.NATS.URL, Prefix: c.NATS.Prefix, Limits: bus.Limits{Memory: c.NATS.Memory}})
+			events, err := bus.Look(cmd.Context(), bus.Options{URL: c.NATS.URL, Prefix: c.NATS.Prefix, Log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))})
 			if err != nil {
 				return err
 			}

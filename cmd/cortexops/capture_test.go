@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/cortexops/cortexops/pipeline/bus"
@@ -47,7 +49,12 @@ func TestWhatIsCapturedCanBeReplayed(t *testing.T) {
 	cmd := &cobra.Command{}
 	cmd.SetErr(said)
 	done := make(chan error, 1)
-	go func() { done <- capture(ctx, cmd, r.events, file, began.Add(-time.Minute)) }()
+	looking, err := bus.Look(t.Context(), bus.Options{URL: started(t).NATS.URL, Prefix: prefix})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer looking.Close()
+	go func() { done <- capture(ctx, cmd, looking, file, began.Add(-time.Minute)) }()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if b, _ := os.ReadFile(file); bytes.Count(b, []byte(`"type":"signal"`)) == 3 {
 			break
@@ -69,6 +76,27 @@ func TestWhatIsCapturedCanBeReplayed(t *testing.T) {
 	}
 	if out := table.String(); strings.Count(out, `"sealed"`) != 1 || !strings.Contains(out, `"checkout"`) {
 		t.Errorf("replayed %s", out)
+	}
+}
+
+// TestWhoOnlyLooksDeclaresNothing: a mistyped prefix is told, and leaves no streams behind.
+func TestWhoOnlyLooksDeclaresNothing(t *testing.T) {
+	t.Parallel()
+	url, prefix := started(t).NATS.URL, fmt.Sprintf("mistyped%d", time.Now().UnixNano())
+	if _, err := bus.Look(t.Context(), bus.Options{URL: url, Prefix: prefix}); err == nil || !strings.Contains(err.Error(), prefix) || !strings.Contains(err.Error(), "nats.prefix") {
+		t.Errorf("%v", err)
+	}
+	nc, err := nats.Connect(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range js.StreamNames(t.Context(), jetstream.WithStreamListSubject(prefix+".>")).Name() {
+		t.Error("declared", name)
 	}
 }
 

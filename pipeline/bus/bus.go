@@ -52,6 +52,41 @@ type Bus struct {
 // Connect dials the server and declares the streams. Once connected it reconnects by itself; while it is away a publish
 // fails at once.
 func Connect(ctx context.Context, o Options) (*Bus, error) {
+	back := make(chan struct{}, 1)
+	b, err := connect(ctx, o, back)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.declare(ctx); err != nil {
+		b.nc.Close()
+		return nil, err
+	}
+	b.metrics = newMetrics(o.Metrics)
+	watch, stop := context.WithCancel(context.Background())
+	b.stop = stop
+	b.closed.Go(func() { b.watch(watch, back) })
+	return b, nil
+}
+
+// Look dials the server to read what others have stored there. It declares nothing, so that the streams must be there.
+func Look(ctx context.Context, o Options) (*Bus, error) {
+	b, err := connect(ctx, o, nil)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := b.js.Stream(ctx, b.prefix+"-"+folds); err != nil {
+		b.nc.Close()
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil, fmt.Errorf("NATS at %s has no streams of prefix %q: does a cortexops with the same nats.url and nats.prefix run?", redact(o.URL), b.prefix)
+		}
+		return nil, fmt.Errorf("look for the streams of prefix %q (is JetStream enabled on the server, with -js?): %w", b.prefix, err)
+	}
+	b.metrics, b.stop = newMetrics(nil), func() {}
+	return b, nil
+}
+
+// connect dials, and declares nothing. It tells back whenever the server is there again.
+func connect(ctx context.Context, o Options, back chan<- struct{}) (*Bus, error) {
 	if o.Prefix == "" {
 		o.Prefix = "cortexops"
 	}
@@ -61,7 +96,6 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	back := make(chan struct{}, 1)
 	nc, err := dial(ctx, o, back)
 	if err != nil {
 		return nil, err
@@ -75,19 +109,9 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		nc.Close()
 		return nil, fmt.Errorf("prepare JetStream: %w", err)
 	}
-	b := &Bus{nc: nc, js: js, prefix: o.Prefix, limits: o.Limits, log: o.Log, sender: newSender()}
-	if err := b.declare(ctx); err != nil {
-		nc.Close()
-		return nil, err
-	}
-	b.metrics = newMetrics(o.Metrics)
-	watch, stop := context.WithCancel(context.Background())
-	b.stop = stop
-	b.closed.Go(func() { b.watch(watch, back) })
-	return b, nil
+	return &Bus{nc: nc, js: js, prefix: o.Prefix, limits: o.Limits, log: o.Log, sender: newSender()}, nil
 }
 
-// dial tells back whenever the server is there again.
 func dial(ctx context.Context, o Options, back chan<- struct{}) (*nats.Conn, error) {
 	for _, s := range strings.Split(o.URL, ",") {
 		if s = strings.TrimSpace(s); !strings.Contains(s, "://") {

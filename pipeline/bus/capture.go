@@ -81,7 +81,7 @@ func (b *Bus) Capture(ctx context.Context, from uint64, since time.Time, take fu
 		return fmt.Errorf("capture: %w", err)
 	}
 	defer context.AfterFunc(ctx, messages.Stop)()
-	for {
+	for o := (order{}); ; {
 		m, err := messages.Next()
 		if ctx.Err() != nil || errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 			return nil
@@ -89,13 +89,13 @@ func (b *Bus) Capture(ctx context.Context, from uint64, since time.Time, take fu
 		if err != nil {
 			return fmt.Errorf("capture: %w", err)
 		}
-		if err := b.captured(ctx, m, since, take); err != nil {
+		if err := b.captured(ctx, o, m, since, take); err != nil {
 			return err
 		}
 	}
 }
 
-func (b *Bus) captured(ctx context.Context, m jetstream.Msg, since time.Time, take func(at time.Time, r incident.JoinRecord) error) error {
+func (b *Bus) captured(ctx context.Context, o order, m jetstream.Msg, since time.Time, take func(at time.Time, r incident.JoinRecord) error) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return fmt.Errorf("capture: %w", err)
@@ -104,7 +104,7 @@ func (b *Bus) captured(ctx context.Context, m jetstream.Msg, since time.Time, ta
 	switch rest := strings.TrimPrefix(m.Subject(), b.prefix+".folds."); {
 	case rest == "topology":
 		r.Changes, err = readTopology(m.Data())
-		toldBy(meta.Timestamp, r.Changes)
+		o.told(m, meta.Timestamp, r.Changes)
 	case strings.HasSuffix(rest, ".claim"), meta.Timestamp.Before(since):
 		return nil
 	default:

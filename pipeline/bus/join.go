@@ -29,6 +29,7 @@ type Join struct {
 	position uint64
 	decoder  *decoder
 	space    scratch
+	order    order
 
 	mu       sync.Mutex
 	epochs   [Partitions]uint64
@@ -50,7 +51,7 @@ func (b *Bus) claimJoin(ctx context.Context, owner string, lose context.CancelFu
 	if err != nil {
 		return nil, fmt.Errorf("take up the join: %w", err)
 	}
-	j := &Join{claim: c, of: s.CachedInfo().Created, decoder: newDecoder(), pulses: map[int]pulse{}, topology: map[string]time.Time{}}
+	j := &Join{claim: c, of: s.CachedInfo().Created, decoder: newDecoder(), order: order{}, pulses: map[int]pulse{}, topology: map[string]time.Time{}}
 	if j.floor, err = b.acknowledged(ctx, readFolds); err != nil {
 		return nil, err
 	}
@@ -173,7 +174,7 @@ func (j *Join) read(ctx context.Context, m jetstream.Msg) (*incident.JoinRecord,
 			j.bus.metrics.terminated.WithLabelValues(folds).Inc()
 			j.bus.log.ErrorContext(ctx, "skipped records of the topology that cannot be decoded", "error", err)
 		}
-		toldBy(meta.Timestamp, r.Changes)
+		j.order.told(m, meta.Timestamp, r.Changes)
 		return r, nil
 	}
 	if strings.HasSuffix(rest, ".claim") {

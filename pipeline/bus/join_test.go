@@ -108,6 +108,39 @@ func TestAClockThatIsAheadDoesNotHoldTheGraphBack(t *testing.T) {
 	}
 }
 
+// What who follows a cluster next has to say counts for newer than what was said before, though their clock is behind.
+func TestAClockThatIsBehindDoesNotUndoTheGraph(t *testing.T) {
+	t.Parallel()
+	b, _ := open(t, small)
+	began := time.Now()
+	for n, at := range []time.Time{began, began.Add(-time.Hour), began.Add(-time.Hour)} {
+		f, err := b.claimCluster(t.Context(), "eu", fmt.Sprint(n), func() {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		change := node(fmt.Sprint(n))
+		change.At = at
+		if err := f.PublishTopology(t.Context(), []incident.GraphChange{change}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	joins, captures := make(chan incident.JoinRecord, 10), make(chan incident.JoinRecord, 10)
+	joined(t, joining(t, b), 1, joins)
+	background(t, func(ctx context.Context) error {
+		return b.Capture(ctx, 1, time.Time{}, func(_ time.Time, r incident.JoinRecord) error { captures <- r; return nil })
+	})
+	for name, c := range map[string]chan incident.JoinRecord{"join": joins, "capture": captures} {
+		var last time.Time
+		for n := range 3 {
+			got := next(t, c).Changes
+			if len(got) != 1 || got[0].Upsert.Node.Name != fmt.Sprint(n) || !got[0].At.After(last) || got[0].At.After(time.Now()) {
+				t.Fatalf("%s: as number %d, after %s: %+v", name, n, last, got)
+			}
+			last = got[0].At
+		}
+	}
+}
+
 // A partition without signals says how far it is, and its word counts when what it had folded before has been read, and only
 // where it still owns the partition.
 func TestAnIdlePartitionSaysHowFarItIs(t *testing.T) {

@@ -95,12 +95,24 @@ func topologyBodies(list []incident.GraphChange) (bodies [][]byte, err error) {
 	return bodies, nil
 }
 
-// toldBy bounds when changes count as made, by the server's clock: not after they were stored, in their order. Else the graph of a
-// process whose clock is ahead would be known only when the others' is there.
-func toldBy(stored time.Time, list []incident.GraphChange) {
+// order is when the topology of each cluster was changed last.
+type order map[string]time.Time
+
+// told bounds when changes count as made, by the server's clock: not after they were stored, nor before what was stored earlier of
+// their cluster. Else the graph of a process whose clock is ahead would be known only when the others' is there, and what a
+// process whose clock is behind sets right would count for older than what it sets right.
+func (o order) told(m jetstream.Msg, stored time.Time, list []incident.GraphChange) {
+	cluster := m.Headers().Get(clusterHeader)
 	for i := range list {
-		if c := &list[i]; c.At.After(stored) {
+		c := &list[i]
+		if c.At.After(stored) {
 			c.At = stored.UTC().Add(time.Duration(i))
+		}
+		if last := o[cluster]; cluster != "" {
+			if !c.At.After(last) {
+				c.At = last.Add(1)
+			}
+			o[cluster] = c.At
 		}
 	}
 }
