@@ -70,6 +70,9 @@ func (r *run) add(res result) {
 	r.results = append(r.results, res)
 }
 
+// doing says what is measured now.
+func doing(what string) { fmt.Fprintln(os.Stderr, time.Now().Format(time.TimeOnly), what) }
+
 // measure runs one group, prints and saves what it found, and says how many goals it missed.
 func measure(ctx context.Context, group string) (missed int, err error) {
 	r := &run{group: group}
@@ -148,6 +151,7 @@ func child(ctx context.Context, answer any, name string, args ...string) (peak f
 	if err != nil {
 		return 0, err
 	}
+	doing(name)
 	cmd := exec.CommandContext(ctx, self, append([]string{"child", name}, args...)...)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.Output()

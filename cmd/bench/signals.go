@@ -44,6 +44,7 @@ func installed(ctx context.Context, module, name string) (string, error) {
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
+	doing("building " + module + ", once")
 	cmd := exec.CommandContext(ctx, "go", "install", module)
 	cmd.Env = append(os.Environ(), "GOBIN="+dir)
 	cmd.Stderr = os.Stderr

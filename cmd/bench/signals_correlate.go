@@ -94,6 +94,7 @@ func correlating(ctx context.Context, r *run, url string) error {
 		var took []float64
 		peak := 0.0
 		for round := range 3 {
+			doing(fmt.Sprintf("%d signals, round %d of 3", n, round+1))
 			prefix := fmt.Sprintf("flood-%d-%d", n, round)
 			b, err := floodBus(ctx, url, prefix)
 			if err != nil {
@@ -128,6 +129,7 @@ func correlating(ctx context.Context, r *run, url string) error {
 
 // latency is the 99th percentile, of workloads' first signals, in ms.
 func latency(ctx context.Context, url string) (float64, error) {
+	doing(fmt.Sprintf("%d signals a second for %d s", perSecond, paced/perSecond))
 	const prefix = "paced"
 	b, err := floodBus(ctx, url, prefix)
 	if err != nil {

@@ -22,7 +22,7 @@ const (
 	inPost             = 100
 	connections        = 8
 	postsInRound       = 600
-	intakeRounds       = 3
+	intakeRounds       = 5
 	benchToken         = "bench"
 )
 
@@ -41,6 +41,7 @@ func ingesting(ctx context.Context, r *run, url string) error {
 	defer stop()
 	var taken, raw, peer []float64
 	for round := range intakeRounds {
+		doing(fmt.Sprintf("webhooks, round %d of %d", round+1, intakeRounds))
 		rate, err := pour(ctx, ours+"/webhooks/alertmanager", round, webhookBody)
 		if err != nil {
 			return err
