@@ -84,14 +84,17 @@ func (p gated) Fold(ctx context.Context, fold func([]incident.Signal) incident.F
 	})
 }
 
-// correlateChild owns everything on one core, until so many signals are joined; 0: until it is killed. The clock starts at the
-// gate: connecting, taking over and reading the topology take the same time for few signals and for many. URL PREFIX SIGNALS.
+// correlateChild owns everything on one core until so many signals are joined; 0: until it is killed, with the cores that there are,
+// as it runs. The clock starts at the gate: connecting, taking over and reading the topology take the same time for few signals
+// and for many. URL PREFIX SIGNALS.
 func correlateChild(ctx context.Context, args []string) (any, error) {
-	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(gogc)
 	wanted, err := strconv.Atoi(args[2])
 	if err != nil {
 		return nil, err
+	}
+	if wanted > 0 {
+		runtime.GOMAXPROCS(1)
 	}
 	b, err := floodBus(ctx, args[0], args[1])
 	if err != nil {
