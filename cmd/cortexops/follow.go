@@ -18,8 +18,10 @@ import (
 	"github.com/cortexops/cortexops/pipeline/watch"
 )
 
-// trafficEvery is how often it is asked who calls whom.
-const trafficEvery = time.Minute
+const (
+	trafficEvery = time.Minute      // who calls whom is asked
+	sweepEvery   = 10 * time.Second // it is looked whether more could be listed
+)
 
 // follower follows the cluster: one watch feeds the graph and, where kubernetes.signals is on, the signals. One process of each
 // cluster does it at a time.
@@ -69,15 +71,26 @@ func (w *follower) run(ctx context.Context, before watched, out published) error
 			return feed.Run(ctx, func() bool { return objects.Check(ctx) == nil }, out.PublishTopology)
 		},
 		func(ctx context.Context) error {
-			if objects.WaitSynced(ctx) == nil {
-				feed.Sweep()
-				if source != nil {
-					source.Sweep()
-				}
-				w.log.InfoContext(ctx, "following the cluster", "signals", source != nil)
+			if objects.WaitSynced(ctx) != nil {
+				return nil
 			}
-			<-ctx.Done()
-			return nil
+			w.log.InfoContext(ctx, "following the cluster", "signals", source != nil)
+			if w.config.Prometheus.Traffic == "" { // nobody will say who calls whom any more
+				feed.Edges("traffic", nil)
+			}
+			tick := time.NewTicker(sweepEvery)
+			defer tick.Stop()
+			for { // a right that is missing may be given later
+				feed.Sweep(objects.Listed)
+				if source != nil {
+					source.Sweep(objects.Listed)
+				}
+				select {
+				case <-ctx.Done():
+					return nil
+				case <-tick.C:
+				}
+			}
 		},
 	}
 	if source != nil {

@@ -11,6 +11,8 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/cortexops/cortexops/pipeline/correlate"
 	"github.com/cortexops/cortexops/pipeline/incident"
 	"github.com/cortexops/cortexops/pipeline/intake"
@@ -73,7 +75,7 @@ func TestTheNextWatchTakesUpWhatWasFolded(t *testing.T) {
 
 	next := source()
 	next.Resume(open)
-	next.Sweep()
+	next.Sweep(func(schema.GroupKind, string) bool { return true })
 	over := told(t, next, len(fired))
 	for _, s := range fired {
 		if !slices.ContainsFunc(over, func(o incident.Signal) bool {

@@ -96,7 +96,7 @@ func (s scoped) Propose(ctx context.Context, r remediation.PlanRequest) (inciden
 		return none("only the namespaces %s are acted on", strings.Join(s.namespaces, ", "))
 	}
 	for _, w := range s.windows {
-		if w.Covers(r.Incident.Root, r.Incident.Onset) {
+		if w.Covers(r.Incident.Root, began(r.Incident)) {
 			return none("it began in a maintenance: %s", w.Reason)
 		}
 	}
@@ -117,4 +117,15 @@ func (s scoped) Propose(ctx context.Context, r remediation.PlanRequest) (inciden
 		}
 	}
 	return p, wanted, nil
+}
+
+// began is when the incident did, or its latest outbreak: what breaks out again after a maintenance is not people's work any more.
+func began(i incident.Incident) time.Time {
+	at := i.Onset
+	for _, s := range i.Signals {
+		if i.Reopened > 0 && s.Status == incident.Firing && s.StartsAt.After(at) {
+			at = s.StartsAt
+		}
+	}
+	return at
 }

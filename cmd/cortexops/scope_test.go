@@ -73,12 +73,17 @@ func TestNothingIsPlannedInAMaintenance(t *testing.T) {
 		"ours":             {maintenance{Namespace: "shop"}, true},
 		"ours by its name": {maintenance{Cluster: "prod"}, true},
 		"another's":        {maintenance{Cluster: "dev"}, false},
+		"broken out since": {maintenance{Namespace: "shop"}, false},
 	} {
 		var c Config
 		tc.window.From, tc.window.To, tc.window.Reason = night, night.Add(time.Hour), "upgrade"
 		c.Cluster, c.Kubernetes.Namespaces, c.Maintenance = "prod", []string{"shop"}, []maintenance{tc.window}
 		root := incident.Resource{Cluster: "prod", Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "checkout"}
-		_, _, err := c.scoped(changing{of: root, object: `{}`}).Propose(t.Context(), remediation.PlanRequest{Incident: incident.Incident{Root: root, Onset: night.Add(time.Minute)}})
+		i := incident.Incident{Root: root, Onset: night.Add(time.Minute)}
+		if name == "broken out since" {
+			i.Reopened, i.Signals = 1, []incident.Signal{{Status: incident.Firing, StartsAt: night.Add(2 * time.Hour)}}
+		}
+		_, _, err := c.scoped(changing{of: root, object: `{}`}).Propose(t.Context(), remediation.PlanRequest{Incident: i})
 		if (err != nil) != tc.want || tc.want && !strings.Contains(err.Error(), "it began in a maintenance: upgrade") {
 			t.Errorf("%s: %v", name, err)
 		}

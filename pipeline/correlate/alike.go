@@ -16,7 +16,7 @@ const (
 // trace names t by what a signal's labels say.
 func (j *Joiner) trace(t *trouble, s *incident.Signal) {
 	for _, label := range traces {
-		if id := s.Labels[label]; id != "" && len(t.alike) < tracesMost {
+		if id := s.Labels[label]; strings.Trim(id, "0-") != "" && len(t.alike) < tracesMost { // all zeros is OpenTelemetry's word for none
 			j.name(t, label+" "+id)
 		}
 	}

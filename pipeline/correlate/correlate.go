@@ -42,9 +42,13 @@ func preferred(a, b incident.Signal) bool {
 }
 
 // identity is a fingerprint among those of all sources.
-type identity struct{ source, fingerprint string }
+//
+// Alertmanager's is of the labels alone, which those of two clusters may share.
+type identity struct{ source, cluster, fingerprint string }
 
-func fingerprint(s *incident.Signal) identity { return identity{s.Source, s.Fingerprint} }
+func fingerprint(s *incident.Signal) identity {
+	return identity{s.Source, s.Subject.Cluster, s.Fingerprint}
+}
 
 // size in JSON, at most. It is asked of every signal that is kept, and marshalling each would take longer than all the rest.
 func size(s incident.Signal) int {

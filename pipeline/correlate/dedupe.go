@@ -104,7 +104,7 @@ func (d *Dedupe) anew(s *incident.Signal, before instant) bool {
 }
 
 func printOf(s *incident.Signal) (w word) {
-	sum := sha256.Sum256([]byte(s.Source + " " + s.Fingerprint))
+	sum := sha256.Sum256([]byte(s.Source + " " + s.Subject.Cluster + " " + s.Fingerprint))
 	return word(sum[:len(w)])
 }
 

@@ -85,7 +85,8 @@ func (j *Joiner) enter(owner incident.Resource, p identity, s *incident.Signal) 
 			if i >= 0 {
 				return // it was in that one already: we read what was read before
 			}
-			if last := list[len(list)-1]; !j.now.After(last.healedAt.Add(j.Reopen)) {
+			// A victim alone is no new outbreak of its cause, which would be remediated again.
+			if last := list[len(list)-1]; whoIs(last.root.owner) == id && !j.now.After(last.healedAt.Add(j.Reopen)) {
 				j.reopen(last)
 				t = j.active[id]
 			}
@@ -93,6 +94,9 @@ func (j *Joiner) enter(owner incident.Resource, p identity, s *incident.Signal) 
 	}
 	if t == nil {
 		t = j.openTrouble(owner, s)
+	}
+	if g := t.group; g != nil && t == g.root && !slices.Contains(t.names, s.Name) && s.AcceptedAt.Sub(t.last) > horizon && s.StartsAt.Sub(t.last) > horizon {
+		g.reopened++ // what has never been told of it breaks out long after the rest: whoever tried that has ended, and does not know of this
 	}
 	j.hold(t, p, s)
 	if t.group == nil {

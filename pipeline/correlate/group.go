@@ -189,14 +189,19 @@ func (j *Joiner) found(got gathered, root *trouble) *group {
 	g := &group{state: incident.Sealed, root: root, troubles: []*trouble{root}, onset: j.begun(root.owner, got.onset()), sealedAt: j.now, graph: j.Graph.Digest()}
 	g.id = incident.ID(root.owner, g.onset)
 	j.onsets[whoIs(root.owner)] = onset{at: g.onset}
-	for _, w := range j.Windows {
-		if w.Covers(root.owner, g.onset) {
-			g.window = w.Reason
-			break
-		}
-	}
+	g.window = j.window(root.owner, g.onset)
 	j.stir(g)
 	return g
+}
+
+// window that covers what begins there and then, or "".
+func (j *Joiner) window(root incident.Resource, at time.Time) string {
+	for _, w := range j.Windows {
+		if w.Covers(root, at) {
+			return w.Reason
+		}
+	}
+	return ""
 }
 
 // onset of an incident, which is remembered for as long as what was told of it is kept: an alert may fire again with the start that it
@@ -242,6 +247,9 @@ func (j *Joiner) heal(g *group, at time.Time) {
 
 // reopen what healed and breaks out again.
 func (j *Joiner) reopen(g *group) {
+	if g.window != "" { // what breaks out after it is nobody's work
+		g.window = j.window(g.root.owner, j.now)
+	}
 	g.state, g.healedAt, g.since, g.asked, g.dirty = incident.Sealed, time.Time{}, time.Time{}, false, false
 	g.reopened++
 	j.healed = slices.DeleteFunc(j.healed, func(o *group) bool { return o == g })

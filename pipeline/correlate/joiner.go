@@ -182,6 +182,9 @@ func (j *Joiner) next() {
 	switch {
 	case e.change != nil:
 		j.changed++
+		if d := e.change.Delete; d != nil && d.Node != nil {
+			j.departed(d.Node.Resource, e.change.At)
+		}
 		if j.Apply == nil || j.Apply(*e.change) != nil {
 			j.Refused++
 		}

@@ -1,6 +1,10 @@
 package correlate
 
-import "github.com/cortexops/cortexops/pipeline/incident"
+import (
+	"time"
+
+	"github.com/cortexops/cortexops/pipeline/incident"
+)
 
 // resolve takes a resolution in. One without a firing waits for it: the second of two webhooks may be accepted first.
 func (j *Joiner) resolve(e *event) {
@@ -28,6 +32,32 @@ func (j *Joiner) resolve(e *event) {
 	j.quieter(a.trouble)
 }
 
+// departed ends what an object that is gone was told to be in: Flux tells no end of that, and who follows the cluster knows only what the
+// revisions of open incidents have room for. Both derive their fingerprints from the object.
+func (j *Joiner) departed(r incident.Resource, at time.Time) {
+	owner, ok := j.Graph.Owner(r)
+	if !ok {
+		owner = r
+	}
+	t := j.active[whoIs(owner)]
+	if t == nil {
+		return
+	}
+	end := func(source string, parts ...string) {
+		p := identity{source, r.Cluster, incident.Digest(append([]string{source, r.Key()}, parts...)...)[:16]}
+		if a := j.alerts[p]; a != nil && a.firing && a.trouble == t {
+			a.end(at)
+			j.quieter(t)
+		}
+	}
+	end("flux")
+	for _, name := range t.names {
+		for _, container := range append([]string{""}, t.containers...) {
+			end("kubernetes", name, container)
+		}
+	}
+}
+
 // quieter tells of a resolution, and begins to wait for the heal where it was the last.
 func (j *Joiner) quieter(t *trouble) {
 	j.touch(t)
@@ -38,4 +68,13 @@ func (j *Joiner) quieter(t *trouble) {
 }
 
 // forgotten is a resolution whose firing has not come in time.
-func (j *Joiner) forgotten(s *incident.Signal) bool { return j.now.Sub(s.AcceptedAt) > j.Settle }
+// Flux sends an event again for up to a minute and a half, each on its own.
+func (j *Joiner) forgotten(s *incident.Signal) bool {
+	wait := j.Settle
+	if s.Source == "flux" {
+		wait = max(wait, resent)
+	}
+	return j.now.Sub(s.AcceptedAt) > wait
+}
+
+const resent = 2 * time.Minute

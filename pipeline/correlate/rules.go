@@ -122,7 +122,7 @@ func short(revision string) string {
 	if i := strings.LastIndexAny(revision, ":@/"); i >= 0 {
 		revision = revision[i+1:]
 	}
-	if len(revision) >= 40 {
+	if len(revision) >= 40 && strings.Trim(revision, "0123456789abcdef") == "" { // and not the name of a ReplicaSet
 		revision = revision[:7]
 	}
 	return revision

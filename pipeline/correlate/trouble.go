@@ -40,9 +40,10 @@ type trouble struct {
 	group   *group   // nil while pending
 	over    bool     // its group has healed: nothing new is linked to it
 
-	names     []string // of the alerts that fired, sorted
-	container string   // that they agree on
-	several   bool     // containers
+	names      []string // of the alerts that fired, sorted
+	container  string   // that they agree on
+	several    bool     // containers
+	containers []string // of its alerts
 
 	best    *link            // to its cause; see cause
 	judged  bool             // best is up to date
@@ -67,7 +68,7 @@ type alert struct {
 func (a *alert) outranked(s *incident.Signal) bool {
 	firing := s.Status == incident.Firing
 	switch c := s.StartsAt.Compare(a.starts); {
-	case firing && !a.firing && a.relapsed(s):
+	case firing && !a.firing && a.relapsed(s) && !(s.Source == "flux" && c < 0): // whose times are those of the events: an older one is sent again
 		return true
 	case c != 0:
 		return c > 0
@@ -109,6 +110,22 @@ func (a *alert) set(s *incident.Signal) {
 	t.tally(before)
 }
 
+// end a firing whose object is gone.
+func (a *alert) end(at time.Time) {
+	t := a.trouble
+	before := t.alight()
+	t.firing--
+	a.firing, a.ends, a.at = false, at, at.UnixNano()
+	if a.signal != nil {
+		kept := *a.signal
+		kept.Status, kept.EndsAt = incident.Resolved, at
+		kept.ID = incident.SignalID(kept.Source, kept.Fingerprint, kept.Status, kept.StartsAt, at)
+		a.signal, a.id, a.size, t.ordered = &kept, kept.ID, 0, false
+	}
+	t.last = later(t.last, at)
+	t.tally(before)
+}
+
 // alight reports whether something fires.
 func (t *trouble) alight() bool { return t.firing+t.unknown > 0 }
 
@@ -135,6 +152,9 @@ func (t *trouble) reckon(s *incident.Signal) {
 func (t *trouble) learn(s *incident.Signal) {
 	if at, there := slices.BinarySearch(t.names, s.Name); !there {
 		t.names = slices.Insert(t.names, at, s.Name)
+	}
+	if s.Container != "" && !slices.Contains(t.containers, s.Container) {
+		t.containers = append(t.containers, s.Container)
 	}
 	switch {
 	case s.Container == "" || t.several || s.Container == t.container:

@@ -78,7 +78,7 @@ func AppendNamed(list []Resource, labels map[string]string) []Resource {
 	}
 	own, theirs, job, container := said[len(places)], said[len(places)+1], said[len(places)+2], said[len(places)+3]
 	namespace := cmp.Or(theirs, own)
-	lies := theirs != "" || slices.Contains(exporters, strings.ToLower(job)) || slices.Contains(exporters, strings.ToLower(container))
+	lies := theirs != "" || exports(container) || exports(job) && container == "" // a container that is not the exporter's was said by it, as the pod was
 	from, pod := len(list), ""
 	add := func(p *place, namespace, name string) {
 		if !isName(name) || p.kind != "Node" && !isName(namespace) {
@@ -107,6 +107,24 @@ func AppendNamed(list []Resource, labels map[string]string) []Resource {
 		add(&places[0], own, pod)
 	}
 	return list
+}
+
+// ContainerNamed is the container that an alert's labels name: what an exporter said, and never the exporter's own.
+func ContainerNamed(labels map[string]string) string {
+	if said := labels["exported_container"]; said != "" {
+		return said
+	}
+	own := labels["container"]
+	if exports(own) && (labels["exported_namespace"] != "" || exports(labels["job"])) {
+		return ""
+	}
+	return own
+}
+
+// exports tells the job or the container of an exporter. kube-prometheus puts a proxy before kube-state-metrics.
+func exports(name string) bool {
+	name = strings.ToLower(name)
+	return slices.Contains(exporters, name) || strings.HasPrefix(name, "kube-rbac-proxy")
 }
 
 // Naming is what Named reads of the labels, and nil where they name one object at most: then nothing is left to decide.

@@ -133,9 +133,9 @@ func (a *alert) signal(pointer, cluster string, at time.Time) (incident.Signal, 
 		about.Cluster = cluster
 	}
 	return incident.Signal{
-		ID:     incident.SignalID("alertmanager", a.Fingerprint, status, a.StartsAt, a.EndsAt),
+		ID:     incident.SignalID("alertmanager", cluster+" "+a.Fingerprint, status, a.StartsAt, a.EndsAt), // two clusters may have the same alert
 		Source: "alertmanager", Name: a.Labels["alertname"], Status: status, Severity: a.Labels["severity"],
-		Fingerprint: a.Fingerprint, Subject: about, Container: a.Labels["container"],
+		Fingerprint: a.Fingerprint, Subject: about, Container: incident.ContainerNamed(a.Labels),
 		Labels: a.Labels, Annotations: bounded(a.Annotations),
 		StartsAt: a.StartsAt.UTC(), EndsAt: a.EndsAt.UTC(), AcceptedAt: at, GeneratorURL: a.GeneratorURL,
 	}, nil

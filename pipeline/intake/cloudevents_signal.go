@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -87,7 +88,14 @@ func (e cloudEvent) bounded(s incident.Signal, cluster string, at time.Time) (in
 	if len(s.Severity) > maxID || len(s.Container) > maxID || len(s.Subject.Key())+len(s.Subject.Version) > 4*maxID {
 		return s, &Invalid{Pointer: e.pointer + "/data", Why: "severity, container or subject is too long"}
 	}
-	return complete(s, e.pointer+"/data", cluster, at)
+	if other := s.Subject.Cluster; other != "" && other != cluster {
+		return s, &Forbidden{Pointer: e.pointer + "/data/subject/cluster", Why: fmt.Sprintf("this is where cluster %q is told of: leave it out, or send it to that of %q", cluster, other)}
+	}
+	s, err := complete(s, e.pointer+"/data", cluster, at)
+	if !s.Subject.IsZero() { // whatever its labels say
+		s.Subject.Cluster = cluster
+	}
+	return s, err
 }
 
 // subjectOf reads GROUP/namespaces/NAMESPACE/KIND/NAME or GROUP/KIND/NAME. A subject that is something else names no resource.

@@ -16,6 +16,7 @@ import (
 func flux(o Options) source {
 	return source{
 		name:   "flux",
+		again:  "30", // it tries four times more and forgets the event, and waits as long as we say instead of ever longer
 		verify: func(r *http.Request, body []byte) bool { return signed(r.Header.Get("X-Signature"), o.FluxKey, body) },
 		decode: func(_ *http.Request, body []byte, at time.Time) (accepted, error) {
 			s, err := decodeFlux(body, o.Cluster, at)

@@ -239,7 +239,7 @@ func FuzzKubernetes(f *testing.F) {
 		for _, s := range open {
 			next.Resume([]incident.Signal{s})
 		}
-		next.Sweep()
+		next.Sweep(func(schema.GroupKind, string) bool { return true })
 		if over := tell(t, next); len(over) != len(open) {
 			t.Fatalf("%d fire, and a new watch that finds nothing any more resolves %d", len(open), len(over))
 		}

@@ -62,7 +62,8 @@ type source struct {
 	within time.Duration // for the bus; 0 is longer than it takes
 	most   int           // bytes of a body; 0 is maxBody
 	less   string        // how to have less sent at once
-	slots  chan struct{} // one is held by each request that is being read; of its own, so that one source cannot starve another
+	again  string        // seconds of Retry-After; "" is 2
+	slots  chan struct{} // one is held by each request, see take; of its own, so that one source cannot starve another
 	large  chan struct{} // likewise by each beyond maxBody
 }
 
@@ -159,15 +160,8 @@ func (in *intake) serve(w http.ResponseWriter, r *http.Request, s source) {
 		in.reject(w, r, s, rejection{status: http.StatusUnauthorized, reason: unauthorized, why: "the bearer token is missing or wrong"})
 		return
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		in.reject(w, r, s, *s.crowded())
-		return
-	}
-	body, free, refused := s.read(w, r)
-	defer free()
+	body, done, refused := s.take(w, r)
+	defer done()
 	if refused != nil {
 		in.reject(w, r, s, *refused)
 		return
@@ -182,6 +176,27 @@ func (in *intake) serve(w http.ResponseWriter, r *http.Request, s source) {
 		return
 	}
 	in.publish(w, r, s, got)
+}
+
+// take the body in, and a slot, which done gives back. Whoever sends a small body slowly holds no slot with it: of most sources only
+// the whole body says who sends it.
+func (s source) take(w http.ResponseWriter, r *http.Request) (body []byte, done func(), refused *rejection) {
+	small := r.ContentLength >= 0 && r.ContentLength <= smallBody
+	if small {
+		if body, _, refused = s.read(w, r); refused != nil {
+			return nil, func() {}, refused
+		}
+	}
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		return nil, func() {}, s.crowded()
+	}
+	free := func() {}
+	if !small {
+		body, free, refused = s.read(w, r)
+	}
+	return body, func() { free(); <-s.slots }, refused
 }
 
 func (s source) crowded() *rejection {
@@ -263,7 +278,7 @@ func (in *intake) reject(w http.ResponseWriter, r *http.Request, s source, no re
 	in.note(r.Context(), s, no)
 	switch no.status {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		w.Header().Set("Retry-After", "2")
+		w.Header().Set("Retry-After", cmp.Or(s.again, "2"))
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="cortexops"`)
 	}

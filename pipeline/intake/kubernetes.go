@@ -138,13 +138,14 @@ func holderOf(s incident.Signal) (holder, bool) {
 	return holder{schema.GroupKind{Group: f[0], Kind: f[1]}, s.Subject.Namespace, f[2]}, true
 }
 
-// Sweep resolves what was resumed and nobody has confirmed. Call it when all was listed.
-func (k *Kubernetes) Sweep() {
+// Sweep resolves what was resumed and nobody has confirmed, of the kinds that were listed: where nobody may look, what fires goes on
+// firing. Call it when all was listed that can be, and now and again after that.
+func (k *Kubernetes) Sweep(listed func(kind schema.GroupKind, namespace string) bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, of := range k.states {
+	for h, of := range k.states {
 		for _, s := range of {
-			if s.former {
+			if s.former && listed(h.kind, h.namespace) {
 				k.end(s, k.Now())
 			}
 		}

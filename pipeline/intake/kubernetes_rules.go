@@ -20,10 +20,11 @@ import (
 //
 //	container   waits for any reason but to be made (CrashLoopBackOff, ImagePullBackOff, …), or has ended with any reason but
 //	            Completed (OOMKilled, Error, …): since that end, else since the pod is not ready. Over when it has run for Steady.
-//	pod         cannot be scheduled for Patient; or has failed with a reason (Evicted): until it is gone
+//	pod         cannot be scheduled for Patient; or has failed with a reason (Evicted)
+//	finished    what a pod that runs no more has failed or ended with is over when it is gone, or has lain about for an hour
 //	Deployment  Available is False for Patient; Progressing is False; ReplicaFailure is True: since the condition is so
 //	StatefulSet, DaemonSet   pods are missing for Patient, or for ten times that while a rollout is under way
-//	Node        Ready is not True; any other condition is True: since it is so
+//	Node        Ready is not True; another that ends in Ready, such as KernelReady, is False; any other is True: since it is so
 //	HPA         wants more replicas than it may (TooManyReplicas) for Patient; cannot scale or has no metric: of its target
 //	Event       a Warning; one that a healthy cluster also has, from the third time on. Over when none has come for Quiet.
 const (
@@ -74,26 +75,52 @@ func (f *finding) add(t trouble) {
 }
 
 func (k *Kubernetes) pod(f *finding, self incident.Resource, p *corev1.Pod) {
-	unready := p.CreationTimestamp.Time
+	unready, failed := p.CreationTimestamp.Time, time.Time{}
 	for _, c := range p.Status.Conditions {
 		switch {
 		case c.Type == corev1.PodReady && c.Status != corev1.ConditionTrue:
-			unready = c.LastTransitionTime.Time
+			unready, failed = c.LastTransitionTime.Time, c.LastTransitionTime.Time
 		case c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable:
 			f.add(trouble{name: c.Reason, severity: warning, subject: self, message: c.Message, since: c.LastTransitionTime.Time, wait: k.Patient})
 		}
 	}
-	if p.Status.Phase == corev1.PodFailed && p.Status.Reason != "" {
-		f.add(trouble{name: p.Status.Reason, severity: warning, subject: self, message: p.Status.Message, since: unready})
-	}
-	if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
-		return
+	finished := p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
+	if finished {
+		for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+			for _, c := range list {
+				f.calm[c.Name] = unready
+			}
+		}
 	}
 	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
 		for _, c := range list {
-			k.container(f, self, c, unready)
+			if !finished {
+				k.container(f, self, c, unready)
+			} else if e := c.State.Terminated; e != nil {
+				f.calm[c.Name] = e.FinishedAt.Time
+				f.ended(trouble{severity: critical, subject: self, container: c.Name, calm: e.FinishedAt.Time, keep: lying}, e)
+			}
 		}
 	}
+	if p.Status.Phase == corev1.PodFailed && p.Status.Reason != "" {
+		f.add(trouble{name: p.Status.Reason, severity: warning, subject: self, message: p.Status.Message, since: unready, calm: failed, keep: lying})
+	}
+}
+
+// lying is how long it counts what a pod has ended with that lies about: nobody may ever take it away.
+const lying = time.Hour
+
+// ended adds t where a container has ended badly, and reports that.
+func (f *finding) ended(t trouble, e *corev1.ContainerStateTerminated) bool {
+	if e.Reason == "" || e.Reason == "Completed" {
+		return false
+	}
+	t.name, t.since, t.message = e.Reason, e.FinishedAt.Time, fmt.Sprintf("exit code %d", e.ExitCode)
+	if e.Message != "" {
+		t.message += ": " + e.Message
+	}
+	f.add(t)
+	return true
 }
 
 func (k *Kubernetes) container(f *finding, self incident.Resource, c corev1.ContainerStatus, unready time.Time) {
@@ -101,21 +128,13 @@ func (k *Kubernetes) container(f *finding, self incident.Resource, c corev1.Cont
 	if ended == nil {
 		ended = c.LastTerminationState.Terminated
 	}
-	bad := ended != nil && ended.Reason != "" && ended.Reason != "Completed"
 	t := trouble{severity: critical, subject: self, container: c.Name}
 	if r := c.State.Running; r != nil {
 		f.calm[c.Name] = r.StartedAt.Time
 		t.calm, t.keep = r.StartedAt.Time, k.Steady
 	}
-	if c.State.Terminated != nil && !bad {
+	if ended != nil && !f.ended(t, ended) && c.State.Terminated != nil {
 		f.calm[c.Name] = ended.FinishedAt.Time
-	}
-	if bad {
-		t.name, t.since, t.message = ended.Reason, ended.FinishedAt.Time, fmt.Sprintf("exit code %d", ended.ExitCode)
-		if ended.Message != "" {
-			t.message += ": " + ended.Message
-		}
-		f.add(t)
 	}
 	w := c.State.Waiting
 	if w == nil || w.Reason == "" || w.Reason == "ContainerCreating" || w.Reason == "PodInitializing" {
@@ -145,8 +164,11 @@ func node(f *finding, self incident.Resource, n *corev1.Node) {
 	for _, c := range n.Status.Conditions {
 		t := trouble{name: string(c.Type), severity: warning, subject: self, message: strings.TrimSpace(c.Reason + ": " + c.Message)}
 		bad := c.Status == corev1.ConditionTrue
-		if c.Type == corev1.NodeReady {
+		switch name, good := strings.CutSuffix(t.name, "Ready"); {
+		case c.Type == corev1.NodeReady:
 			t.name, t.severity, bad = "NodeNotReady", critical, c.Status != corev1.ConditionTrue
+		case good: // such as KernelReady, of the agents of EKS and others
+			t.name, bad = name+"NotReady", c.Status == corev1.ConditionFalse
 		}
 		f.condition(t, bad, c.LastTransitionTime)
 	}
@@ -192,7 +214,11 @@ func (k *Kubernetes) autoscaler(f *finding, self incident.Resource, h *autoscali
 		t := trouble{name: cmp.Or(c.Reason, string(c.Type)), severity: warning, subject: self, message: "HorizontalPodAutoscaler " + h.Name + ": " + c.Message, wait: k.Patient}
 		switch c.Type {
 		case autoscalingv2.ScalingLimited:
-			f.condition(t, c.Status == corev1.ConditionTrue && c.Reason == "TooManyReplicas", c.LastTransitionTime)
+			since := c.LastTransitionTime // of True, which TooFewReplicas is, too
+			if last := h.Status.LastScaleTime; last != nil && last.After(since.Time) {
+				since = *last
+			}
+			f.condition(t, c.Status == corev1.ConditionTrue && c.Reason == "TooManyReplicas", since)
 		case autoscalingv2.AbleToScale, autoscalingv2.ScalingActive:
 			f.condition(t, c.Status == corev1.ConditionFalse && c.Reason != "ScalingDisabled", c.LastTransitionTime)
 		}

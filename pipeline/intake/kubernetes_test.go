@@ -275,7 +275,7 @@ func TestANewWatcherGoesOn(t *testing.T) {
 	next.Put(kEvent, warn)
 	next.Put(kDeploy, deploymentWith("Available", "True", "MinimumReplicasAvailable"))
 	says(t, next)
-	next.Sweep()
+	next.Sweep(func(schema.GroupKind, string) bool { return true })
 	says(t, next, "resolved NodeNotReady Node n1")
 	if next.Firing() != 4 {
 		t.Errorf("%d fire", next.Firing())

@@ -16,6 +16,7 @@ import (
 // Every bound on what a stranger can send is in this file.
 const (
 	maxBody       = 1 << 20
+	smallBody     = 64 << 10 // as Flux's events and most of the forge's
 	maxHeader     = 16 << 10
 	maxGroup      = 16 << 20 // of Alertmanager, which sends all alerts of a group in one body
 	maxConcurrent = 64

@@ -56,10 +56,10 @@ func quickGroup(body []byte) (version string, cutOff uint64, alerts []alert, ok 
 		case "truncatedAlerts":
 			cutOff, ok = q.number()
 			return ok
-		case "status", "receiver", "groupKey", "externalURL":
+		case "status", "receiver", "groupKey", "externalURL", "notification_reason": // the last since 0.34
 			_, ok = q.text()
 			return ok
-		case "groupLabels", "commonLabels", "commonAnnotations":
+		case "groupLabels", "commonLabels", "commonAnnotations", "routeLabels":
 			_, ok = q.pairs()
 			return ok
 		}

@@ -69,7 +69,7 @@ func fill(s *incident.Signal, cluster string, at time.Time) {
 	or((*string)(&s.Status), string(incident.Firing))
 	or(&s.Name, s.Labels["alertname"])
 	or(&s.Severity, s.Labels["severity"])
-	or(&s.Container, s.Labels["container"])
+	or(&s.Container, incident.ContainerNamed(s.Labels))
 	if s.Subject.IsZero() {
 		s.Subject = subject(s.Labels)
 	}

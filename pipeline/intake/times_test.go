@@ -56,7 +56,7 @@ func TestABeginningAhead(t *testing.T) {
 		if r.status != http.StatusAccepted || !got.EndsAt.Equal(tc.ends) {
 			t.Errorf("%s: got %+v, ends at %v, want %v", name, r, got.EndsAt, tc.ends)
 		}
-		if name == "resolved, ends ahead" && got.ID != incident.SignalID("alertmanager", "f", incident.Resolved, at, future) {
+		if name == "resolved, ends ahead" && got.ID != incident.SignalID("alertmanager", "prod f", incident.Resolved, at, future) {
 			t.Error("told again it would have another ID")
 		}
 	}

@@ -23,6 +23,9 @@ func (f *Feed) custom(d *described, self incident.Resource, u *unstructured.Unst
 		f.reference(d, self, u, "spec", "chartRef")
 		f.reference(d, self, u, "spec", "chart", "spec", "sourceRef")
 		f.reconciled(d, self, u)
+		if !strings.ContainsAny(d.applied.revision, "+@:") { // the version of a chart, which many releases are of: no change that they share
+			d.applied.revision = ""
+		}
 	case "source.toolkit.fluxcd.io":
 		d.node.Revision, _, _ = unstructured.NestedString(u.Object, "status", "artifact", "revision")
 		d.node.ChangedAt = timeAt(u.Object, "status", "artifact", "lastUpdateTime")

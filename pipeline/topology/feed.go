@@ -1,8 +1,10 @@
 package topology
 
 import (
+	"cmp"
 	"hash/maphash"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +33,7 @@ type Feed struct {
 	pending []incident.GraphChange
 	closed  bool
 	swept   bool      // and not told yet that what was published is whole
+	formers int       // objects that are former
 	began   time.Time // zero: the graph knew this cluster before us
 	last    time.Time
 	seed    maphash.Seed
@@ -62,6 +65,8 @@ type said struct {
 	edges []link
 	gone  bool // deleted, and still named by others
 	known bool // by the graph, before us: its edges are there
+
+	former bool // not confirmed, since its kind cannot be listed
 }
 
 // NewFeed makes one that has said nothing.
@@ -128,15 +133,15 @@ func (f *Feed) Edges(source string, edges []incident.Edge) {
 	f.wait()
 }
 
-// seeded is who is taken to say what was known before.
-var seeded = object{name: "known before"}
+// seeded is who is taken to say what was known before, and traffic who says the calls.
+var seeded, traffic = object{name: "known before"}, object{name: "traffic"}
 
 // Seed tells what the graph holds of this cluster already. It is not said again, and what nobody confirms until Sweep is
 // deleted then. Call it before anything else.
 func (f *Feed) Seed(known []incident.GraphChange) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	old := &said{node: none}
+	old, calls := &said{node: none}, &said{node: none}
 	for _, c := range known {
 		switch {
 		case c.Upsert == nil:
@@ -148,19 +153,29 @@ func (f *Feed) Seed(known []incident.GraphChange) {
 				f.objects[who] = &said{node: f.names.hold(n.Resource), print: f.print(*n), gone: true, known: true}
 			}
 		case c.Upsert.Edge != nil && c.Upsert.Edge.From.Cluster == f.Cluster:
+			of := old
+			if c.Upsert.Edge.Kind == incident.Calls { // these stay until whoever knows of traffic answers
+				of = calls
+			}
 			if l, ok := f.link(*c.Upsert.Edge); ok {
-				old.edges = append(old.edges, l)
+				of.edges = append(of.edges, l)
 				f.edges[l]++
 			}
 		}
 	}
-	f.objects[seeded] = old
+	slices.SortFunc(calls.edges, compareLinks)
+	f.claim(calls.edges, 1)
+	f.objects[seeded], f.objects[traffic] = old, calls
 }
 
-// Sweep deletes what was seeded and nobody has confirmed: it went while nobody watched. Call it when all was listed.
-func (f *Feed) Sweep() {
+// Sweep deletes what was seeded and nobody has confirmed: it went while nobody watched. What is of a kind that was not listed stays,
+// with what it says, until it is. Call it when all was listed that can be, and now and again after that.
+func (f *Feed) Sweep(listed func(kind schema.GroupKind, namespace string) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.formers > 0 {
+		f.sweepFormers(listed)
+	}
 	f.swept, f.began = true, time.Time{}
 	f.room.Broadcast()
 	old := f.objects[seeded]
@@ -168,12 +183,58 @@ func (f *Feed) Sweep() {
 		return
 	}
 	delete(f.objects, seeded)
+	edges := f.keep(old.edges, listed)
 	for _, s := range f.objects {
 		if s.gone { // before their edges: the graph remembers the owner of what is deleted
 			f.releaseIfFree(s.node)
 		}
 	}
-	for _, l := range old.edges {
+	for _, l := range edges {
 		f.cutOff(l, none)
+	}
+}
+
+// keep what was seeded of kinds that were not listed, with its edges. What is returned nobody says any more.
+func (f *Feed) keep(edges []link, listed func(schema.GroupKind, string) bool) (unsaid []link) {
+	formers := map[int32]*said{}
+	for who, s := range f.objects {
+		if s.gone && s.known && !listed(who.kind, who.namespace) {
+			s.gone, s.known, s.former = false, false, true
+			f.names.live(s.node, 1)
+			formers[s.node] = s
+		}
+	}
+	f.formers = len(formers)
+	for _, l := range edges {
+		s := cmp.Or(formers[l.from], formers[l.to])
+		if s == nil {
+			unsaid = append(unsaid, l)
+			continue
+		}
+		s.edges = append(s.edges, l)
+		f.claim([]link{l}, 1)
+	}
+	for _, s := range formers {
+		slices.SortFunc(s.edges, compareLinks)
+	}
+	return unsaid
+}
+
+// sweepFormers takes out those whose kind has been listed by now.
+func (f *Feed) sweepFormers(listed func(schema.GroupKind, string) bool) {
+	for who, s := range f.objects {
+		if !s.former || !listed(who.kind, who.namespace) {
+			continue
+		}
+		s.former = false
+		f.formers--
+		f.remove(who)
+		if f.objects[who] != s {
+			continue
+		}
+		for _, l := range s.edges { // it stays for those that name it, and its edges were never its word
+			f.cutOff(l, none)
+		}
+		s.edges = nil
 	}
 }

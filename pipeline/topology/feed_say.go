@@ -19,6 +19,10 @@ func (f *Feed) say(who object, node *incident.Node, edges []incident.Edge) {
 		s = &said{node: none}
 		f.objects[who] = s
 	}
+	if s.former {
+		s.former = false
+		f.formers--
+	}
 	if node != nil {
 		print := f.print(*node)
 		if s.node == none {

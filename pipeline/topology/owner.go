@@ -16,7 +16,7 @@ const chain = 8
 func (g *Graph) Owner(r incident.Resource) (incident.Resource, bool) {
 	for range 2 {
 		if id := g.find(r); id != none {
-			return g.resource(g.nodes[id].top), true
+			return g.unseen(g.nodes[id].top), true
 		}
 		up, ok := g.gone.of[r.Key()]
 		if !ok {
@@ -33,13 +33,31 @@ func (g *Graph) Owner(r incident.Resource) (incident.Resource, bool) {
 	return incident.Resource{}, false
 }
 
+// unseen is a top, or, of a ReplicaSet that only its pods have named, the Deployment that its name tells.
+func (g *Graph) unseen(id int32) incident.Resource {
+	r := g.resource(id)
+	if g.nodes[id].known || r.Kind != "ReplicaSet" || r.Group != "apps" {
+		return r
+	}
+	if m := template.FindStringSubmatch(r.Name); m != nil {
+		r.Kind, r.Name = "Deployment", m[1]
+	}
+	return r
+}
+
+// template is the name of a Deployment's ReplicaSet.
+var template = regexp.MustCompile(`^(.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}$`)
+
 // generated is the name of a Deployment's pod: Kubernetes draws the two last parts from these letters only.
 var generated = regexp.MustCompile(`^(.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$`)
 
 func (g *Graph) ofPodNamed(r incident.Resource) (incident.Resource, bool) {
 	if i := strings.LastIndexByte(r.Name, '-'); i > 0 {
 		up := incident.Resource{Cluster: r.Cluster, Group: "apps", Namespace: r.Namespace, Name: r.Name[:i]}
-		for _, up.Kind = range []string{"ReplicaSet", "StatefulSet", "DaemonSet"} {
+		for _, up.Kind = range []string{"ReplicaSet", "StatefulSet", "DaemonSet", "Job"} {
+			if up.Kind == "Job" {
+				up.Group = "batch"
+			}
 			if g.find(up) != none || g.gone.has(up) {
 				return g.Owner(up)
 			}

@@ -3,6 +3,7 @@ package topology
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cortexops/cortexops/pipeline/incident"
 )
@@ -30,7 +31,8 @@ func Traffic(cluster string, series []map[string]string) ([]incident.Edge, error
 		to := called(cluster, s["destination_kind"], s["destination_namespace"], s["destination_workload"])
 		switch {
 		case s["destination_service"] != "":
-			to = called(cluster, "Service", s["destination_namespace"], s["destination_service"])
+			name, _, _ := strings.Cut(s["destination_service"], "."+s["destination_namespace"]+".svc") // Istio says the host
+			to = called(cluster, "Service", s["destination_namespace"], name)
 		case to.Name == "":
 			return nil, &TrafficError{Label: "destination_service"}
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
@@ -113,14 +114,21 @@ func (w *Watch) follow(ctx context.Context, s *source) {
 func (w *Watch) served(ctx context.Context, s *source) bool {
 	for {
 		list, err := w.discover.ServerResourcesForGroupVersion(s.gvk.GroupVersion().String())
-		if err == nil && slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == s.resource }) {
+		wait := absent
+		switch {
+		case err == nil && slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == s.resource }):
 			return true
+		case err == nil, apierrors.IsNotFound(err): // what it does not serve is not there
+			w.notice(ctx, s, nil)
+			s.list()
+		default:
+			wait = time.Second
+			w.notice(ctx, s, err)
 		}
-		s.settle()
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(absent):
+		case <-time.After(wait):
 		}
 	}
 }
@@ -167,10 +175,20 @@ func (w *Watch) problems() error {
 	return errors.Join(all...)
 }
 
-func (s *source) settle() {
+func (s *source) list() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settled = true
+	s.settled, s.listed = true, true
+}
+
+// Listed reports whether all objects of a kind that are there were handed over, or nobody follows them. What was not is gone only
+// then: where a right is missing, nobody has looked.
+func (w *Watch) Listed(kind schema.GroupKind, namespace string) bool {
+	return !slices.ContainsFunc(w.reflectors, func(s *source) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return !s.listed && s.gvk.GroupKind() == kind && (s.namespace == "" || s.namespace == namespace)
+	})
 }
 
 func (s *source) String() string {
