@@ -86,7 +86,7 @@ type Incident struct {
 	Score    float64   `json:"score,omitempty"`    // of the member that belongs to it least, 1 for one alone
 	Graph    string    `json:"graph,omitempty"`    // digest of the topology that it was judged by
 	Linked   []string  `json:"linked,omitempty"`   // IDs of incidents that hang together with it and were sealed apart
-	Reopened int       `json:"reopened,omitempty"` // how often it healed and broke out again
+	Reopened int       `json:"reopened,omitempty"` // how often it healed and broke out again, or broke out with something else long after
 	Window   string    `json:"window,omitempty"`   // the maintenance that it began in: nothing acts on it
 	Unlisted int       `json:"unlisted,omitempty"` // members beyond what one message can carry
 	AsOf     time.Time `json:"asOf,omitzero"`      // all that was accepted before is in this revision

@@ -57,7 +57,7 @@ var exporters = []string{"kube-state-metrics", "node-exporter", "prometheus-node
 //  1. exported_pod;
 //  2. a workload, exported_deployment before deployment and so on: the label pod would be that of one of its pods, or lie;
 //  3. pod, in namespace: unless there is exported_namespace, by which the exporter has said that namespace is its own, or the
-//     job or container is a known exporter's;
+//     container is a known exporter's, or the job is and no container was said: one that is not its own, it has said with the pod;
 //  4. exported_node and node, exported_service;
 //  5. what 3 left out, last: kube-state-metrics itself may be in trouble.
 //

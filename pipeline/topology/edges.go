@@ -30,7 +30,7 @@ var rules = [...]rule{
 	{incident.Refers, to, 1},
 	{incident.Runs, from, 1},
 	{incident.Scales, from, 1},
-	{incident.Applies, to, 1}, // what it applies does not come up: its health check fails; where it cannot apply, what runs goes on
+	{incident.Applies, from, 1},
 	{incident.Sources, to, 1},
 	{incident.DependsOn, to, 1},
 	{incident.Calls, to, 1},

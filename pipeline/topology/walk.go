@@ -22,13 +22,13 @@ type reach struct {
 	whole int // up to which nothing is cut short; -1: nothing is whole
 }
 
-// walk visits what is hit when start fails (down), or whose failure hits start (up), nearest first. It is cut short before
+// walk visits what hangs together with start by these ways, nearest first. It is cut short before
 // the distance at which it would visit more than most, so that it does not depend on the order of the edges.
-func (g *Graph) walk(start int32, down bool, far reach, visit func(f *face, hops int)) (short bool) {
+func (g *Graph) walk(start int32, kinds [2]uint16, far reach, visit func(f *face, hops int)) (short bool) {
 	g.walks++
 	g.now, g.next = g.now[:0], append(g.next[:0], start)
 	g.faces[start].seen = g.walks
-	left, kinds := most, ways(down)
+	left := most
 	for distance := 0; len(g.next) > 0 && distance <= far.hops; distance++ {
 		g.now, g.next = g.next, g.now[:0]
 		whole := distance <= far.whole
@@ -71,10 +71,16 @@ func (g *Graph) expand(f int32, ways *[2]uint16) {
 	}
 }
 
-// ways are the kinds of edges, as bits, over which a walk leaves by the edges from a face, and by those to it.
-func ways(down bool) (kinds [2]uint16) {
+// ways are the kinds of edges, as bits, over which a walk leaves by the edges from a face, and by those to it: to what is hit when it
+// fails (down), or whose failure hits it (up). Blamed turns round what tells of others' trouble: a Kustomization fails its health check
+// since what it applies does not come up, and where it cannot apply anything, what runs goes on.
+func ways(down, blamed bool) (kinds [2]uint16) {
 	for kind, r := range rules {
-		if down == (r.hitBy == from) {
+		hitBy := r.hitBy
+		if blamed && r.kind == incident.Applies {
+			hitBy = !hitBy
+		}
+		if down == (hitBy == from) {
 			kinds[0] |= 1 << kind
 		} else {
 			kinds[1] |= 1 << kind
@@ -93,7 +99,7 @@ func (g *Graph) Near(r incident.Resource) []incident.Neighbour {
 	own := g.face(start)
 	var list []incident.Neighbour
 	for _, down := range []bool{false, true} {
-		g.walk(own, down, reach{near, direct}, func(f *face, hops int) {
+		g.walk(own, ways(down, true), reach{near, direct}, func(f *face, hops int) {
 			if f.node != g.faces[own].node {
 				list = append(list, incident.Neighbour{Resource: g.resource(f.node), Hops: hops, Upstream: !down})
 			}
@@ -116,7 +122,7 @@ func (g *Graph) radius(r incident.Resource, down bool) incident.BlastRadius {
 	}
 	own := g.face(start)
 	var services, workloads, tiers, owners []int32
-	out.AtLeast = g.walk(own, down, reach{far, -1}, func(f *face, hops int) {
+	out.AtLeast = g.walk(own, ways(down, false), reach{far, -1}, func(f *face, hops int) {
 		n := &g.nodes[f.node]
 		k := &g.kinds[n.kind]
 		if hops == 0 {
