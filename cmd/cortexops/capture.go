@@ -23,7 +23,7 @@ import (
 func captureCommand() *cobra.Command {
 	var since, lasting time.Duration
 	cmd := &cobra.Command{
-		Use: "capture FILE.jsonl", Args: one("file to write, or - for the standard output,"),
+		Use: "capture FILE.jsonl", Args: one("file to write (or - for the standard output)"),
 		Short: "Record the signals and the topology that are correlated now, for replay",
 		Long: "Record what is correlated, in the order in which it is, in the form that cortexops replay reads: the graph as it is known, and then each change of it " +
 			"and each signal, but for those that only repeat another. It ends after --for, or with Ctrl-C. It reads the bus that the configuration names, and takes " +

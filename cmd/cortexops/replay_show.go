@@ -52,7 +52,11 @@ func (r *replayed) finish(books []playbooks.Playbook) replayResult {
 			shown.Playbook = best.Name
 		}
 		for _, o := range others {
-			shown.NotTaken = append(shown.NotTaken, notFit(o))
+			n := notFit(o)
+			if strings.Contains(n.Why, "incident.suspects") {
+				n.Why += " (replay reads no repository, so that incident.suspects is empty)"
+			}
+			shown.NotTaken = append(shown.NotTaken, n)
 		}
 		out.Incidents = append(out.Incidents, shown)
 	}
@@ -102,6 +106,15 @@ func (i replayedIncident) describe(b *strings.Builder) {
 		for _, t := range m.Terms {
 			fmt.Fprintf(b, "       %+.1f %s\n", t.Weight, plain(t.Why))
 		}
+	}
+	if !i.HealedAt.IsZero() {
+		fmt.Fprintf(b, "  healed by itself at %s\n", i.HealedAt.UTC().Format(time.RFC3339))
+	}
+	if i.Reopened > 0 {
+		fmt.Fprintf(b, "  broke out again: %d times\n", i.Reopened)
+	}
+	if len(i.Linked) > 0 {
+		fmt.Fprintf(b, "  hangs together with: %s\n", strings.Join(i.Linked, ", "))
 	}
 	hit := i.Blast
 	fmt.Fprintf(b, "  hit: %d pods, %d services, %d dependents", hit.Pods, len(hit.Services), hit.Dependents)

@@ -34,7 +34,7 @@ func (j *Joiner) hold(t *trouble, p identity, s *incident.Signal) {
 // openTrouble begins to fold the signals of a workload, and links it to the others that are in trouble.
 func (j *Joiner) openTrouble(owner incident.Resource, s *incident.Signal) *trouble {
 	t := &trouble{owner: owner, first: j.now, rollout: j.Graph.Rollout(owner)}
-	if t.rollout.Revision == "" && s.Source == "flux" && s.Labels["revision"] != "" {
+	if t.rollout.Revision == "" && s.Source == "flux" && incident.IsRevision(s.Labels["revision"]) {
 		t.rollout = incident.Rollout{Revision: s.Labels["revision"], At: s.StartsAt}
 	}
 	t.began(s.StartsAt)

@@ -42,11 +42,13 @@ func preferred(a, b incident.Signal) bool {
 }
 
 // identity is a fingerprint among those of all sources.
-//
-// Alertmanager's is of the labels alone, which those of two clusters may share.
 type identity struct{ source, cluster, fingerprint string }
 
+// fingerprint of a signal. Alertmanager's is of the labels alone, which two clusters may share; the others' say of which it is.
 func fingerprint(s *incident.Signal) identity {
+	if s.Source != "alertmanager" {
+		return identity{s.Source, "", s.Fingerprint}
+	}
 	return identity{s.Source, s.Subject.Cluster, s.Fingerprint}
 }
 

@@ -104,7 +104,8 @@ func (d *Dedupe) anew(s *incident.Signal, before instant) bool {
 }
 
 func printOf(s *incident.Signal) (w word) {
-	sum := sha256.Sum256([]byte(s.Source + " " + s.Subject.Cluster + " " + s.Fingerprint))
+	p := fingerprint(s)
+	sum := sha256.Sum256([]byte(p.source + " " + p.cluster + " " + p.fingerprint))
 	return word(sum[:len(w)])
 }
 

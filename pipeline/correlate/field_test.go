@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -82,6 +83,12 @@ func TestAMaintenanceEnds(t *testing.T) {
 			t.Errorf("until %v: %s, reopened %d, window %q", until, l.State, l.Reopened, l.Window)
 		}
 	}
+	// and what goes on after it, with something else
+	j := NewJoiner(JoinerOptions{Graph: line("x", "y"), Settle: settle, Windows: []Window{{From: at(-60), To: at(100), Reason: "upgrade of the database"}}})
+	out := heard(j, on("NotReady", "db", 0, 1), on("Slow", "db", 90, 91), on("Oom", "db", 300, 301))
+	if l := out[len(out)-1]; l.State != incident.Sealed || l.Reopened != 1 || l.Window != "" {
+		t.Errorf("it went on: %s, reopened %d, window %q", l.State, l.Reopened, l.Window)
+	}
 }
 
 // TestStrangersStayApart: what only looks like something in common ties nobody.
@@ -92,11 +99,13 @@ func TestStrangersStayApart(t *testing.T) {
 		s.Labels = map[string]string{label: value}
 		return s
 	}
+	flux := func(s incident.Signal) incident.Signal { s.Source = "flux"; return s }
 	for name, tc := range map[string]struct {
 		graph *chart
 		list  []incident.Signal
 	}{
 		"the trace that OpenTelemetry calls none": {line("x", "y"), []incident.Signal{with(a, "trace_id", strings.Repeat("0", 32)), with(b, "trace_id", strings.Repeat("0", 32))}},
+		"the version of a chart":                  {line("x", "y"), []incident.Signal{flux(with(a, "revision", "1.2.0")), flux(with(b, "revision", "1.2.0"))}},
 		"a label that happens to be a revision":   {line("x", "y"), []incident.Signal{with(a, "revision", "default"), with(b, "revision", "default")}},
 		"ReplicaSets with long names": {line("x", "y").changed("web", "acme-retail-checkout-service-production-7c9d8f6b5c", -1500).
 			changed("billing/report", "acme-retail-inventory-worker-production-5f6d7c8b9d", -120), []incident.Signal{a, b}},
@@ -118,6 +127,43 @@ func TestAVictimAlone(t *testing.T) {
 	}
 	if slices.Sort(of); !slices.Equal(of, []string{"db resolved 0", "web sealed 0"}) {
 		t.Errorf("%q", of)
+	}
+}
+
+// TestAVictimIsToldFirst when both break out again: what had been told of it then is of the same incident, which is reopened once, and
+// has each workload once.
+func TestAVictimIsToldFirst(t *testing.T) {
+	t.Parallel()
+	a, v := on("Oom", "db", 0, 1), on("Slow", "web", 2, 3)
+	for _, gap := range []float64{2, 8, 30} {
+		got := incidents(heard(joiner(line("web", "db")), a, v, end(a, 60, 61), end(v, 62, 63), on("Slow", "web", 300, 301), on("Oom", "db", 300+gap, 301+gap)))
+		for _, i := range got {
+			if len(i.Members) != 2 || i.Reopened != 1 || i.Root.Name != "db" {
+				t.Errorf("after %v s: root %s, reopened %d, %d members", gap, i.Root.Name, i.Reopened, len(i.Members))
+			}
+		}
+		if len(got) != 1 {
+			t.Errorf("after %v s: %d incidents", gap, len(got))
+		}
+	}
+	// with something else, long after its own end, though the victim's was a moment ago
+	out := heard(joiner(line("web", "db")), a, v, end(a, 60, 61), end(v, 5400, 5401), on("DiskFull", "db", 5600, 5601))
+	if l := out[len(out)-1]; l.Reopened != 1 {
+		t.Errorf("reopened %d", l.Reopened)
+	}
+}
+
+// TestAlertsThatNameNoWorkload have one incident between them: what is told when that is sealed is another outbreak.
+func TestAlertsThatNameNoWorkload(t *testing.T) {
+	t.Parallel()
+	nameless := func(name string, starts float64) incident.Signal {
+		s := on(name, "x", starts, starts+1)
+		s.Subject = incident.Resource{}
+		return s
+	}
+	out := heard(joiner(line("x", "y")), nameless("Watchdog", 0), nameless("CertificateExpires", 3), nameless("BackupFailed", 60))
+	if l := out[len(out)-1]; len(incidents(out)) != 1 || l.Reopened != 1 {
+		t.Errorf("%d incidents, reopened %d", len(incidents(out)), l.Reopened)
 	}
 }
 
@@ -202,6 +248,63 @@ func TestWhatIsDeletedFailsNoMore(t *testing.T) {
 	}
 	if out := j.Advance(at(86400)); len(out) == 0 || out[len(out)-1].State != incident.Healed {
 		t.Errorf("the pods: %v", out)
+	}
+}
+
+// TestWhatFinishedFailsOn: the object of a finished pod lies about, and its source tells the end.
+func TestWhatFinishedFailsOn(t *testing.T) {
+	t.Parallel()
+	p := pod("web-1")
+	j := gone(t, p)
+	j.Add(incident.Signal{ID: "1", Source: "kubernetes", Name: "OOMKilled", Status: incident.Firing, Subject: p, Container: "app", StartsAt: at(0), AcceptedAt: at(1),
+		Fingerprint: incident.Digest("kubernetes", p.Key(), "OOMKilled", "app")[:16]})
+	out := j.Advance(at(60))
+	finished := removed(p)
+	finished.Delete.Node.ChangedAt = at(100)
+	j.Change(finished)
+	if out = append(out, j.Advance(at(1000))...); out[len(out)-1].State != incident.Sealed {
+		t.Errorf("it is %s", out[len(out)-1].State)
+	}
+}
+
+// TestADeletionAndARestart: an object is deleted, comes back and fires again; the joiner that reads the hour again, before or after the heal
+// was told, says the same.
+func TestADeletionAndARestart(t *testing.T) {
+	t.Parallel()
+	p := pod("web-0")
+	fires := func(id string, starts, accepted float64) incident.Signal {
+		return incident.Signal{ID: id, Source: "kubernetes", Name: "CrashLoopBackOff", Status: incident.Firing, Subject: p, Container: "app", StartsAt: at(starts), AcceptedAt: at(accepted),
+			Fingerprint: incident.Digest("kubernetes", p.Key(), "CrashLoopBackOff", "app")[:16]}
+	}
+	for name, second := range map[string]incident.Signal{"at once": fires("2", 103, 105), "after the heal": fires("2", 200, 201)} {
+		run := func(restart bool) string {
+			j := gone(t, p)
+			j.Add(fires("1", 0, 1))
+			all := j.Advance(at(60))
+			j.Change(removed(p))
+			if name == "at once" {
+				j.Add(second)
+			}
+			all = append(all, j.Advance(at(102))...)
+			if restart {
+				last := map[string]incident.Incident{}
+				for _, r := range all {
+					last[r.ID] = r.Incident
+				}
+				j = gone(t, p)
+				j.until(at(-50)) // the graph that was kept
+				j.Restore(slices.Collect(maps.Values(last)))
+				j.Add(fires("1", 0, 1))
+				j.Change(removed(p))
+			}
+			if restart || name != "at once" {
+				j.Add(second)
+			}
+			return final(append(all, j.Advance(at(3000))...))
+		}
+		if got, want := run(true), run(false); got != want {
+			t.Errorf("%s: with a restart\n%s\nwithout\n%s", name, got, want)
+		}
 	}
 }
 

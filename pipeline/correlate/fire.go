@@ -79,14 +79,15 @@ func (j *Joiner) overtaken(s *incident.Signal) {
 func (j *Joiner) enter(owner incident.Resource, p identity, s *incident.Signal) {
 	id := whoIs(owner)
 	t := j.active[id]
+	again := t == nil // counted by reopen
 	if t == nil {
 		if list := j.past[id]; len(list) > 0 {
 			i := slices.IndexFunc(list, func(g *group) bool { return !s.AcceptedAt.After(g.healedAt) })
 			if i >= 0 {
 				return // it was in that one already: we read what was read before
 			}
-			// A victim alone is no new outbreak of its cause, which would be remediated again.
-			if last := list[len(list)-1]; whoIs(last.root.owner) == id && !j.now.After(last.healedAt.Add(j.Reopen)) {
+			// A victim alone, with what has not been told of it then, is no new outbreak of its cause, which would be remediated again.
+			if last := list[len(list)-1]; (whoIs(last.root.owner) == id || last.told(id, s.Name)) && !j.now.After(last.healedAt.Add(j.Reopen)) {
 				j.reopen(last)
 				t = j.active[id]
 			}
@@ -95,8 +96,8 @@ func (j *Joiner) enter(owner incident.Resource, p identity, s *incident.Signal) 
 	if t == nil {
 		t = j.openTrouble(owner, s)
 	}
-	if g := t.group; g != nil && t == g.root && !slices.Contains(t.names, s.Name) && s.AcceptedAt.Sub(t.last) > horizon && s.StartsAt.Sub(t.last) > horizon {
-		g.reopened++ // what has never been told of it breaks out long after the rest: whoever tried that has ended, and does not know of this
+	if g := t.group; !again && g != nil && (t == g.root && !slices.Contains(t.names, s.Name) && j.longAfter(t, s) || j.worked(g, s)) {
+		j.another(g) // whoever tried what was told before has ended, and does not know of this
 	}
 	j.hold(t, p, s)
 	if t.group == nil {
@@ -105,4 +106,23 @@ func (j *Joiner) enter(owner incident.Resource, p identity, s *incident.Signal) 
 	j.trace(t, s)
 	j.touch(t)
 	j.overtaken(s)
+}
+
+// longAfter reports whether s began so long after the last word about t that it is another outbreak. Alerts that name no workload have
+// nothing else in common: of these it is as soon as the incident of the rest was sealed.
+func (j *Joiner) longAfter(t *trouble, s *incident.Signal) bool {
+	if t.owner.IsZero() {
+		return s.AcceptedAt.Sub(t.last) > j.Settle
+	}
+	return s.AcceptedAt.Sub(t.last) > horizon && s.StartsAt.Sub(t.last) > horizon
+}
+
+// worked reports whether g is people's work, and s began when that was over.
+func (j *Joiner) worked(g *group, s *incident.Signal) bool {
+	return g.window != "" && j.window(g.root.owner, s.StartsAt) == "" && j.window(g.root.owner, j.now) == ""
+}
+
+// told reports whether an alert of that name was told of the member.
+func (g *group) told(id who, name string) bool {
+	return slices.ContainsFunc(g.troubles, func(t *trouble) bool { return whoIs(t.owner) == id && slices.Contains(t.names, name) })
 }

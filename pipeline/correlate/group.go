@@ -146,6 +146,7 @@ func (j *Joiner) seal() {
 	}
 	for _, t := range got.troubles {
 		if t != g.root {
+			g.troubles = slices.DeleteFunc(g.troubles, func(o *trouble) bool { return o.over && whoIs(o.owner) == whoIs(t.owner) })
 			g.troubles = append(g.troubles, t)
 		}
 	}
@@ -245,13 +246,18 @@ func (j *Joiner) heal(g *group, at time.Time) {
 	j.stir(g)
 }
 
-// reopen what healed and breaks out again.
-func (j *Joiner) reopen(g *group) {
+// another outbreak of g, which is to be tried again.
+func (j *Joiner) another(g *group) {
+	g.reopened++
 	if g.window != "" { // what breaks out after it is nobody's work
 		g.window = j.window(g.root.owner, j.now)
 	}
+}
+
+// reopen what healed and breaks out again.
+func (j *Joiner) reopen(g *group) {
+	j.another(g)
 	g.state, g.healedAt, g.since, g.asked, g.dirty = incident.Sealed, time.Time{}, time.Time{}, false, false
-	g.reopened++
 	j.healed = slices.DeleteFunc(j.healed, func(o *group) bool { return o == g })
 	for _, t := range g.troubles {
 		id := whoIs(t.owner)

@@ -182,7 +182,7 @@ func (j *Joiner) next() {
 	switch {
 	case e.change != nil:
 		j.changed++
-		if d := e.change.Delete; d != nil && d.Node != nil {
+		if d := e.change.Delete; d != nil && d.Node != nil && d.Node.ChangedAt.IsZero() {
 			j.departed(d.Node.Resource, e.change.At)
 		}
 		if j.Apply == nil || j.Apply(*e.change) != nil {

@@ -44,8 +44,8 @@ func (j *Joiner) departed(r incident.Resource, at time.Time) {
 		return
 	}
 	end := func(source string, parts ...string) {
-		p := identity{source, r.Cluster, incident.Digest(append([]string{source, r.Key()}, parts...)...)[:16]}
-		if a := j.alerts[p]; a != nil && a.firing && a.trouble == t {
+		p := identity{source, "", incident.Digest(append([]string{source, r.Key()}, parts...)...)[:16]}
+		if a := j.alerts[p]; a != nil && a.firing && a.trouble == t && a.at <= at.UnixNano() { // else it fires since: we read what was read before
 			a.end(at)
 			j.quieter(t)
 		}

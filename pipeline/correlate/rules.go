@@ -47,19 +47,19 @@ type link struct {
 
 // score is the sum of the terms, in hundredths.
 func (l *link) score() (sum int) {
-	l.terms(func(weight int, _ func() string) { sum += weight })
+	l.terms(l.effect, func(weight int, _ func() string) { sum += weight })
 	return sum
 }
 
-// terms calls term for each that applies. The words are made only when they are asked for.
-func (l *link) terms(term func(weight int, why func() string)) {
+// terms calls term for each that applies. The words, of one of the two about the other, are made only when they are asked for.
+func (l *link) terms(of *trouble, term func(weight int, why func() string)) {
 	gap := l.effect.onset.Sub(l.cause.onset)
 	if gap.Abs() > apart {
 		return
 	}
 	if l.directed {
 		weight := [...]int{samePods, oneHop, twoHops, threeHops}[l.hops]
-		term(weight, func() string { return l.way() })
+		term(weight, func() string { return l.way(of) })
 	}
 	if l.trace != "" {
 		term(namedAlike, func() string { return "the same " + l.trace })
@@ -69,7 +69,11 @@ func (l *link) terms(term func(weight int, why func() string)) {
 			return fmt.Sprintf("same rollout %s, %s before onset", short(l.cause.rollout.Revision), span(l.effect.onset.Sub(at)))
 		})
 	}
-	switch when := func() string { return fmt.Sprintf("began %s", relative(gap)) }; {
+	since := gap
+	if of == l.cause {
+		since = -gap
+	}
+	switch when := func() string { return fmt.Sprintf("began %s", relative(since)) }; {
 	case gap.Abs() <= withinMoment:
 		term(nearInTime, when)
 	case gap.Abs() <= withinWhile:
@@ -80,14 +84,20 @@ func (l *link) terms(term func(weight int, why func() string)) {
 	}
 }
 
-func (l *link) way() string {
-	switch l.hops {
-	case 0:
-		return fmt.Sprintf("the same pods as %s", l.cause.owner)
-	case 1:
-		return fmt.Sprintf("depends on %s, 1 hop", l.cause.owner)
+func (l *link) way(of *trouble) string {
+	hops := fmt.Sprintf("%d hops", l.hops)
+	if l.hops == 1 {
+		hops = "1 hop"
 	}
-	return fmt.Sprintf("depends on %s, %d hops", l.cause.owner, l.hops)
+	switch {
+	case l.hops == 0 && of == l.cause:
+		return fmt.Sprintf("the same pods as %s", l.effect.owner)
+	case l.hops == 0:
+		return fmt.Sprintf("the same pods as %s", l.cause.owner)
+	case of == l.cause: // it came after what it hits was sealed, or hits two that do not depend on each other
+		return fmt.Sprintf("%s depends on it, %s", l.effect.owner, hops)
+	}
+	return fmt.Sprintf("depends on %s, %s", l.cause.owner, hops)
 }
 
 // change that both had, not long before either was in trouble.
@@ -96,8 +106,14 @@ func (l *link) change() (time.Time, bool) {
 	if a.rollout.Revision == "" || short(a.rollout.Revision) != short(b.rollout.Revision) || !a.changed() || !b.changed() {
 		return time.Time{}, false
 	}
+	if a.ownVersion() && b.ownVersion() { // in other namespaces and clusters: one template has one hash, and so one name, everywhere
+		return time.Time{}, false
+	}
 	return b.rollout.At, true
 }
+
+// ownVersion reports whether the revision is no more than the name of the workload's ReplicaSet or ControllerRevision.
+func (t *trouble) ownVersion() bool { return strings.HasPrefix(t.rollout.Revision, t.owner.Name+"-") }
 
 // changed reports whether a change is to blame: the workload was in trouble soon after.
 func (t *trouble) changed() bool {
@@ -110,11 +126,28 @@ func (t *trouble) changed() bool {
 
 // asRoot are the terms of a root.
 func (t *trouble) asRoot() []incident.Term {
-	terms := []incident.Term{{Weight: 1, Why: "the trouble starts here: nothing that it depends on is in trouble"}}
+	why := "the trouble starts here: nothing that it depends on is in trouble"
+	if cause := t.later(); cause != nil {
+		why = fmt.Sprintf("the trouble was told here first; that of %s, on which it depends, came after the incident was sealed", cause.owner)
+	}
+	terms := []incident.Term{{Weight: 1, Why: why}}
 	if t.changed() {
 		terms = append(terms, incident.Term{Weight: weight(sameChange), Why: fmt.Sprintf("rollout %s, %s before onset", short(t.rollout.Revision), span(t.onset.Sub(t.rollout.At)))})
 	}
 	return terms
+}
+
+// later is what a sealed root depends on, and what was told only when its incident had its root.
+func (t *trouble) later() *trouble {
+	if t.group == nil {
+		return nil
+	}
+	for _, o := range t.group.troubles {
+		if l := o.because; l != nil && l.directed && l.hops > 0 && l.cause == o && l.effect == t {
+			return o
+		}
+	}
+	return nil
 }
 
 // short is a revision as people write it: main@sha1:9f3c1d2e5a… is 9f3c1d2.

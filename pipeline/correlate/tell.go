@@ -276,7 +276,7 @@ func (t *trouble) member() incident.Member {
 	}
 	m.Cause = other.owner.String()
 	sum := 0
-	l.terms(func(w int, why func() string) {
+	l.terms(t, func(w int, why func() string) {
 		sum += w
 		m.Terms = append(m.Terms, incident.Term{Weight: weight(w), Why: why()})
 	})

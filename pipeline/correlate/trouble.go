@@ -118,7 +118,7 @@ func (a *alert) end(at time.Time) {
 	a.firing, a.ends, a.at = false, at, at.UnixNano()
 	if a.signal != nil {
 		kept := *a.signal
-		kept.Status, kept.EndsAt = incident.Resolved, at
+		kept.Status, kept.EndsAt, kept.AcceptedAt = incident.Resolved, at, at // by which the next joiner knows since when it is quiet
 		kept.ID = incident.SignalID(kept.Source, kept.Fingerprint, kept.Status, kept.StartsAt, at)
 		a.signal, a.id, a.size, t.ordered = &kept, kept.ID, 0, false
 	}

@@ -1,13 +1,16 @@
 package incident
 
-import "time"
+import (
+	"regexp"
+	"time"
+)
 
 // Node is a Resource in the graph, with what correlation reads of it.
 type Node struct {
 	Resource
 	Labels    map[string]string `json:"labels,omitempty"`    // tier and owner are kept, see Tier and Owner
 	Revision  string            `json:"revision,omitempty"`  // of the change that last touched it
-	ChangedAt time.Time         `json:"changedAt,omitzero"`  // when that was rolled out
+	ChangedAt time.Time         `json:"changedAt,omitzero"`  // when that was rolled out; of a pod that is deleted, when it had finished: then its object is still there
 	DependsOn string            `json:"dependsOn,omitempty"` // what its annotation cortexops.io/depends-on says
 }
 
@@ -74,3 +77,9 @@ type Rollout struct {
 	Revision string
 	At       time.Time
 }
+
+// revision of a source, or of an artifact, as Flux writes it: main@sha1:9f3c…, latest@sha256:…, 1.2.0+f6d9a1c3b2e4.
+var revision = regexp.MustCompile(`[@:]|\+[0-9a-f]{12,}$`)
+
+// IsRevision tells it from the version of a chart, which many releases are of, so that it is no change that they share.
+func IsRevision(s string) bool { return revision.MatchString(s) }

@@ -57,9 +57,9 @@ var exporters = []string{"kube-state-metrics", "node-exporter", "prometheus-node
 //  1. exported_pod;
 //  2. a workload, exported_deployment before deployment and so on: the label pod would be that of one of its pods, or lie;
 //  3. pod, in namespace: unless there is exported_namespace, by which the exporter has said that namespace is its own, or the
-//     container is a known exporter's, or the job is and no container was said: one that is not its own, it has said with the pod;
+//     container is a known exporter's, or the job is: but where kube-state-metrics has named a container that is not its own;
 //  4. exported_node and node, exported_service;
-//  5. what 3 left out, last: kube-state-metrics itself may be in trouble.
+//  5. what 3 left out, last: kube-state-metrics itself may be in trouble. Of node-exporter's it is the node that runs the pod.
 //
 // The namespace is exported_namespace, where there is one. The topology decides between them: see Graph.Subject.
 func Named(labels map[string]string) []Resource { return AppendNamed(nil, labels) }
@@ -78,7 +78,7 @@ func AppendNamed(list []Resource, labels map[string]string) []Resource {
 	}
 	own, theirs, job, container := said[len(places)], said[len(places)+1], said[len(places)+2], said[len(places)+3]
 	namespace := cmp.Or(theirs, own)
-	lies := theirs != "" || exports(container) || exports(job) && container == "" // a container that is not the exporter's was said by it, as the pod was
+	lies := ofExporter(theirs, job, container, labels["pod"])
 	from, pod := len(list), ""
 	add := func(p *place, namespace, name string) {
 		if !isName(name) || p.kind != "Node" && !isName(namespace) {
@@ -114,23 +114,38 @@ func ContainerNamed(labels map[string]string) string {
 	if said := labels["exported_container"]; said != "" {
 		return said
 	}
-	own := labels["container"]
-	if exports(own) && (labels["exported_namespace"] != "" || exports(labels["job"])) {
+	theirs, job, own := labels["exported_namespace"], labels["job"], labels["container"]
+	if (theirs != "" || exports(job)) && ofExporter(theirs, job, own, labels["pod"]) {
 		return ""
 	}
 	return own
 }
 
-// exports tells the job or the container of an exporter. kube-prometheus puts a proxy before kube-state-metrics.
-func exports(name string) bool {
-	name = strings.ToLower(name)
-	return slices.Contains(exporters, name) || strings.HasPrefix(name, "kube-rbac-proxy")
+// ofExporter reports whether a target's own labels are those of an exporter. Of containers only kube-state-metrics speaks, and where
+// one that is not its own is named, it was named with the pod; kube-prometheus has proxies before it.
+func ofExporter(theirs, job, container, pod string) bool {
+	switch container = strings.ToLower(container); {
+	case theirs != "":
+		return true
+	case !exports(job):
+		return exports(container)
+	case !strings.EqualFold(job, "kube-state-metrics") || container == "":
+		return true
+	}
+	return exports(container) || strings.HasPrefix(container, "kube-rbac-proxy-") || strings.Contains(pod, "kube-state-metrics")
+}
+
+func exports(name string) bool { return slices.Contains(exporters, strings.ToLower(name)) }
+
+// OfNode reports whether the alert is node-exporter's, and so of the node that runs the pod of it that was scraped.
+func OfNode(labels map[string]string) bool {
+	return labels["job"] == "node-exporter" || labels["job"] == "prometheus-node-exporter"
 }
 
 // Naming is what Named reads of the labels, and nil where they name one object at most: then nothing is left to decide.
 func Naming(labels map[string]string) map[string]string {
 	var room [4]Resource
-	if len(AppendNamed(room[:0], labels)) < 2 {
+	if len(AppendNamed(room[:0], labels)) < 2 && !OfNode(labels) {
 		return nil
 	}
 	kept := map[string]string{}

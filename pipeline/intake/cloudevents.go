@@ -133,6 +133,9 @@ func binary(h http.Header, kind string, body []byte) (cloudEvent, error) {
 			return e, &Invalid{Pointer: "/" + pointed(name), Why: err.Error()}
 		}
 	}
+	if len(e.attributes) == 0 {
+		return e, &Invalid{Pointer: "/specversion", Why: "is required: in a header ce-specversion, or in the body with Content-Type: application/cloudevents+json"}
+	}
 	return e, e.valid()
 }
 

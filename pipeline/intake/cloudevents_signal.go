@@ -24,7 +24,7 @@ func (e cloudEvent) signal(sender, cluster string, at time.Time) (incident.Signa
 		s.Annotations = map[string]string{"message": string(e.data)}
 	}
 	s.Source = "cloudevents"
-	s.ID, s.AcceptedAt = incident.Digest("cloudevents", sender, e.source(), e.text("id"))[:32], at
+	s.ID, s.AcceptedAt = incident.Digest("cloudevents", cluster, sender, e.source(), e.text("id"))[:32], at
 	if when := e.text("time"); when != "" && s.StartsAt.IsZero() {
 		began, err := time.Parse(time.RFC3339, when)
 		if err != nil || !Sane(began) {
@@ -46,7 +46,7 @@ func (e cloudEvent) signal(sender, cluster string, at time.Time) (incident.Signa
 	if len(s.Fingerprint) > maxID {
 		return s, &Invalid{Pointer: e.pointer + "/data/fingerprint", Why: "is too long"}
 	}
-	s.Fingerprint = e.fingerprint(sender, s)
+	s.Fingerprint = e.fingerprint(cluster, sender, s)
 	if s.Labels == nil {
 		s.Labels = map[string]string{}
 	}
@@ -64,16 +64,16 @@ func (e cloudEvent) signal(sender, cluster string, at time.Time) (incident.Signa
 // fingerprint that an event gives to its alert, or what stands in for it. It is good among the events of one sender and source only:
 // whoever guesses it, or happens to have the same, would else end the alert of another. The sender is part of it since a sender
 // may choose its source, where it is not bound to some.
-func (e cloudEvent) fingerprint(sender string, s incident.Signal) string {
+func (e cloudEvent) fingerprint(cluster, sender string, s incident.Signal) string {
 	own := s.Fingerprint
 	switch {
 	case own != "":
 	case len(s.Labels) > 0:
-		own = labelsDigest(s.Labels)
+		own = incident.Digest(labelsDigest(s.Labels), s.Name, s.Subject.Key(), s.Container) // labels alone may be those of many, such as a trace's
 	default:
 		own = incident.Digest(e.text("type"), e.text("subject"))
 	}
-	return incident.Digest(sender, e.source(), own)[:16]
+	return incident.Digest(cluster, sender, e.source(), own)[:16]
 }
 
 // bounded is the signal as far as it fits.

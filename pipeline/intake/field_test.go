@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -30,6 +31,9 @@ func finishedPod(phase corev1.PodPhase, reason string, states ...corev1.Containe
 func TestWhatAFinishedPodSays(t *testing.T) {
 	t.Parallel()
 	const pod = "Pod shop/checkout-5d9-abcde"
+	refused := &corev1.Pod{ObjectMeta: named("web-1")} // by the kubelet, which sets no conditions then
+	refused.CreationTimestamp = metav1.NewTime(at)
+	refused.Status.Phase, refused.Status.Reason = corev1.PodFailed, "OutOfcpu"
 	for name, tc := range map[string]struct {
 		before, after *corev1.Pod
 		told, soon    []string // then
@@ -41,6 +45,7 @@ func TestWhatAFinishedPodSays(t *testing.T) {
 			[]string{"resolved OOMKilled " + pod + " app"}},
 		"evicted": {kpod(waiting("CrashLoopBackOff")), finishedPod(corev1.PodFailed, "Evicted"), []string{"firing Evicted " + pod},
 			[]string{"resolved CrashLoopBackOff " + pod + " app"}, []string{"resolved Evicted " + pod}},
+		"refused": {nil, refused, []string{"firing OutOfcpu Pod shop/web-1"}, nil, []string{"resolved OutOfcpu Pod shop/web-1"}},
 	} {
 		c := &hands{at}
 		k := watched(c)
@@ -107,12 +112,16 @@ func TestWhoTheExporterSpeaksOf(t *testing.T) {
 		labels             map[string]string
 		subject, container string
 	}{
-		"of a deployment":              {ksm("namespace=shop", "deployment=web", "container=kube-state-metrics", "pod=ksm-5d9f8c7b6-abcde"), "Deployment shop/web", ""},
-		"behind a proxy":               {ksm("namespace=shop", "deployment=web", "container=kube-rbac-proxy-main", "pod=ksm-5d9f8c7b6-abcde"), "Deployment shop/web", ""},
-		"exported":                     {ksm("namespace=monitoring", "exported_namespace=shop", "exported_pod=web-1", "exported_container=app", "container=kube-state-metrics", "pod=ksm-1"), "Pod shop/web-1", "app"},
-		"a pod, honoured, by its node": {ksm("namespace=shop", "pod=web-1", "container=app", "node=n1"), "Pod shop/web-1", "app"},
-		"of no exporter":               {map[string]string{"alertname": "A", "namespace": "shop", "pod": "web-1", "container": "app"}, "Pod shop/web-1", "app"},
-		"about the exporter itself":    {map[string]string{"alertname": "A", "namespace": "monitoring", "pod": "ksm-1", "container": "kube-state-metrics", "job": "kubelet"}, "Pod monitoring/ksm-1", "kube-state-metrics"},
+		"of a deployment":                  {ksm("namespace=shop", "deployment=web", "container=kube-state-metrics", "pod=ksm-5d9f8c7b6-abcde"), "Deployment shop/web", ""},
+		"behind a proxy":                   {ksm("namespace=shop", "deployment=web", "container=kube-rbac-proxy-main", "pod=ksm-5d9f8c7b6-abcde"), "Deployment shop/web", ""},
+		"exported":                         {ksm("namespace=monitoring", "exported_namespace=shop", "exported_pod=web-1", "exported_container=app", "container=kube-state-metrics", "pod=ksm-1"), "Pod shop/web-1", "app"},
+		"a pod, honoured, by its node":     {ksm("namespace=shop", "pod=web-1", "container=app", "node=n1"), "Pod shop/web-1", "app"},
+		"the exporter's own, by any name":  {ksm("namespace=monitoring", "pod=prometheus-kube-state-metrics-7c9d8f6b5c-x7k2p", "container=main", "node=n1"), "Node n1", ""},
+		"of another exporter":              {map[string]string{"alertname": "A", "job": "node-exporter", "namespace": "monitoring", "pod": "node-exporter-x7k2p", "container": "exporter", "node": "n1"}, "Node n1", ""},
+		"a sidecar, of kube-state-metrics": {ksm("namespace=certs", "pod=controller-manager-7c9d8f6b5c-x7k2p", "container=kube-rbac-proxy", "node=n1"), "Pod certs/controller-manager-7c9d8f6b5c-x7k2p", "kube-rbac-proxy"},
+		"a sidecar, of the kubelet":        {map[string]string{"alertname": "A", "job": "kubelet", "namespace": "certs", "pod": "controller-manager-7c9d8f6b5c-x7k2p", "container": "kube-rbac-proxy", "node": "n1"}, "Pod certs/controller-manager-7c9d8f6b5c-x7k2p", "kube-rbac-proxy"},
+		"of no exporter":                   {map[string]string{"alertname": "A", "namespace": "shop", "pod": "web-1", "container": "app"}, "Pod shop/web-1", "app"},
+		"about the exporter itself":        {map[string]string{"alertname": "A", "namespace": "monitoring", "pod": "ksm-1", "container": "kube-state-metrics", "job": "kubelet"}, "Pod monitoring/ksm-1", "kube-state-metrics"},
 	} {
 		a := alert{Status: "firing", Labels: tc.labels, StartsAt: at}
 		s, err := a.signal("", "prod", at)
@@ -154,9 +163,34 @@ func TestACloudEventIsOfItsOwnCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := list[0].signal("ci", "eu", at)
-		if no, _ := err.(*Forbidden); pointer != "" && (no == nil || no.Pointer != pointer) || pointer == "" && (err != nil || s.Subject.Cluster != "eu") {
+		no := (*Forbidden)(nil)
+		errors.As(err, &no)
+		if pointer != "" && (no == nil || no.Pointer != pointer) || pointer == "" && (err != nil || s.Subject.Cluster != "eu") {
 			t.Errorf("%s: of %q, %v", data, s.Subject.Cluster, err)
 		}
+	}
+}
+
+// TestTheEndOfACloudEventsAlert names it by its fingerprint alone; it is not that of another cluster's.
+func TestTheEndOfACloudEventsAlert(t *testing.T) {
+	t.Parallel()
+	h := http.Header{"Content-Type": {"application/cloudevents+json"}}
+	prints, ids := map[string]string{}, map[string]bool{}
+	for _, cluster := range []string{"eu", "us"} {
+		for n, data := range []string{`{"fingerprint":"f","subject":{"group":"apps","kind":"Deployment","namespace":"shop","name":"web"}}`, `{"fingerprint":"f","status":"resolved"}`} {
+			list, err := readCloudEvents(h, fmt.Appendf(nil, `{"specversion":"1.0","id":"%d","source":"/ci","type":"ContainerOOMKilled","data":%s}`, n, data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := list[0].signal("ci", cluster, at)
+			if err != nil || n == 1 && s.Fingerprint != prints[cluster] || ids[s.ID] {
+				t.Errorf("%s, number %d: %+v, %v", cluster, n, s, err)
+			}
+			prints[cluster], ids[s.ID] = s.Fingerprint, true
+		}
+	}
+	if prints["eu"] == prints["us"] {
+		t.Error("two clusters have one alert")
 	}
 }
 

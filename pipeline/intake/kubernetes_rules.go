@@ -76,6 +76,9 @@ func (f *finding) add(t trouble) {
 
 func (k *Kubernetes) pod(f *finding, self incident.Resource, p *corev1.Pod) {
 	unready, failed := p.CreationTimestamp.Time, time.Time{}
+	if p.Status.StartTime == nil { // it was refused at once
+		failed = unready
+	}
 	for _, c := range p.Status.Conditions {
 		switch {
 		case c.Type == corev1.PodReady && c.Status != corev1.ConditionTrue:

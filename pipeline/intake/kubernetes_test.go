@@ -146,7 +146,7 @@ func TestEveryState(t *testing.T) {
 	unscheduled := &corev1.Pod{ObjectMeta: named("web-1")}
 	unscheduled.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: "False", Reason: "Unschedulable", LastTransitionTime: metav1.NewTime(at)}}
 	evicted := &corev1.Pod{ObjectMeta: named("web-1")}
-	evicted.Status.Phase, evicted.Status.Reason = corev1.PodFailed, "Evicted"
+	evicted.Status.Phase, evicted.Status.Reason, evicted.Status.StartTime = corev1.PodFailed, "Evicted", &metav1.Time{Time: at.Add(-time.Hour)}
 	healthy := &corev1.Pod{ObjectMeta: named("web-1")}
 	daemons := &appsv1.DaemonSet{ObjectMeta: named("logs")}
 	daemons.Status.DesiredNumberScheduled, daemons.Status.UpdatedNumberScheduled = 2, 2

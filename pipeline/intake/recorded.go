@@ -78,9 +78,7 @@ func fill(s *incident.Signal, cluster string, at time.Time) {
 		or(&s.Subject.Cluster, cluster)
 	}
 	if s.Fingerprint == "" {
-		if s.Fingerprint = labelsDigest(s.Labels); len(s.Labels) == 0 {
-			s.Fingerprint = incident.Digest(s.Name, s.Subject.Key(), s.Container)[:16]
-		}
+		s.Fingerprint = incident.Digest(s.Name, s.Subject.Key(), s.Container, labelsDigest(s.Labels))[:16] // labels alone may be those of many, such as a trace's
 	}
 	if s.StartsAt.IsZero() {
 		s.StartsAt = at

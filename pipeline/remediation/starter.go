@@ -114,9 +114,8 @@ func (s *Starter) Incident(ctx context.Context, inc incident.Incident) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if key.Attempt > 1 {
-		before := incident.Key{Incident: inc.ID, Attempt: key.Attempt - 1}
-		running, err := s.running(ctx, before)
+	for n := key.Attempt - 1; n >= max(1, key.Attempt-mostRetries); n-- { // it may have broken out twice while one runs
+		running, err := s.running(ctx, incident.Key{Incident: inc.ID, Attempt: n})
 		if err != nil {
 			return err
 		}

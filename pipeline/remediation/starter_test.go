@@ -52,13 +52,14 @@ func TestWhatStartsWhichAttempt(t *testing.T) {
 		ended   map[string]incident.Phase
 		want    []string
 	}{
-		"provisional":                      {inc: incident.Incident{State: incident.Provisional}},
-		"sealed":                           {inc: incident.Incident{State: incident.Sealed}, want: []string{first}},
-		"healed":                           {inc: incident.Incident{State: incident.Healed, Reopened: 1}},
-		"in a maintenance window":          {inc: incident.Incident{State: incident.Sealed, Window: "upgrade"}},
-		"reopened":                         {inc: incident.Incident{State: incident.Sealed, Reopened: 1}, ended: map[string]incident.Phase{first: incident.Succeeded}, want: []string{incident.Key{Incident: id, Attempt: 2}.Workflow()}},
-		"reopened, and the first one runs": {inc: incident.Incident{State: incident.Sealed, Reopened: 1}, running: []string{first}},
-		"reopened, and there was no first": {inc: incident.Incident{State: incident.Sealed, Reopened: 1}, want: []string{incident.Key{Incident: id, Attempt: 2}.Workflow()}},
+		"provisional":                            {inc: incident.Incident{State: incident.Provisional}},
+		"sealed":                                 {inc: incident.Incident{State: incident.Sealed}, want: []string{first}},
+		"healed":                                 {inc: incident.Incident{State: incident.Healed, Reopened: 1}},
+		"in a maintenance window":                {inc: incident.Incident{State: incident.Sealed, Window: "upgrade"}},
+		"reopened":                               {inc: incident.Incident{State: incident.Sealed, Reopened: 1}, ended: map[string]incident.Phase{first: incident.Succeeded}, want: []string{incident.Key{Incident: id, Attempt: 2}.Workflow()}},
+		"reopened twice, and the first one runs": {inc: incident.Incident{State: incident.Sealed, Reopened: 2}, running: []string{first}},
+		"reopened, and the first one runs":       {inc: incident.Incident{State: incident.Sealed, Reopened: 1}, running: []string{first}},
+		"reopened, and there was no first":       {inc: incident.Incident{State: incident.Sealed, Reopened: 1}, want: []string{incident.Key{Incident: id, Attempt: 2}.Workflow()}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

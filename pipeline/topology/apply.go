@@ -120,7 +120,7 @@ func (g *Graph) deleteNode(n incident.Node) error {
 		return nil
 	}
 	if owner := g.nodes[id].top; owner != id {
-		g.gone.put(g.resource(id), g.resource(owner))
+		g.gone.put(g.resource(id), g.unseen(owner))
 	}
 	g.forgetNode(id)
 	g.nodes[id].known = true                     // until its last edge is cut

@@ -23,8 +23,11 @@ func (f *Feed) custom(d *described, self incident.Resource, u *unstructured.Unst
 		f.reference(d, self, u, "spec", "chartRef")
 		f.reference(d, self, u, "spec", "chart", "spec", "sourceRef")
 		f.reconciled(d, self, u)
-		if !strings.ContainsAny(d.applied.revision, "+@:") { // the version of a chart, which many releases are of: no change that they share
+		if !incident.IsRevision(d.applied.revision) {
 			d.applied.revision = ""
+		}
+		if version := d.node.Revision; version != "" && !incident.IsRevision(version) { // the release's own
+			d.node.Revision = self.Name + "-" + version
 		}
 	case "source.toolkit.fluxcd.io":
 		d.node.Revision, _, _ = unstructured.NestedString(u.Object, "status", "artifact", "revision")

@@ -79,7 +79,7 @@ func dependencies(text, cluster string) ([]incident.Resource, error) {
 		default:
 			return nil, &DependsOnError{Part: part}
 		}
-		if r.Cluster == "" || r.Kind == "" || r.Name == "" || len(f) == 5 && r.Namespace == "" {
+		if r.Cluster == "" || r.Kind == "" || r.Kind[0] < 'A' || r.Kind[0] > 'Z' || r.Name == "" || len(f) == 5 && r.Namespace == "" {
 			return nil, &DependsOnError{Part: part}
 		}
 		list = append(list, r)

@@ -66,7 +66,8 @@ type said struct {
 	gone  bool // deleted, and still named by others
 	known bool // by the graph, before us: its edges are there
 
-	former bool // not confirmed, since its kind cannot be listed
+	former   bool      // not confirmed, since its kind cannot be listed
+	finished time.Time // of a pod that lies about: it is in no graph
 }
 
 // NewFeed makes one that has said nothing.
@@ -97,6 +98,9 @@ func (f *Feed) put(kind schema.GroupVersionKind, o metav1.Object) {
 	}
 	who := object{kind.GroupKind(), o.GetNamespace(), o.GetName()}
 	if d.over {
+		if s := f.objects[who]; s != nil && !s.gone {
+			s.finished = f.Now().UTC()
+		}
 		f.remove(who)
 		return
 	}

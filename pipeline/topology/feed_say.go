@@ -31,7 +31,7 @@ func (f *Feed) say(who object, node *incident.Node, edges []incident.Edge) {
 		if back {
 			f.names.live(s.node, 1)
 			f.claim(s.edges, 1)
-			s.gone, s.known = false, false
+			s.gone, s.known, s.finished = false, false, time.Time{}
 		} else if s.print == 0 {
 			f.names.live(s.node, 1)
 		}
@@ -133,7 +133,7 @@ func (f *Feed) releaseIfFree(id int32) {
 func (f *Feed) release(who object, s *said) {
 	delete(f.objects, who)
 	r := f.names.of[s.node].Resource
-	f.emit(incident.GraphChange{Delete: &incident.GraphItem{Node: &incident.Node{Resource: r}}})
+	f.emit(incident.GraphChange{Delete: &incident.GraphItem{Node: &incident.Node{Resource: r, ChangedAt: s.finished}}})
 	for _, l := range s.edges {
 		f.cutOff(l, s.node)
 	}

@@ -2,9 +2,11 @@ package topology
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -46,6 +48,52 @@ func TestAReplicaSetThatNobodyHasListed(t *testing.T) {
 			t.Errorf("%s is of %s", p, owner)
 		}
 	}
+	if err := g.Apply(remove(pod)); err != nil {
+		t.Fatal(err)
+	}
+	if owner, _ := g.Owner(pod); owner != web {
+		t.Errorf("deleted, it is of %s", owner)
+	}
+}
+
+// TestAFinishedPodIsTakenOutOfTheGraph, and its object is still there: what it says of itself goes on.
+func TestAFinishedPodIsTakenOutOfTheGraph(t *testing.T) {
+	t.Parallel()
+	f := newFeed()
+	for name, phase := range map[string]corev1.PodPhase{"finished": corev1.PodFailed, "deleted": corev1.PodRunning} {
+		p := feedPod(name, "web-5d9", "")
+		f.Put(podKind, p)
+		f.told()
+		if phase == corev1.PodFailed {
+			p = p.DeepCopy()
+			p.Status.Phase = phase
+			f.Put(podKind, p)
+		} else {
+			f.Delete(podKind, p.Namespace, p.Name)
+		}
+		for _, c := range f.told() {
+			if d := c.Delete; d != nil && d.Node != nil && d.Node.Kind == "Pod" && d.Node.ChangedAt.IsZero() == (phase == corev1.PodFailed) {
+				t.Errorf("%s: %+v", name, d.Node)
+			}
+		}
+	}
+}
+
+// TestAnAlertOfNodeExporterIsOfItsNode: the troubles of two nodes are not one of the DaemonSet. About the exporter itself it is of that.
+func TestAnAlertOfNodeExporterIsOfItsNode(t *testing.T) {
+	t.Parallel()
+	n1, ds, pod := incident.Resource{Cluster: "prod", Version: "v1", Kind: "Node", Name: "n1"}, named("apps", "DaemonSet", "node-exporter"), named("", "Pod", "node-exporter-x7k2p")
+	g := built(t, []incident.GraphChange{put(incident.Node{Resource: n1}), put(incident.Node{Resource: ds}), put(incident.Node{Resource: pod}), bind(pod, ds, incident.OwnedBy), bind(n1, pod, incident.Runs)})
+	for job, want := range map[string]incident.Resource{"node-exporter": n1, "kubelet": pod} {
+		labels := map[string]string{"alertname": "NodeFilesystemFull", "job": job, "namespace": "shop", "pod": pod.Name, "container": "c", "instance": "10.0.0.1:9100"}
+		s := incident.Signal{Source: "alertmanager", Subject: pod, Labels: labels}
+		if job == "node-exporter" {
+			s.Labels = incident.Naming(labels) // as a fold keeps it
+		}
+		if got := g.Subject(s); got != want {
+			t.Errorf("%s: of %s, want %s", job, got, want)
+		}
+	}
 }
 
 // TestIstioSaysTheHost of a service.
@@ -65,13 +113,16 @@ func TestTheVersionOfAChartIsNoChangeInCommon(t *testing.T) {
 	for version, want := range map[string]string{"1.2.0": "web-5d9f8c7b6", "1.2.0+f6d9a1c3b2e4": "1.2.0+f6d9a1c3b2e4"} {
 		f := NewFeed(FeedOptions{Cluster: "prod", Now: func() time.Time { return midday }})
 		release := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "web", "namespace": "shop"},
-			"status": map[string]any{"lastAttemptedRevision": version, "conditions": []any{map[string]any{"type": "Ready", "lastTransitionTime": midday.Format(time.RFC3339)}}}}}
+			"status": map[string]any{"lastAppliedRevision": version, "lastAttemptedRevision": version, "conditions": []any{map[string]any{"type": "Ready", "lastTransitionTime": midday.Format(time.RFC3339)}}}}}
 		f.Put(schema.GroupVersionKind{Group: "helm.toolkit.fluxcd.io", Version: "v2", Kind: "HelmRelease"}, release)
 		load := feedLoad("web", "", "")
 		load.Labels = map[string]string{"helm.toolkit.fluxcd.io/name": "web", "helm.toolkit.fluxcd.io/namespace": "shop"}
 		f.Put(loadKind, load)
 		f.Put(rsKind, feedSet("web-5d9f8c7b6", "web"))
 		g := built(t, f.told())
+		if got := g.Rollout(named("helm.toolkit.fluxcd.io", "HelmRelease", "web")); !strings.HasSuffix(got.Revision, version) || got.Revision == "1.2.0" {
+			t.Errorf("%s: of the release %q", version, got.Revision)
+		}
 		if got := g.Rollout(named("apps", "Deployment", "web")); got.Revision != want {
 			t.Errorf("%s: rollout %q, want %q", version, got.Revision, want)
 		}

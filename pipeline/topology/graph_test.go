@@ -85,7 +85,7 @@ func TestWhoIsHit(t *testing.T) {
 			Tiers:     []string{"back", "front", "middle"}, Owners: []string{"team-back", "team-front", "team-middle"}}},
 		"one pod hits its workload, and not the other pods": {g.Blast(of("Pod", "web-5d9-0")), incident.BlastRadius{Pods: 1, Services: []string{"web"},
 			Dependents: 1, Workloads: []string{"Ingress shop/shop"}, Tiers: []string{"front"}, Owners: []string{"team-front"}}},
-		"a node hits what it runs": {g.Blast(of("Node", "node-1")), incident.BlastRadius{Dependents: 3,
+		"a node hits what it runs": {g.Blast(of("Node", "node-1")), incident.BlastRadius{Pods: 2, Dependents: 3,
 			Workloads: []string{"Deployment shop/api", "Deployment shop/web", "Ingress shop/shop"},
 			Tiers:     []string{"front", "middle"}, Owners: []string{"team-front", "team-middle"}}},
 		"a ConfigMap": {g.Blast(of("ConfigMap", "api")), incident.BlastRadius{Dependents: 3,

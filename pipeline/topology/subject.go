@@ -18,7 +18,9 @@ func (g *Graph) Subject(s incident.Signal) incident.Resource {
 		list[i].Cluster = s.Subject.Cluster
 	}
 	for _, r := range list {
-		if g.find(r) != none || g.gone.has(r) {
+		if id := g.find(r); id != none && r.Kind == "Pod" && incident.OfNode(s.Labels) {
+			return g.runs(id)
+		} else if id != none || g.gone.has(r) {
 			return r
 		}
 	}
@@ -28,4 +30,14 @@ func (g *Graph) Subject(s incident.Signal) incident.Resource {
 		}
 	}
 	return s.Subject
+}
+
+// runs is the node that runs a pod, or the pod where none is known.
+func (g *Graph) runs(id int32) incident.Resource {
+	for e := g.nodes[id].in; e != none; e = g.edges[e].nextIn {
+		if rules[g.edges[e].kind].kind == incident.Runs {
+			return g.resource(g.edges[e].from)
+		}
+	}
+	return g.resource(id)
 }

@@ -150,6 +150,14 @@ func (g *Graph) radius(r incident.Resource, down bool) incident.BlastRadius {
 	if g.isPod(start) {
 		out.Pods = 1
 	}
+	if k := &g.kinds[g.nodes[start].kind]; down && k.kind == "Node" && k.group == "" { // those that it runs, not all of their workloads
+		runs, _ := code(incident.Runs)
+		for _, t := range g.faces[own].out {
+			if t.kind == runs {
+				out.Pods += int(t.count)
+			}
+		}
+	}
 	home := g.kinds[g.nodes[start].kind]
 	out.Services = g.names(services, func(id int32) string {
 		if k := g.kinds[g.nodes[id].kind]; k.namespace != home.namespace || k.cluster != home.cluster {
