@@ -238,3 +238,28 @@ func TestWhatNewerAlertmanagersAdd(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestOneTraceOnTwoWorkloads is two alerts, though all their labels are the same.
+func TestOneTraceOnTwoWorkloads(t *testing.T) {
+	t.Parallel()
+	h := http.Header{"Content-Type": {"application/cloudevents+json"}}
+	prints := map[string]string{}
+	for _, app := range []string{"cart", "checkout"} {
+		data := `{"labels":{"trace_id":"4bf92f3577b34da6"},"subject":{"group":"apps","kind":"Deployment","namespace":"shop","name":"` + app + `"}}`
+		list, err := readCloudEvents(h, []byte(`{"specversion":"1.0","id":"`+app+`","source":"/ci","type":"Errors","data":`+data+`}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		event, err := list[0].signal("ci", "eu", at)
+		recorded, no := Recorded([]byte(`{"name":"Errors",`+data[1:]), "/signal", "eu", at)
+		if err != nil || no != nil {
+			t.Fatal(err, no)
+		}
+		for how, s := range map[string]string{"event": event.Fingerprint, "recorded": recorded.Fingerprint} {
+			if of := prints[how+s]; of != "" {
+				t.Errorf("%s: %s and %s are one alert", how, of, app)
+			}
+			prints[how+s] = app
+		}
+	}
+}
