@@ -84,6 +84,17 @@ func TestWholeIsWhatWasLeftAfterItWasTold(t *testing.T) {
 	}
 }
 
+// readings are what is read from the beginning by who joins, and by who captures.
+func readings(t *testing.T, b *Bus) map[string]chan incident.JoinRecord {
+	t.Helper()
+	joins, captures := make(chan incident.JoinRecord, 10), make(chan incident.JoinRecord, 10)
+	joined(t, joining(t, b), 1, joins)
+	background(t, func(ctx context.Context) error {
+		return b.Capture(ctx, 1, time.Time{}, func(_ time.Time, r incident.JoinRecord) error { captures <- r; return nil })
+	})
+	return map[string]chan incident.JoinRecord{"join": joins, "capture": captures}
+}
+
 // Changes of a process whose clock is ahead are of when they were stored, in their order, for who joins and who captures.
 func TestAClockThatIsAheadDoesNotHoldTheGraphBack(t *testing.T) {
 	t.Parallel()
@@ -95,12 +106,7 @@ func TestAClockThatIsAheadDoesNotHoldTheGraphBack(t *testing.T) {
 	if err := b.PublishTopology(t.Context(), list); err != nil {
 		t.Fatal(err)
 	}
-	joins, captures := make(chan incident.JoinRecord, 10), make(chan incident.JoinRecord, 10)
-	joined(t, joining(t, b), 1, joins)
-	background(t, func(ctx context.Context) error {
-		return b.Capture(ctx, 1, time.Time{}, func(_ time.Time, r incident.JoinRecord) error { captures <- r; return nil })
-	})
-	for name, c := range map[string]chan incident.JoinRecord{"join": joins, "capture": captures} {
+	for name, c := range readings(t, b) {
 		got := next(t, c).Changes
 		if len(got) != 3 || !got[0].At.Equal(t0) || got[1].At.After(time.Now().Add(time.Minute)) || !got[2].At.After(got[1].At) {
 			t.Errorf("%s: %+v", name, got)
@@ -124,12 +130,7 @@ func TestAClockThatIsBehindDoesNotUndoTheGraph(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	joins, captures := make(chan incident.JoinRecord, 10), make(chan incident.JoinRecord, 10)
-	joined(t, joining(t, b), 1, joins)
-	background(t, func(ctx context.Context) error {
-		return b.Capture(ctx, 1, time.Time{}, func(_ time.Time, r incident.JoinRecord) error { captures <- r; return nil })
-	})
-	for name, c := range map[string]chan incident.JoinRecord{"join": joins, "capture": captures} {
+	for name, c := range readings(t, b) {
 		var last time.Time
 		for n := range 3 {
 			got := next(t, c).Changes

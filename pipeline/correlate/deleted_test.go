@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +32,13 @@ func (i item) put(j *Joiner) {
 	} else {
 		j.Add(*i.s)
 	}
+}
+
+func items(list []incident.Signal) (out []item) {
+	for _, s := range list {
+		out = append(out, item{s: &s})
+	}
+	return out
 }
 
 func applying(g *chart) *Joiner {
@@ -77,25 +85,8 @@ func ref(list []item, g *chart) string {
 	return final(append(out, j.Finish()...))
 }
 
-// lateItems is the order in which they come, each late by less than the joiner waits.
-func lateItems(t *rapid.T, list []item, j *Joiner) []item {
-	type l struct {
-		item
-		comes time.Time
-	}
-	var all []l
-	for _, i := range list {
-		all = append(all, l{i, i.at().Add(time.Duration(rapid.IntRange(0, int(j.Lateness.Milliseconds())-1).Draw(t, "late")) * time.Millisecond)})
-	}
-	slices.SortStableFunc(all, func(a, b l) int { return a.comes.Compare(b.comes) })
-	var out []item
-	for _, x := range all {
-		out = append(out, x.item)
-	}
-	return out
-}
-
 func sameItems(t *rapid.T, list []item, got, want string) {
+	t.Helper()
 	if got == want {
 		return
 	}
@@ -120,7 +111,7 @@ func TestDeletionsComeInAnyOrder(t *testing.T) {
 		j := applying(g)
 		var out []Revision
 		seen := t0
-		for _, i := range lateItems(t, list, j) {
+		for _, i := range late(t, list, item.at, j) {
 			for range rapid.IntRange(1, 2).Draw(t, "times") {
 				i.put(j)
 			}
@@ -169,33 +160,21 @@ func TestDeletionsAndRestarts(t *testing.T) {
 		list, g := drawItems(t)
 		want := ref(list, g)
 		j := applying(g)
-		stored := map[string]incident.Incident{}
-		store := func(list []Revision) {
-			for _, r := range list {
-				if old, ok := stored[r.ID]; ok && r.Revision != old.Revision+1 {
-					t.Fatalf("revision %d of %s follows %d", r.Revision, r.ID, old.Revision)
-				}
-				stored[r.ID] = r.Incident
-			}
-		}
-		arriving := lateItems(t, list, j)
+		stored := storage{}
+		arriving := late(t, list, item.at, j)
 		seen := t0
 		for n, i := range arriving {
 			if i.at().Sub(seen) > 30*time.Second { // time does not jump
-				store(j.Advance(i.at().Add(-2 * time.Second)))
+				stored.store(t, j.Advance(i.at().Add(-2*time.Second)))
 				seen = i.at().Add(-2 * time.Second)
 			}
 			i.put(j)
 			seen = later(seen, i.at())
 			out := j.Advance(seen)
 			if rapid.IntRange(0, 4).Draw(t, "restart") == 0 {
-				store(out[:rapid.IntRange(0, len(out)).Draw(t, "stored")])
+				stored.store(t, out[:rapid.IntRange(0, len(out)).Draw(t, "stored")])
 				j = applying(g)
-				var last []incident.Incident
-				for _, i := range stored {
-					last = append(last, i)
-				}
-				j.Restore(last)
+				j.Restore(slices.Collect(maps.Values(stored)))
 				for _, i := range arriving[:n+1] {
 					if seen.Sub(i.at()) <= horizon+time.Minute {
 						i.put(j)
@@ -203,13 +182,9 @@ func TestDeletionsAndRestarts(t *testing.T) {
 				}
 				out = j.Advance(seen)
 			}
-			store(out)
+			stored.store(t, out)
 		}
-		store(j.Finish())
-		var all []Revision
-		for _, i := range stored {
-			all = append(all, Revision{Incident: i})
-		}
-		sameItems(t, list, final(all), want)
+		stored.store(t, j.Finish())
+		sameItems(t, list, stored.final(), want)
 	})
 }

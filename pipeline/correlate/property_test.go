@@ -1,9 +1,8 @@
 package correlate
 
 import (
-	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -49,46 +48,52 @@ func outbreak(t *rapid.T) ([]incident.Signal, *chart) {
 	return list, g
 }
 
-// late permutes: each may come up to Lateness later than it was accepted.
-func late(t *rapid.T, list []incident.Signal, j *Joiner) []incident.Signal {
+// late permutes: each may come up to Lateness later than its time.
+func late[T any](t *rapid.T, list []T, at func(T) time.Time, j *Joiner) []T {
 	type late struct {
-		incident.Signal
+		one   T
 		comes time.Time
 	}
 	var all []late
-	for _, s := range list {
-		all = append(all, late{s, s.AcceptedAt.Add(time.Duration(rapid.IntRange(0, int(j.Lateness.Milliseconds())-1).Draw(t, "late")) * time.Millisecond)})
+	for _, one := range list {
+		all = append(all, late{one, at(one).Add(time.Duration(rapid.IntRange(0, int(j.Lateness.Milliseconds())-1).Draw(t, "late")) * time.Millisecond)})
 	}
 	slices.SortStableFunc(all, func(a, b late) int { return a.comes.Compare(b.comes) })
-	out := make([]incident.Signal, len(all))
+	out := make([]T, len(all))
 	for i, l := range all {
-		out[i] = l.Signal
+		out[i] = l.one
 	}
 	return out
 }
 
-func reference(list []incident.Signal, g *chart) string {
-	j := joiner(g)
-	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b incident.Signal) int { return a.AcceptedAt.Compare(b.AcceptedAt) })
-	var out []Revision
-	for _, s := range list {
-		j.Add(s)
-		out = append(out, j.Advance(s.AcceptedAt)...)
-	}
-	return final(append(out, j.Finish()...))
-}
+func acceptance(s incident.Signal) time.Time { return s.AcceptedAt }
+
+// reference is what comes of them in their order.
+func reference(list []incident.Signal, g *chart) string { return ref(items(list), g) }
 
 func same(t *rapid.T, list []incident.Signal, got, want string) {
 	t.Helper()
-	if got == want {
-		return
+	sameItems(t, items(list), got, want)
+}
+
+// storage is the last revision of each incident that was stored.
+type storage map[string]incident.Incident
+
+func (st storage) store(t *rapid.T, list []Revision) {
+	for _, r := range list {
+		if old, ok := st[r.ID]; ok && r.Revision != old.Revision+1 {
+			t.Fatalf("revision %d of %s follows %d", r.Revision, r.ID, old.Revision)
+		}
+		st[r.ID] = r.Incident
 	}
-	var b strings.Builder
-	for _, s := range list {
-		fmt.Fprintf(&b, "  %s %s on %s starts %v accepted %v\n", s.Name, s.Status, s.Subject, s.StartsAt.Sub(t0), s.AcceptedAt.Sub(t0))
+}
+
+func (st storage) final() string {
+	var all []Revision
+	for _, i := range st {
+		all = append(all, Revision{Incident: i})
 	}
-	t.Fatalf("signals\n%sgot\n%s\nwant\n%s", b.String(), got, want)
+	return final(all)
 }
 
 // anew reports whether a firing that is told again at a time would be no duplicate: it has been resolved for long.
@@ -106,7 +111,7 @@ func TestOrderAndDuplicatesDoNotMatter(t *testing.T) {
 		j := joiner(g)
 		var out []Revision
 		seen := t0
-		for _, s := range late(t, list, j) {
+		for _, s := range late(t, list, acceptance, j) {
 			for range rapid.IntRange(1, 2).Draw(t, "times") {
 				j.Add(s)
 			}
@@ -132,7 +137,7 @@ func TestReplicasDoNotMatter(t *testing.T) {
 		want := reference(list, g)
 		j := joiner(g)
 		parts := make([][]incident.Signal, rapid.IntRange(1, 8).Draw(t, "replicas"))
-		for _, s := range late(t, list, j) {
+		for _, s := range late(t, list, acceptance, j) {
 			p := rapid.IntRange(0, len(parts)-1).Draw(t, "partition")
 			parts[p] = append(parts[p], s)
 		}
@@ -178,41 +183,25 @@ func TestRestartsDoNotMatter(t *testing.T) {
 		list, g := outbreak(t)
 		want := reference(list, g)
 		j := joiner(g)
-		stored := map[string]incident.Incident{}
-		store := func(list []Revision) {
-			for _, r := range list {
-				if old, ok := stored[r.ID]; ok && r.Revision != old.Revision+1 {
-					t.Fatalf("revision %d of %s follows %d", r.Revision, r.ID, old.Revision)
-				}
-				stored[r.ID] = r.Incident
-			}
-		}
-		arriving := late(t, list, j)
+		stored := storage{}
+		arriving := late(t, list, acceptance, j)
 		seen := t0
 		for n, s := range arriving {
 			j.Add(s)
 			seen = later(seen, s.AcceptedAt)
 			out := j.Advance(seen)
 			if rapid.IntRange(0, 4).Draw(t, "restart") == 0 {
-				store(out[:rapid.IntRange(0, len(out)).Draw(t, "stored")]) // the rest was not published
+				stored.store(t, out[:rapid.IntRange(0, len(out)).Draw(t, "stored")]) // the rest was not published
 				j = joiner(g)
-				var last []incident.Incident
-				for _, i := range stored {
-					last = append(last, i)
-				}
-				j.Restore(last)
+				j.Restore(slices.Collect(maps.Values(stored)))
 				for _, s := range arriving[:n+1] {
 					j.Add(s)
 				}
 				out = j.Advance(seen)
 			}
-			store(out)
+			stored.store(t, out)
 		}
-		store(j.Finish())
-		var all []Revision
-		for _, i := range stored {
-			all = append(all, Revision{Incident: i})
-		}
-		same(t, list, final(all), want)
+		stored.store(t, j.Finish())
+		same(t, list, stored.final(), want)
 	})
 }

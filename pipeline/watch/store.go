@@ -73,9 +73,7 @@ func (s *store) Replace(list []any, _ string) error {
 			s.gone(key)
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settled, s.listed = true, true
+	s.list()
 	return nil
 }
 
